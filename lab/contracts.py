@@ -1,0 +1,96 @@
+"""The conventions that every part of the workbench keeps, and the few shapes that parts share.
+
+One convention for tensors:
+
+- ``image``: float32 RGB, ``(B, 3, H, W)``, values in [0, 1];
+- ``mask``: float32, ``(B, 1, H, W)``, exactly 0 or 1, **1 = hole**.
+
+A network converts to its own range, polarity and channel order inside ``forward`` and never sees
+the pixels under the hole. ``lab.checks`` guards these rules at the public entries.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a network answers: whole images from coarse to fine, and named extras.
+
+    ``images`` holds one or more float32 tensors ``(B, 3, H, W)`` around [0, 1], *before* they are
+    pasted onto the known pixels; the last is the network's answer. ``extras`` holds whatever else a
+    loss or a picture may want, by name (attention maps, edges).
+    """
+
+    images: tuple[Tensor, ...]
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def coarse(self) -> Tensor:
+        """The first stage; for a network of one stage the same as ``refined``."""
+        return self.images[0]
+
+    @property
+    def refined(self) -> Tensor:
+        """The last stage: the network's answer."""
+        return self.images[-1]
+
+
+class Network(Protocol):
+    """``(image, mask) -> stages``; an ``nn.Module`` in practice."""
+
+    def __call__(self, image: Tensor, mask: Tensor) -> Stages:
+        """Answer for ``image (B, 3, H, W)`` in [0, 1] and ``mask (B, 1, H, W)``, 1 = hole."""
+        ...
+
+
+class Strategy(Protocol):
+    """``(image, mask) -> image``: wraps a network, a classical method or another strategy."""
+
+    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity."""
+        ...
+
+
+class MaskGenerator(Protocol):
+    """Draws one training or validation mask; all randomness comes from ``generator``."""
+
+    def __call__(self, height: int, width: int, generator: np.random.Generator) -> Tensor:
+        """Return a float32 mask ``(1, height, width)`` of 0 and 1, with 1 = hole."""
+        ...
+
+
+@dataclass(frozen=True)
+class DiscriminatorOutput:
+    """A discriminator's answer: ``logits (B, N)``, one a patch, and its layers' features."""
+
+    logits: Tensor
+    features: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """Everything a loss term may look at, for one batch.
+
+    ``truth`` and ``mask`` follow the conventions above; ``completed`` is the refined stage inside
+    the hole and the truth elsewhere. ``judge`` scores an image with the discriminator (the mask is
+    already bound); it is ``None`` when no term asked for a discriminator.
+    """
+
+    stages: Stages
+    truth: Tensor
+    mask: Tensor
+    completed: Tensor
+    judge: Callable[[Tensor], DiscriminatorOutput] | None = None
+
+
+class LossTerm(Protocol):
+    """One small objective: ``LossInputs -> scalar``, 0 or its minimum at perfection."""
+
+    def __call__(self, inputs: LossInputs) -> Tensor:
+        """Return the raw (unweighted) scalar, with gradient."""
+        ...

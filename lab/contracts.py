@@ -11,7 +11,7 @@ the pixels under the hole. ``lab.checks`` guards these rules at the public entri
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -48,6 +48,7 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """``(image, mask) -> image``: wraps a network, a classical method or another strategy."""
 
@@ -56,6 +57,7 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
 class MaskGenerator(Protocol):
     """Draws one training or validation mask; all randomness comes from ``generator``."""
 

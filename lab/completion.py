@@ -1,0 +1,217 @@
+"""Complete photo files: one, or a folder of photos with a folder of masks."""
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from lab.contracts import Strategy
+from lab.imaging import (
+    PHOTO_SUFFIXES,
+    SourcePhoto,
+    check_destination,
+    contact_sheet,
+    outline_hole,
+    paste_into_source,
+    read_mask,
+    read_source,
+    write_image,
+    write_photo,
+)
+
+_PREVIEW_SIDE = 1024
+_TIFF = (".tif", ".tiff")
+_MASK_ENDING = "_mask"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo to complete: where it, its mask and the results lie."""
+
+    photo: Path
+    mask: Path
+    output: Path
+    preview: Path | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What ``complete_file`` did: for people."""
+
+    width: int
+    height: int
+    hole_share: float
+    seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The photos and masks of two folders: what fits together, and what was left over.
+
+    ``ambiguous`` holds a photo and the reason why it cannot be told what belongs to it.
+    """
+
+    jobs: tuple[Job, ...]
+    photos_without_mask: tuple[Path, ...] = ()
+    masks_without_photo: tuple[Path, ...] = ()
+    ambiguous: tuple[tuple[Path, str], ...] = ()
+
+
+def pair_files(photos: Path, masks: Path, output: Path, preview: Path | None = None) -> Pairing:
+    """Pair the photos of one folder with the masks of another by their names without suffix.
+
+    ``beach.jpg`` is paired with ``beach.png`` or ``beach_mask.png``. If both folders are the same,
+    files that end in ``_mask`` are the masks. Subfolders are not searched.
+
+    Args:
+        photos: the folder of photos.
+        masks: the folder of masks.
+        output: the folder for results: TIFF for TIFF photos, PNG for all others.
+        preview: the folder for previews, ``beach_preview.png``; ``None`` for none.
+
+    Raises:
+        ValueError: no photo has a mask, a folder is something else, or results would lie among the
+            photos or the masks.
+        OSError: a folder cannot be listed.
+    """
+    for folder in (photos, masks):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder: with a folder of photos, masks are one too")
+    for target in (output, preview):
+        if target is not None and target.exists() and not target.is_dir():
+            raise ValueError(f"{target} is a file: with a folder of photos, name a folder")
+        # Results named like the photos would replace photos and masks, one pair after another.
+        if target is not None and any(_is_same_file(target, folder) for folder in (photos, masks)):
+            raise ValueError(f"{target} holds the photos or masks: name another folder for results")
+    photo_files, mask_files = _image_files(photos), _image_files(masks)
+    if photos.samefile(masks):
+        mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
+        photo_files = [path for path in photo_files if path not in mask_files]
+    masks_named = defaultdict(list)
+    for path in mask_files:
+        masks_named[path.stem].append(path)
+    jobs: dict[Path, Job] = {}
+    lonely, ambiguous, used = [], [], set()
+    for photo in photo_files:
+        found = masks_named[photo.stem] + masks_named[photo.stem + _MASK_ENDING]
+        used.update(found)
+        target = output / f"{photo.stem}{photo.suffix if photo.suffix.lower() in _TIFF else '.png'}"
+        if not found:
+            lonely.append(photo)
+        elif len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            ambiguous.append((photo, f"several masks could be meant: {names}; keep one"))
+        elif target in jobs:
+            other = jobs[target].photo.name
+            ambiguous.append((photo, f"{other} gives {target.name} already; rename one"))
+        else:
+            shown = preview / f"{photo.stem}_preview.png" if preview else None
+            jobs[target] = Job(photo, found[0], target, shown)
+    if not jobs and not ambiguous:
+        raise ValueError(
+            f"none of the {len(photo_files)} photos in {photos} has a mask among the "
+            f"{len(mask_files)} in {masks}: name them alike, beach.jpg with beach.png or "
+            "beach_mask.png"
+        )
+    unused = tuple(path for path in mask_files if path not in used)
+    return Pairing(tuple(jobs.values()), tuple(lonely), unused, tuple(ambiguous))
+
+
+def complete_file(
+    job: Job,
+    strategy: Strategy,
+    invert_mask: bool = False,
+    overwrite: bool = False,
+    lossy: bool = False,
+) -> Completion:
+    """Complete one photo file and write the result, known pixels, alpha and EXIF as they were.
+
+    Args:
+        job: the files. Neither the photo nor the mask is ever written to.
+        strategy: fills the hole.
+        invert_mask: black marks the hole instead of white.
+        overwrite: replace results that exist.
+        lossy: allow an output format that changes known pixels (see ``check_destination``).
+
+    Raises:
+        UnreadablePhotoError: the photo or the mask cannot be read.
+        ValueError: a mask that will not do, an output that exists or would replace an input, or a
+            format that cannot hold the result.
+        OSError: the result cannot be written.
+    """
+    started = time.monotonic()
+    check_targets(job, overwrite)
+    source = read_source(job.photo)
+    check_destination(job.output, source, lossy)
+    reading = read_mask(job.mask, (source.height, source.width), invert_mask)
+    completed = strategy(source.image()[None], reading.mask[None])[0]
+    result = paste_into_source(source, completed, reading.mask)
+    write_photo(job.output, result, lossy)
+    if job.preview is not None:
+        # A preview is for looking at: no promise is broken by writing it as JPEG.
+        write_image(job.preview, _preview(source, result, reading.mask), lossy=True)
+    notes = [*source.notes, *([reading.note] if reading.note else [])]
+    notes += _transparency_note(source, reading.mask)
+    return Completion(
+        source.width,
+        source.height,
+        float(reading.mask.mean()),
+        time.monotonic() - started,
+        tuple(notes),
+    )
+
+
+def check_targets(job: Job, overwrite: bool) -> None:
+    """Raise ``ValueError`` where writing the results would replace what must stay."""
+    targets = [job.output] if job.preview is None else [job.output, job.preview]
+    for target in targets:
+        if target.is_dir():
+            raise ValueError(f"{target} is a folder: name the file to write")
+        for what, source in (("photo", job.photo), ("mask", job.mask)):
+            if _is_same_file(target, source):
+                raise ValueError(f"{target} is the {what} itself: choose another name")
+        if target.exists() and not overwrite:
+            raise ValueError(f"{target} exists: choose another name, or add --overwrite")
+    if job.preview is not None:
+        if _is_same_file(job.preview, job.output):
+            raise ValueError(f"{job.preview} is to be both result and preview: name two files")
+        if job.preview.suffix.lower() not in PHOTO_SUFFIXES:
+            raise ValueError(f"cannot write the preview {job.preview}: end its name in .png")
+
+
+def _preview(source: SourcePhoto, result: SourcePhoto, mask: Tensor) -> Tensor:
+    """Return the photo and the result side by side, the hole outlined in both."""
+    width = max(2, round(max(source.width, source.height) / _PREVIEW_SIDE * 2))
+    pictures = [outline_hole(photo.image(), mask, width) for photo in (source, result)]
+    side = min(_PREVIEW_SIDE, max(source.width, source.height))
+    return contact_sheet([pictures], ["photo", "completed"], cell_size=side)
+
+
+def _transparency_note(source: SourcePhoto, mask: Tensor) -> list[str]:
+    """Say so where the completion will not be seen."""
+    if source.alpha is None:
+        return []
+    unseen = int(np.count_nonzero((source.alpha == 0) & mask[0].numpy().astype(bool)))
+    return [f"{unseen} pixels of the hole are transparent and stay so"] if unseen else []
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that look like photos or masks, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PHOTO_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
+    )
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file or folder, which need not exist."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()

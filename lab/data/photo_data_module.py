@@ -1,0 +1,145 @@
+"""Photos from a folder, or the starter photos, as training and validation batches."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as lightning
+from torch.utils.data import DataLoader
+
+from lab.contracts import MaskGenerator
+from lab.data.photo_datasets import Batch, EpochSampler, TrainingPhotos, ValidationPhotos
+from lab.data.photo_sets import PhotoSplit, find_photos, starter_photos
+from lab.imaging import CropReader
+from lab.masks import PersonMixture, PersonRectangle
+
+# Each loader process keeps at most this much of decoded photos.
+_CACHE_BYTES = 512 * 2**20
+
+
+class PhotoDataModule(lightning.LightningDataModule):
+    """Square crops of photos under masks.
+
+    Args:
+        photos: a folder of images, searched recursively: split by ``train/`` and ``val/`` if it has
+            them, else by content. None takes the starter photos, which need no download.
+        size: side of the crops, in pixels.
+        batch_size: samples a training step.
+        samples_per_epoch: training samples an epoch; None takes each photo once.
+        masks: the training's holes.
+        validation_masks: the validation's holes.
+        validation_photos: how many validation photos are scored; None takes all.
+        validation_crops: samples each validation photo gives: its central square, then fixed crops.
+        validation_share: share of a folder without ``train/`` and ``val/`` kept for validation.
+        smallest_crop: side of the smallest crop, as a share of the photo's short side, in (0, 1].
+        workers: loader processes; 0 loads in the training process.
+        seed: of crops and training masks.
+        validation_seed: of the validation's crops and masks; keep it, or runs cannot be compared.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    def __init__(
+        self,
+        photos: Path | None = None,
+        size: int = 256,
+        batch_size: int = 4,
+        samples_per_epoch: int | None = None,
+        masks: Callable[[], MaskGenerator] = PersonMixture,
+        validation_masks: Callable[[], MaskGenerator] = PersonRectangle,
+        validation_photos: int | None = None,
+        validation_crops: int = 1,
+        validation_share: float = 0.2,
+        smallest_crop: float = 0.5,
+        workers: int = 0,
+        seed: int = 0,
+        validation_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _at_least("size", size, 32)
+        _at_least("batch_size", batch_size, 1)
+        _at_least("validation_crops", validation_crops, 1)
+        _at_least("workers", workers, 0)
+        for name, count in (
+            ("samples_per_epoch", samples_per_epoch),
+            ("validation_photos", validation_photos),
+        ):
+            if count is not None:
+                _at_least(name, count, 1)
+        if not 0.0 < smallest_crop <= 1.0:
+            raise ValueError(f"data.smallest_crop must lie in (0, 1], not {smallest_crop}")
+        if not 0.0 < validation_share < 1.0:
+            raise ValueError(f"data.validation_share must lie in (0, 1), not {validation_share}")
+        self.folder = photos
+        self.size = size
+        self.batch_size = batch_size
+        self.samples_per_epoch = samples_per_epoch
+        self.masks = masks()
+        self.validation_masks = validation_masks()
+        self.validation_photos = validation_photos
+        self.validation_crops = validation_crops
+        self.validation_share = validation_share
+        self.smallest_crop = smallest_crop
+        self.workers = workers
+        self.seed = seed
+        self.validation_seed = validation_seed
+        self._split: PhotoSplit | None = None
+
+    @property
+    def split(self) -> PhotoSplit:
+        """The photos of training and validation; reads the folder on first use.
+
+        Raises:
+            ValueError: a folder with too few or too many unreadable photos.
+        """
+        if self._split is None:
+            if self.folder is None:
+                self._split = starter_photos()
+            else:
+                self._split = find_photos(self.folder, validation_share=self.validation_share)
+        return self._split
+
+    def setup(self, stage: str) -> None:
+        """Find the photos, before training starts."""
+        _ = self.split
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of random crops, in an order drawn for each epoch."""
+        photos = self.split.training
+        samples = self.samples_per_epoch or len(photos)
+        dataset = TrainingPhotos(photos, self._reader(), self.masks, self.smallest_crop, self.seed)
+        return DataLoader(
+            dataset,
+            batch_size=min(self.batch_size, samples),
+            sampler=EpochSampler(samples, self.seed),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            # A last batch of one sample upsets batch normalization; a full one always remains.
+            drop_last=True,
+        )
+
+    @property
+    def validation_samples(self) -> ValidationPhotos:
+        """The fixed validation samples, one by one."""
+        return ValidationPhotos(
+            self.split.validation[: self.validation_photos],
+            self._reader(),
+            self.validation_masks,
+            self.smallest_crop,
+            self.validation_crops,
+            self.validation_seed,
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The fixed validation samples, in batches that fit in memory at any size."""
+        return DataLoader(
+            self.validation_samples, batch_size=min(16, max(1, 2**20 // self.size**2))
+        )
+
+    def _reader(self) -> CropReader:
+        return CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ValueError(f"data.{name} must be at least {least}, not {value}")

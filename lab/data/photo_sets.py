@@ -1,0 +1,329 @@
+"""Which photos train and which validate: found, verified by decoding, and split for good.
+
+Without ``train/`` and ``val/`` the split goes by content: a photo whose SHA-256, read as a fraction
+of its range, is below the validation share validates. So copies of one photo always land on one
+side, names and order do not matter, and a photo stays where it is when others are added.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
+
+_TRAINING_FOLDERS = ("train",)
+_VALIDATION_FOLDERS = ("val", "validation", "valid")
+_UNREADABLE_SHARE = 0.10
+_LISTED = 10
+# Leaves room for an epoch and a suffix within the 255 bytes of a file name.
+_NAME_BYTES = 150
+
+# (package, path in it). Left out of scikit-image: hubble_deep_field (stars on black: any fill
+# scores well, and nothing in it resembles what stands behind a person), the medical and
+# microscopic pictures, and the gray ones.
+_STARTER_TRAINING = (
+    ("skimage", "data/astronaut.png"),
+    ("skimage", "data/rocket.jpg"),
+    # The two views of one stereo pair stay on one side: they show the same scene.
+    ("skimage", "data/motorcycle_left.png"),
+    ("skimage", "data/motorcycle_right.png"),
+    ("sklearn", "datasets/images/flower.jpg"),
+)
+_STARTER_VALIDATION = (
+    ("skimage", "data/chelsea.png"),
+    ("skimage", "data/coffee.png"),
+    ("sklearn", "datasets/images/china.jpg"),
+)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo file that decodes.
+
+    Attributes:
+        name: unique in its set and fit for file names: the path below the set's folder without
+            suffix, ``/`` and unusual characters replaced.
+        path: the file.
+        sha256: of the file's bytes, in hexadecimal.
+        height: in pixels, upright.
+        width: in pixels, upright.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class UnreadablePhoto:
+    """A file that has a photo's suffix and was left out; ``reason`` says why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """The photos below a folder, sorted by path, and those that were left out."""
+
+    photos: tuple[Photo, ...]
+    unreadable: tuple[UnreadablePhoto, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhotoSplit:
+    """Photos for training and for validation.
+
+    Attributes:
+        training: sorted by path.
+        validation: sorted by path.
+        rule: how they were told apart, for people.
+        unreadable: what was left out, and why.
+        leaks: pairs (training photo, validation photo) of identical files. Only folders can leak;
+            their photos stay where the user put them, but validation then flatters.
+    """
+
+    training: tuple[Photo, ...]
+    validation: tuple[Photo, ...]
+    rule: str
+    unreadable: tuple[UnreadablePhoto, ...] = ()
+    leaks: tuple[tuple[Photo, Photo], ...] = ()
+
+    def summary(self) -> str:
+        """Return one line with the counts, then one each for what was left out and what leaks."""
+        lines = [
+            f"{len(self.training)} photos for training, {len(self.validation)} for validation "
+            f"({self.rule}); {len(self.unreadable)} unreadable"
+        ]
+        lines += [f"left out: {photo.path}: {photo.reason}" for photo in self.unreadable]
+        lines += [
+            f"leak: {seen.path} and {judged.path} are the same file, and validation flatters"
+            for seen, judged in self.leaks
+        ]
+        return "\n".join(lines)
+
+
+def find_photos(folder: str | Path, validation_share: float = 0.2) -> PhotoSplit:
+    """Find the photos below a folder and split them into training and validation.
+
+    If the folder has ``train/`` and one of ``val/``, ``validation/``, ``valid/``, they are the
+    split and photos elsewhere are left alone. Otherwise content decides, as the module's docstring
+    says; where it would leave a side empty, the photo nearest to that side moves there.
+
+    Args:
+        folder: searched as by ``list_photos``.
+        validation_share: of a folder without ``train/`` and ``val/``, in (0, 1).
+
+    Raises:
+        ValueError: no such folder, a share out of its range, no photos, more than 10 % of them
+            unreadable, fewer than two left, or a side without any. The first ten reasons are shown.
+    """
+    if not 0.0 < validation_share < 1.0:
+        raise ValueError(f"the validation share is {validation_share:g}, but must lie in (0, 1)")
+    folder = Path(folder)
+    paths, unlisted = _search(folder)
+    side_of = {path: _side(path.relative_to(folder).parts[0]) for path in paths}
+    sides = {_side(entry.name) for entry in folder.iterdir() if entry.is_dir()}
+    has_sides = {"training", "validation"} <= sides
+    if has_sides:
+        paths = [path for path in paths if side_of[path] is not None]
+    photo_set = _verify(folder, paths, unlisted)
+    photos, unreadable = photo_set.photos, photo_set.unreadable
+    if len(photos) < 2:
+        raise ValueError(
+            f"{len(photos)} readable photos in {folder}, but training and validation need at least "
+            f"one each{_reasons(unreadable)}"
+        )
+    if not has_sides:
+        training, validation = _split_by_content(photos, validation_share)
+        rule = f"by content, about {100 * validation_share:g} % for validation"
+        return _checked(folder, PhotoSplit(training, validation, rule, unreadable))
+    training = tuple(photo for photo in photos if side_of[photo.path] == "training")
+    validation = tuple(photo for photo in photos if side_of[photo.path] == "validation")
+    first_seen = {photo.sha256: photo for photo in reversed(training)}
+    leaks = tuple(
+        (first_seen[photo.sha256], photo) for photo in validation if photo.sha256 in first_seen
+    )
+    elsewhere = len(side_of) - len(paths)
+    rule = "by their folders" + (f"; {elsewhere} elsewhere are not used" if elsewhere else "")
+    return _checked(folder, PhotoSplit(training, validation, rule, unreadable, leaks))
+
+
+def list_photos(folder: str | Path) -> PhotoSet:
+    """Find the photos below a folder and decode each once, to know that it can be read.
+
+    Subfolders are searched, links to folders followed once; what begins with a dot is skipped. A
+    file counts as a photo by its suffix (``PHOTO_SUFFIXES``), in any case.
+
+    Raises:
+        ValueError: no such folder, no photos, or more than 10 % of them unreadable. The first ten
+            reasons are shown.
+    """
+    folder = Path(folder)
+    paths, unlisted = _search(folder)
+    return _verify(folder, paths, unlisted)
+
+
+def starter_photos() -> PhotoSplit:
+    """Return the colour photographs that scikit-image and scikit-learn bring along, split for good.
+
+    No scene is on both sides, and nothing is downloaded.
+
+    Raises:
+        ValueError: a photo is not where the pinned versions have it.
+    """
+    return PhotoSplit(
+        training=_shipped(_STARTER_TRAINING),
+        validation=_shipped(_STARTER_VALIDATION),
+        rule="starter photos",
+    )
+
+
+def _shipped(files: Sequence[tuple[str, str]]) -> tuple[Photo, ...]:
+    """Return the photos that installed packages bring along, given as (package, path in it)."""
+    found = []
+    for package, file in files:
+        # Finding a package does not import it.
+        spec = importlib.util.find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            raise ValueError(f"the package {package} is not installed: install the project's pins")
+        path = Path(spec.submodule_search_locations[0], file)
+        photo = _examine(path, path.stem)
+        if isinstance(photo, UnreadablePhoto):
+            raise ValueError(
+                f"the starter photo {path} cannot be read: {photo.reason}; "
+                f"install {package} in the pinned version"
+            )
+        found.append(photo)
+    return tuple(found)
+
+
+def _search(folder: Path) -> tuple[list[Path], list[UnreadablePhoto]]:
+    """Return the files below ``folder`` that look like photos, sorted, and unlistable folders."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ValueError(f"{folder} {what}: name a folder of photos")
+    paths: list[Path] = []
+    unlisted: list[UnreadablePhoto] = []
+
+    def note_unlisted(error: OSError) -> None:
+        unlisted.append(UnreadablePhoto(Path(error.filename), f"the folder: {error.strerror}"))
+
+    visited = set()
+    for place, folders, files in os.walk(folder, onerror=note_unlisted, followlinks=True):
+        status = os.stat(place)
+        # By identity, not by name: links may form a loop, or show one folder twice.
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [
+            Path(place, name)
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
+        ]
+    return sorted(paths, key=lambda path: path.relative_to(folder).parts), unlisted
+
+
+def _verify(folder: Path, paths: Sequence[Path], unlisted: Sequence[UnreadablePhoto]) -> PhotoSet:
+    """Decode every file; raise where too many fail."""
+    names = _names([path.relative_to(folder) for path in paths])
+    # Decoding and hashing run outside Python's lock for the larger part.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        found = list(pool.map(_examine, paths, names))
+    photos = tuple(photo for photo in found if isinstance(photo, Photo))
+    failed = [photo for photo in found if isinstance(photo, UnreadablePhoto)]
+    unreadable = (*unlisted, *failed)
+    if not photos and not unreadable:
+        raise ValueError(f"no photos in {folder}: looked for {', '.join(PHOTO_SUFFIXES)}")
+    total = len(photos) + len(unreadable)
+    if len(unreadable) > _UNREADABLE_SHARE * total:
+        raise ValueError(
+            f"{len(unreadable)} of {total} photos in {folder} cannot be read, more than "
+            f"{100 * _UNREADABLE_SHARE:g} %: repair or remove them{_reasons(unreadable)}"
+        )
+    return PhotoSet(photos, unreadable)
+
+
+def _examine(path: Path, name: str) -> Photo | UnreadablePhoto:
+    """Decode and hash one file. Only decoding all of it finds a truncated one."""
+    try:
+        source = read_source(path)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except UnreadablePhotoError as error:
+        return UnreadablePhoto(path, error.reason)
+    except OSError as error:
+        return UnreadablePhoto(path, error.strerror or str(error))
+    return Photo(name, path, sha256, source.height, source.width)
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    """Return a unique name for each relative path; only those that would collide get a hash."""
+    paths = list(paths)
+    plain = [_plain_name(path) for path in paths]
+    # Without case: some file systems do not tell it apart.
+    uses = Counter(name.casefold() for name in plain)
+    return [
+        name
+        if uses[name.casefold()] == 1
+        else f"{name}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+        for name, path in zip(plain, paths, strict=True)
+    ]
+
+
+def _plain_name(path: Path) -> str:
+    """Return a readable name of letters, digits, ``_``, ``-`` and inner dots."""
+    text = "-".join(path.with_suffix("").parts)
+    text = re.sub(r"[^\w.-]+", "_", text).strip(".-") or "photo"
+    return text.encode()[-_NAME_BYTES:].decode(errors="ignore")
+
+
+def _side(name: str) -> str | None:
+    """Return which side the photos below a folder of this name are for, if any."""
+    if name.lower() in _TRAINING_FOLDERS:
+        return "training"
+    return "validation" if name.lower() in _VALIDATION_FOLDERS else None
+
+
+def _split_by_content(
+    photos: Sequence[Photo], share: float
+) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
+    """Return training and validation; both have photos unless all photos are one and the same."""
+    fractions = {photo.sha256: int(photo.sha256, 16) / 2**256 for photo in photos}
+    judged = {sha256 for sha256, fraction in fractions.items() if fraction < share}
+    if not judged:
+        judged = {min(fractions, key=fractions.__getitem__)}
+    elif len(judged) == len(fractions):
+        judged.remove(max(fractions, key=fractions.__getitem__))
+    training = tuple(photo for photo in photos if photo.sha256 not in judged)
+    return training, tuple(photo for photo in photos if photo.sha256 in judged)
+
+
+def _checked(folder: Path, split: PhotoSplit) -> PhotoSplit:
+    """Return the split; raise where a side is empty."""
+    for side, photos in (("training", split.training), ("validation", split.validation)):
+        if not photos:
+            raise ValueError(
+                f"no photos for {side} in {folder} ({split.rule}; {len(split.training)} for "
+                f"training, {len(split.validation)} for validation): add photos that differ"
+                f"{_reasons(split.unreadable)}"
+            )
+    return split
+
+
+def _reasons(unreadable: Sequence[UnreadablePhoto]) -> str:
+    """Return the first reasons as further lines of an error."""
+    lines = [f"\n  {photo.path}: {photo.reason}" for photo in unreadable[:_LISTED]]
+    if len(unreadable) > _LISTED:
+        lines.append(f"\n  and {len(unreadable) - _LISTED} more")
+    return "".join(lines)

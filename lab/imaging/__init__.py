@@ -1,0 +1,58 @@
+"""Photos and masks as tensors: reading, writing, drawing, morphology and similarity.
+
+File formats, 8-bit pixels and BGR exist only here.
+"""
+
+from lab.imaging.conversion import from_uint8, to_uint8
+from lab.imaging.crops import Crop, CropReader
+from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
+from lab.imaging.mask_reading import MaskReading, read_mask
+from lab.imaging.metadata import PhotoMetadata
+from lab.imaging.morphology import dilate, erode, rim
+from lab.imaging.reading import (
+    PHOTO_SUFFIXES,
+    UnreadablePhotoError,
+    decode_photo,
+    read_image,
+    read_source,
+)
+from lab.imaging.similarity import (
+    ms_ssim,
+    ms_ssim_of_pyramid,
+    region_mean,
+    similarity_pyramid,
+    ssim_maps,
+)
+from lab.imaging.source_photo import SourcePhoto
+from lab.imaging.writing import check_destination, paste_into_source, write_image, write_photo
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "Crop",
+    "CropReader",
+    "MaskReading",
+    "PhotoMetadata",
+    "SourcePhoto",
+    "UnreadablePhotoError",
+    "check_destination",
+    "contact_sheet",
+    "decode_photo",
+    "dilate",
+    "erode",
+    "from_uint8",
+    "ms_ssim",
+    "ms_ssim_of_pyramid",
+    "outline_hole",
+    "paste_into_source",
+    "read_image",
+    "read_mask",
+    "read_source",
+    "region_mean",
+    "rim",
+    "show_hole",
+    "similarity_pyramid",
+    "ssim_maps",
+    "to_uint8",
+    "write_image",
+    "write_photo",
+]

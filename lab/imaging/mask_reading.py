@@ -1,0 +1,201 @@
+"""Read mask files: black and white for certain, or a refusal that shows what was found.
+
+The rules, in 8-bit values whatever the file's depth:
+
+- A pixel is hole from 128 on (``invert``: below 128). Values besides 0 and 255 are reported.
+- *Undecided* pixels, 64 to 191, are fine along a contour (within two pixels of both a darker and a
+  brighter one): that is anti-aliasing or JPEG. Elsewhere they make the mask gray; it is refused
+  when they are more than 1 % of the picture, or more than its dark or its bright pixels.
+- Colour (channels more than 32 apart) is refused: no rule could tell which colour means the hole.
+- Transparency: where all visible pixels share one colour, the shape is in the alpha channel and
+  opaque means white; otherwise the mask is composited on black.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.imaging.reading import read_source
+from lab.imaging.source_photo import SourcePhoto, change_depth, white_of
+
+_WHITE_FROM = 128
+_UNDECIDED = (64, 191)
+_GRAY_SHARE = 0.01
+_COLOUR_SPREAD = 32
+_CONTOUR_REACH = 2
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """A mask file, read.
+
+    ``mask`` is float32 ``(1, H, W)`` of exactly 0 and 1, with 1 = hole. ``note`` says, in one line,
+    what the file left to interpretation; ``None`` where it was plain black and white.
+    """
+
+    mask: Tensor
+    note: str | None = None
+
+
+def read_mask(
+    path: str | Path, size: tuple[int, int] | None = None, invert: bool = False
+) -> MaskReading:
+    """Read a mask file by the rules in this module's docstring.
+
+    Args:
+        path: any file that ``read_image`` reads; an EXIF orientation is applied.
+        size: the photo's ``(height, width)``, which the mask must have.
+        invert: black marks the hole instead of white.
+
+    Raises:
+        UnreadablePhotoError: the file cannot be read.
+        ValueError: it has another size, holds colour or gray, or leaves nothing to restore or
+            nothing to restore from. The message shows the values found and what to do.
+    """
+    source = read_source(path)
+    if size is not None:
+        _check_size(path, source, size)
+    levels, notes = _gray_levels(path, source)
+    white = levels >= _WHITE_FROM
+    _check_decided(path, levels, white, source)
+    hole = ~white if invert else white
+    _check_share(path, hole, source, invert)
+
+    fuzzy = (levels != 0) & (levels != 255)
+    if fuzzy.any():
+        found = levels[fuzzy]
+        notes.append(
+            f"{found.size} pixels ({_percent(found.size / levels.size)}) are neither black nor "
+            f"white (values {found.min()} to {found.max()} of 255): cut at half"
+        )
+    share = float(hole.mean())
+    if share > 0.5:
+        colour = "black" if invert else "white"
+        notes.append(
+            f"{colour} marks {_percent(share)} as the hole; if the other colour marks it, "
+            f"{'leave out' if invert else 'use'} --invert-mask (invert={not invert})"
+        )
+    mask = torch.from_numpy(hole.astype(np.float32))[None]
+    return MaskReading(mask, "; ".join(notes) or None)
+
+
+def _check_size(path: str | Path, source: SourcePhoto, size: tuple[int, int]) -> None:
+    """Raise unless the mask has the photo's size."""
+    found = (source.height, source.width)
+    if found == tuple(size):
+        return
+    advice = "draw it on the photo itself, or scale it to the photo's size without smoothing"
+    if found == (size[1], size[0]):
+        advice = (
+            "it lies on its side: the photo was turned upright as its EXIF orientation asks, "
+            "so turn the mask too"
+        )
+    raise ValueError(
+        f"the mask {path} is {source.width}x{source.height} (width x height), but the photo is "
+        f"{size[1]}x{size[0]}: {advice}"
+    )
+
+
+def _gray_levels(path: str | Path, source: SourcePhoto) -> tuple[np.ndarray, list[str]]:
+    """Return the mask's uint8 ``(H, W)`` levels, alpha resolved, and notes about it."""
+    pixels = change_depth(source.pixels, np.dtype(np.uint8))
+    if source.alpha is None:
+        return _without_colour(path, pixels), []
+    alpha = change_depth(source.alpha, np.dtype(np.uint8))
+    if bool((alpha == 255).all()):
+        return _without_colour(path, pixels), []
+    visible = pixels[alpha >= _WHITE_FROM]
+    if visible.size == 0:
+        raise ValueError(f"the mask {path} is transparent all over: it marks nothing")
+    if int(np.ptp(visible, axis=0).max()) <= _COLOUR_SPREAD:
+        return alpha, ["the shape is taken from the alpha channel: opaque counts as white"]
+    gray = _without_colour(path, np.where(alpha[..., None] >= _WHITE_FROM, pixels, 0))
+    levels = np.rint(gray.astype(np.float32) * (alpha / np.float32(255))).astype(np.uint8)
+    return levels, ["transparent pixels count as black"]
+
+
+def _without_colour(path: str | Path, pixels: np.ndarray) -> np.ndarray:
+    """Return the levels ``(H, W)`` of uint8 ``(H, W, C)``; raise where they have colour."""
+    spread = pixels.max(axis=2) - pixels.min(axis=2)
+    coloured = spread > _COLOUR_SPREAD
+    if coloured.any():
+        row, column = np.unravel_index(int(spread.argmax()), spread.shape)
+        colour = tuple(int(value) for value in pixels[row, column])
+        raise ValueError(
+            f"the mask {path} has colours (RGB {colour} at row {row}, column {column}; "
+            f"{_percent(float(coloured.mean()))} of its pixels): a mask is black and white, "
+            "white where the hole is. Is it a photo?"
+        )
+    return np.rint(pixels.mean(axis=2)).astype(np.uint8)
+
+
+def _check_decided(
+    path: str | Path, levels: np.ndarray, white: np.ndarray, source: SourcePhoto
+) -> None:
+    """Raise where gray is more than a contour's blur."""
+    low, high = _UNDECIDED
+    dark, bright = levels < low, levels > high
+    undecided = ~(dark | bright)
+    contour = _near(dark) & _near(bright)
+    gray = int((undecided & ~contour).sum())
+    if gray > min(_GRAY_SHARE * levels.size, int(dark.sum()), int(bright.sum())):
+        raise ValueError(
+            f"the mask {path} is gray: {_percent(gray / levels.size)} of its pixels lie between "
+            f"{low} and {high} of 255 away from any edge (most frequent values: "
+            f"{_values_found(source)}); {_percent(float(white.mean()))} would be white if cut at "
+            "half. Save it as pure black and white"
+        )
+
+
+def _near(pixels: np.ndarray) -> np.ndarray:
+    """Return bool ``(H, W)``: within a contour's reach of any of ``pixels``."""
+    reach = np.ones((2 * _CONTOUR_REACH + 1, 2 * _CONTOUR_REACH + 1), np.uint8)
+    grown: np.ndarray = cv2.dilate(pixels.astype(np.uint8), reach)
+    return grown.astype(bool)
+
+
+def _check_share(path: str | Path, hole: np.ndarray, source: SourcePhoto, invert: bool) -> None:
+    """Raise where the hole is empty or everything."""
+    colour, other = ("black", "white") if invert else ("white", "black")
+    found = f"most frequent values: {_values_found(source)}"
+    if not hole.any():
+        peak = float(source.pixels.max())
+        # Label maps and boolean arrays saved as they are look black.
+        faint = not invert and 0 < peak < 0.1 * white_of(source.pixels.dtype)
+        advice = (
+            f"its values end at {peak:g}; if {peak:g} marks the hole, scale it to "
+            f"{white_of(source.pixels.dtype):g}"
+            if faint
+            else f"mark what is to be restored in {colour}"
+            + (", or leave out --invert-mask (invert=False)" if invert else "")
+        )
+        raise ValueError(f"the mask {path} is empty: no pixel is {colour} ({found}). {advice}")
+    if hole.all():
+        raise ValueError(
+            f"the mask {path} covers the whole photo: every pixel is {colour} ({found}), and "
+            f"nothing is left to restore from. Leave {other} what is known; if the file marks the "
+            f"hole in {other}, {'leave out' if invert else 'use'} --invert-mask "
+            f"(invert={not invert})"
+        )
+
+
+def _values_found(source: SourcePhoto) -> str:
+    """List the file's most frequent values in its own depth, with their shares."""
+    if source.alpha is not None and not bool((source.alpha == white_of(source.alpha.dtype)).all()):
+        samples, place = source.alpha, " in the alpha channel"
+    else:
+        samples, place = source.pixels[..., 0], ""
+    values, counts = np.unique(samples, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:5]
+    listed = [f"{values[i]:g} ({_percent(counts[i] / samples.size)})" for i in order]
+    rest = f", and {len(values) - len(order)} more" if len(values) > len(order) else ""
+    return ", ".join(listed) + rest + place
+
+
+def _percent(share: float) -> str:
+    """Write a share so that neither a speck nor a remainder rounds away."""
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,120 @@
+"""Adversarial losses: what the generator and the discriminator each minimize, in matching pairs.
+
+- ``hinge``: Lim and Ye, "Geometric GAN" (2017); Miyato et al., "Spectral Normalization for
+  Generative Adversarial Networks" (ICLR 2018), equations 16 and 17. The choice of InpaintSANet.
+- ``log``: the non-saturating form of Goodfellow et al., "Generative Adversarial Nets" (NIPS 2014),
+  section 3.
+- ``least_squares``: Mao et al., "Least Squares Generative Adversarial Networks" (ICCV 2017),
+  equation 9: labels 0 and 1, with the halves.
+- ``relativistic_average``: Jolicoeur-Martineau, "The Relativistic Discriminator" (ICLR 2019),
+  the RaSGAN of section 4: is a real image more real than the average fake?
+
+Large logits mean "real". Logits have any shape; expectations are means over all of them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lab.checks import unknown_name_message
+from lab.contracts import DiscriminatorOutput, LossInputs
+
+AdversarialKind = Literal["hinge", "log", "least_squares", "relativistic_average"]
+
+
+def generator_loss(
+    kind: AdversarialKind, fake_logits: Tensor, real_logits: Tensor | None = None
+) -> Tensor:
+    """Return the scalar that the generator minimizes.
+
+    Args:
+        kind: the adversarial loss.
+        fake_logits: the discriminator on generated images; gradient flows to them.
+        real_logits: the discriminator on true images; looked at by ``relativistic_average`` alone,
+            without gradient.
+
+    Raises:
+        ValueError: an unknown kind, or ``relativistic_average`` without ``real_logits``.
+    """
+    fake = fake_logits.float()
+    if kind == "hinge":
+        return -fake.mean()
+    if kind == "log":
+        return F.softplus(-fake).mean()
+    if kind == "least_squares":
+        return 0.5 * (fake - 1.0).square().mean()
+    if kind == "relativistic_average":
+        if real_logits is None:
+            raise ValueError("relativistic_average compares with real_logits, but they are None")
+        # The discriminator's loss with the roles exchanged.
+        return discriminator_loss(kind, fake, real_logits.detach())
+    raise ValueError(unknown_name_message("adversarial loss", kind, get_args(AdversarialKind)))
+
+
+def discriminator_loss(kind: AdversarialKind, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Return the scalar that the discriminator minimizes.
+
+    Args:
+        kind: the adversarial loss, the same as the generator's.
+        real_logits: the discriminator on true images.
+        fake_logits: the discriminator on generated images, which the caller has detached.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    real, fake = real_logits.float(), fake_logits.float()
+    if kind == "hinge":
+        return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
+    # softplus(-x) is -log(sigmoid(x)) without the overflow.
+    if kind == "log":
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+    if kind == "least_squares":
+        return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
+    if kind == "relativistic_average":
+        real_above_fake, fake_above_real = real - fake.mean(), fake - real.mean()
+        return F.softplus(-real_above_fake).mean() + F.softplus(fake_above_real).mean()
+    raise ValueError(unknown_name_message("adversarial loss", kind, get_args(AdversarialKind)))
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What the discriminator says about the completed image.
+
+    The lower, the more the image passes for real. Hinge and relativistic losses have no minimum
+    that a perfect image reaches; log and least-squares tend to 0 as the image passes for real.
+
+    Args:
+        kind: the adversarial loss.
+    """
+
+    kind: AdversarialKind = "hinge"
+
+    def __call__(self, inputs: LossInputs) -> Tensor:
+        """Return the generator's loss on ``inputs.completed``.
+
+        Raises:
+            ValueError: the inputs carry no judge.
+        """
+        fake = judge(inputs, inputs.completed, "adversarial").logits
+        if self.kind != "relativistic_average":
+            return generator_loss(self.kind, fake)
+        with torch.no_grad():
+            real = judge(inputs, inputs.truth, "adversarial").logits
+        return generator_loss(self.kind, fake, real)
+
+
+def judge(inputs: LossInputs, image: Tensor, term: str) -> DiscriminatorOutput:
+    """Score ``image`` with the inputs' discriminator, which ``term`` cannot do without.
+
+    Raises:
+        ValueError: the inputs carry no judge.
+    """
+    if inputs.judge is None:
+        raise ValueError(
+            f"the term {term} needs a discriminator, but inputs.judge is None: "
+            "see Objective.needs_discriminator"
+        )
+    return inputs.judge(image)

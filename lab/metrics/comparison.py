@@ -1,0 +1,46 @@
+"""What the measures share: the maps of one batch, each computed once, when first asked for."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lab.imaging import similarity_pyramid
+
+
+class Comparison:
+    """A batch of completed photos against the truth.
+
+    Everything is float32, or float64 where the images are.
+
+    Args:
+        completed: ``(B, 3, H, W)`` in [0, 1].
+        truth: like ``completed``.
+    """
+
+    def __init__(self, completed: Tensor, truth: Tensor) -> None:
+        dtype = torch.promote_types(
+            torch.promote_types(completed.dtype, truth.dtype), torch.float32
+        )
+        self.completed = completed.to(dtype)
+        self.truth = truth.to(dtype)
+
+    @cached_property
+    def absolute_error(self) -> Tensor:
+        """``(B, 3, H, W)``."""
+        return (self.completed - self.truth).abs()
+
+    @cached_property
+    def squared_error(self) -> Tensor:
+        """``(B, 3, H, W)``."""
+        return self.absolute_error.square()
+
+    @cached_property
+    def similarity_pyramid(self) -> list[tuple[Tensor, Tensor]]:
+        """SSIM and contrast-structure maps at each scale of MS-SSIM, the finest first."""
+        return similarity_pyramid(self.completed, self.truth)
+
+    @property
+    def ssim_map(self) -> Tensor:
+        """``(B, 3, H, W)``."""
+        return self.similarity_pyramid[0][0]

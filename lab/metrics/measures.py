@@ -1,0 +1,101 @@
+"""The measures: each one number a photo, from the pixels of a region.
+
+Colour is treated alike by all: the three channels are averaged together, before any root or
+logarithm. (The deployment notes list two other ways for PSNR, per channel and luma only; numbers
+from different ways cannot be compared.)
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lab.imaging import ms_ssim_of_pyramid, region_mean
+from lab.metrics.comparison import Comparison
+
+LEAST_SQUARED_ERROR = 1e-6
+"""The floor under PSNR's squared error: a perfect fill scores 60 dB instead of infinity, so that
+means and spreads over photos stay finite."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How one number comes from a comparison and a region.
+
+    ``compute`` maps a comparison and the region's pixels ``(B, 1, H, W)`` of 0 and 1 to ``(B,)``.
+    ``definition`` completes the sentence "Over the region: ...".
+    """
+
+    higher_is_better: bool
+    unit: str
+    definition: str
+    compute: Callable[[Comparison, Tensor], Tensor]
+
+
+def _mean_squared_error(comparison: Comparison, region: Tensor) -> Tensor:
+    return region_mean(comparison.squared_error, region)
+
+
+def _psnr(comparison: Comparison, region: Tensor) -> Tensor:
+    return -10 * _mean_squared_error(comparison, region).clamp_min(LEAST_SQUARED_ERROR).log10()
+
+
+def _ssim(comparison: Comparison, region: Tensor) -> Tensor:
+    return region_mean(comparison.ssim_map, region)
+
+
+def _ms_ssim(comparison: Comparison, region: Tensor) -> Tensor:
+    return ms_ssim_of_pyramid(comparison.similarity_pyramid, region)
+
+
+def _l1(comparison: Comparison, region: Tensor) -> Tensor:
+    return region_mean(comparison.absolute_error, region)
+
+
+def _rmse(comparison: Comparison, region: Tensor) -> Tensor:
+    return _mean_squared_error(comparison, region).sqrt()
+
+
+MEASURES: Mapping[str, Measure] = {
+    "psnr": Measure(
+        higher_is_better=True,
+        unit="dB",
+        definition=(
+            "10 log10(1 / MSE), where MSE is the mean squared difference of pixels and channels "
+            "in [0, 1], and at least 1e-6 (so 60 dB at most)"
+        ),
+        compute=_psnr,
+    ),
+    "ssim": Measure(
+        higher_is_better=True,
+        unit="",
+        definition=(
+            "mean over pixels and channels of the SSIM map of the whole photos (Gaussian window "
+            "of 11 pixels, sigma 1.5, K 0.01 and 0.03, range 1, borders mirrored); windows reach "
+            "5 pixels beyond the region"
+        ),
+        compute=_ssim,
+    ),
+    "ms_ssim": Measure(
+        higher_is_better=True,
+        unit="",
+        definition=(
+            "MS-SSIM of the whole photos, with each scale's mean taken over the region; fewer than "
+            "five scales below 161 pixels (see lab.imaging.ms_ssim)"
+        ),
+        compute=_ms_ssim,
+    ),
+    "l1": Measure(
+        higher_is_better=False,
+        unit="",
+        definition="mean absolute difference of pixels and channels in [0, 1]",
+        compute=_l1,
+    ),
+    "rmse": Measure(
+        higher_is_better=False,
+        unit="",
+        definition="root of the mean squared difference of pixels and channels in [0, 1]",
+        compute=_rmse,
+    ),
+}
+"""Every measure by name. A new one is a row here; it is then measured in every region."""

@@ -1,0 +1,88 @@
+"""The table of metrics, and the one function that measures them all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lab.checks import check_image, check_mask
+from lab.metrics.comparison import Comparison
+from lab.metrics.measures import MEASURES
+from lab.metrics.regions import REGIONS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a column of numbers means.
+
+    ``unit`` is empty where the number has none. ``definition`` says exactly what is computed.
+    """
+
+    name: str
+    higher_is_better: bool
+    unit: str
+    definition: str
+
+
+METRICS: Mapping[str, Metric] = {
+    f"{where}_{what}": Metric(
+        name=f"{where}_{what}",
+        higher_is_better=how.higher_is_better,
+        unit=how.unit,
+        definition=f"Over {region.definition}: {how.definition}.",
+    )
+    for where, region in REGIONS.items()
+    for what, how in MEASURES.items()
+}
+"""Every metric by name: ``hole_psnr``, ``rim_ssim``, ``whole_l1`` and so on."""
+
+
+@torch.no_grad()
+def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Measure every metric of ``METRICS`` for each photo.
+
+    ``completed`` is measured as it is: to judge what a user gets, paste the known pixels first.
+    The result is never NaN or infinite. Computed in float32, or in float64 where the images are.
+
+    Args:
+        completed: ``(B, 3, H, W)`` in [0, 1].
+        truth: like ``completed``.
+        mask: ``(B, 1, H, W)`` of 0 and 1, 1 = hole, for each photo neither empty nor full.
+
+    Returns:
+        ``(B,)`` for each name of ``METRICS``, in its order.
+
+    Raises:
+        TypeError, ValueError: the inputs break the conventions or do not fit each other.
+        ValueError: a mask is empty (there is no hole to measure) or full (there is no rim, and
+            nothing the hole could have been filled from).
+    """
+    check_image(completed, "completed")
+    check_image(truth, "truth")
+    if completed.shape != truth.shape:
+        raise ValueError(
+            f"completed has shape {tuple(completed.shape)} and truth {tuple(truth.shape)}, "
+            "but both must be the same photos"
+        )
+    check_mask(mask, truth)
+    _check_measurable(mask)
+    comparison = Comparison(completed, truth)
+    regions = {
+        name: region.select(mask).to(comparison.truth.dtype) for name, region in REGIONS.items()
+    }
+    return {
+        f"{where}_{what}": how.compute(comparison, pixels)
+        for where, pixels in regions.items()
+        for what, how in MEASURES.items()
+    }
+
+
+def _check_measurable(mask: Tensor) -> None:
+    lowest, highest = mask.flatten(1).amin(1), mask.flatten(1).amax(1)
+    for state, wrong in (("empty", highest == 0), ("full", lowest == 1)):
+        if bool(wrong.any()):
+            raise ValueError(
+                f"the mask of sample {wrong.nonzero().flatten().tolist()} is {state}, but a photo "
+                "is measured only with a hole and known pixels around it: leave such photos out"
+            )

@@ -1,0 +1,97 @@
+"""Network checkpoints: one file that holds a network's weights and what it takes to rebuild it.
+
+Files made here carry the network's name and arguments. Published checkpoints, which carry tensors
+alone, are told by their tensor names and turned into ours by a pure renaming function.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from lab.checks import unknown_name_message
+from lab.networks.inpaint_sanet import (
+    InpaintSANet,
+    inpaint_sanet_from_published,
+    is_published_inpaint_sanet,
+)
+from lab.networks.weight_files import UnreadableCheckpointError, read_checkpoint
+
+CHECKPOINT_FORMAT = "background-inpainting network 1"
+
+NETWORKS: dict[str, type[nn.Module]] = {"InpaintSANet": InpaintSANet}
+"""Every network that a checkpoint may name. A name outside this table is never imported."""
+
+_PUBLISHED: tuple[
+    tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor]], nn.Module]], ...
+] = ((is_published_inpaint_sanet, inpaint_sanet_from_published),)
+
+
+def describe_network(network: nn.Module, epoch: int, settings: str) -> dict[str, Any]:
+    """What `load_network` needs to build ``network`` again: tensors, strings and numbers only.
+
+    A network keeps each of its constructor's arguments as an attribute of the same name.
+
+    Args:
+        network: one of `NETWORKS`.
+        epoch: completed epochs of training.
+        settings: the YAML that reproduces the run, kept for whoever finds the file alone.
+    """
+    arguments = {
+        name: getattr(network, name) for name in inspect.signature(type(network)).parameters
+    }
+    return {
+        "format": CHECKPOINT_FORMAT,
+        "network": type(network).__name__,
+        "arguments": arguments,
+        "state": {name: tensor.cpu() for name, tensor in network.state_dict().items()},
+        "epoch": epoch,
+        "settings": settings,
+    }
+
+
+def load_network(path: Path | str) -> nn.Module:
+    """Build the network of a checkpoint, with its weights, in eval mode on the processor.
+
+    Args:
+        path: a run's ``checkpoints/epoch-NNN.pt``, or a published checkpoint of a network that the
+            workbench knows (InpaintSANet with 4 or 5 input channels).
+
+    Raises:
+        FileNotFoundError: no such file.
+        UnreadableCheckpointError: not a checkpoint, one that holds more than tensors and plain
+            values, one of an unknown network, or one whose tensors do not fit.
+    """
+    path = Path(path)
+    content = read_checkpoint(path)
+    try:
+        if content.get("format") == CHECKPOINT_FORMAT:
+            name = content["network"]
+            if name not in NETWORKS:
+                raise KeyError(unknown_name_message("network", name, NETWORKS))
+            network = NETWORKS[name](**content["arguments"])
+            network.load_state_dict(content["state"], strict=True)
+            return network.eval()
+        state = _state_dict_of(content)
+        for recognizes, build in _PUBLISHED:
+            if recognizes(state):
+                return build(state).eval()
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise UnreadableCheckpointError(path, f"its tensors do not fit: {error}") from error
+    found = ", ".join(list(content)[:4])
+    raise UnreadableCheckpointError(
+        path,
+        f"no network of the workbench has such tensors (it begins with: {found}). A run's network "
+        "checkpoints are its checkpoints/epoch-NNN.pt; last.ckpt only resumes training",
+    )
+
+
+def _state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a published file, which may wrap them under a name of its own."""
+    for wrapper in ("netG_state_dict", "state_dict", "generator", "model"):
+        if isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)}

@@ -1,0 +1,179 @@
+"""InpaintSANet: two-stage gated convolution with self-attention in the refinement.
+
+The network that the background notes start from (the ``bgnet`` of Impersonator), after Jiahui Yu
+et al., "Free-Form Image Inpainting with Gated Convolution" (ICCV 2019), with the self-attention of
+Han Zhang et al. (ICML 2019) in place of contextual attention, and batch normalization throughout.
+
+Differs from the published code in form only: feature and gate convolution of a layer are fused,
+any image size is accepted (padded inside, cropped back), and pixels under the hole are replaced
+rather than multiplied away, so that not even a NaN gets through.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.contracts import Stages
+from lab.layers import GatedConvolution, SelfAttention
+
+# Both stages halve the image twice.
+_MULTIPLE = 4
+
+
+class InpaintSANet(nn.Module):
+    """The published generator; ``(image, mask) -> Stages`` with a coarse and a refined image.
+
+    Args:
+        width: channels of the first layer; 32 as published, 8 or more. The widest have four times.
+        input_channels: 4 (RGB and mask; the Impersonator form) or 5 (a channel of ones more; the
+            original form).
+
+    Raises:
+        ValueError: a width below 8 or odd, or another number of input channels.
+    """
+
+    def __init__(self, width: int = 32, input_channels: Literal[4, 5] = 5) -> None:
+        super().__init__()
+        if width < 8 or width % 2:
+            raise ValueError(f"width must be even and at least 8, not {width} (32 as published)")
+        if input_channels not in (4, 5):
+            raise ValueError(
+                f"input_channels must be 4 (RGB, mask) or 5 (RGB, mask, ones), not {input_channels}"
+            )
+        self.width = width
+        self.input_channels = input_channels
+        deep = 4 * width
+        self.coarse_network = nn.Sequential(
+            GatedConvolution(input_channels, width, 5),
+            GatedConvolution(width, 2 * width, 4, stride=2),
+            GatedConvolution(2 * width, 2 * width, 3),
+            GatedConvolution(2 * width, deep, 4, stride=2),
+            GatedConvolution(deep, deep, 3),
+            GatedConvolution(deep, deep, 3),
+            *(GatedConvolution(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
+            *_decoder(deep, width),
+        )
+        self.refine_encoder = nn.Sequential(
+            GatedConvolution(input_channels, width, 5),
+            GatedConvolution(width, width, 4, stride=2),
+            GatedConvolution(width, 2 * width, 3),
+            GatedConvolution(2 * width, 2 * width, 4, stride=2),
+            GatedConvolution(2 * width, deep, 3),
+            GatedConvolution(deep, deep, 3),
+            GatedConvolution(deep, deep, 3),
+            *(GatedConvolution(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
+        )
+        self.refine_attention = SelfAttention(deep)
+        self.refine_decoder = nn.Sequential(*_decoder(deep, width))
+
+    def forward(self, image: Tensor, mask: Tensor) -> Stages:
+        """Answer with whole images, not pasted onto the known pixels.
+
+        Args:
+            image: float32 RGB ``(B, 3, H, W)`` in [0, 1]; what lies under the hole is not read.
+            mask: float32 ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
+
+        Returns:
+            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1].
+        """
+        height, width = image.shape[-2:]
+        known = 2.0 * image - 1.0
+        hole = mask > 0.5
+        # The published input shows the hole as white; `where`, so that a NaN under it stays out.
+        painted = _pad(torch.where(hole, 1.0, known))
+        padded_mask = _pad(mask)
+        coarse = self.coarse_network(self._with_mask(painted, padded_mask)).float().clamp(-1.0, 1.0)
+        composite = torch.where(padded_mask > 0.5, coarse, painted)
+        features = self.refine_attention(
+            self.refine_encoder(self._with_mask(composite, padded_mask))
+        )
+        refined = self.refine_decoder(features).float().clamp(-1.0, 1.0)
+        return Stages(
+            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
+        )
+
+    def _with_mask(self, image: Tensor, mask: Tensor) -> Tensor:
+        planes = [image, mask]
+        if self.input_channels == 5:
+            planes.append(torch.ones_like(mask))
+        stacked = torch.cat(planes, dim=1)
+        return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def _decoder(deep: int, width: int) -> tuple[GatedConvolution, ...]:
+    """The layers from a quarter of the size back to an image."""
+    return (
+        GatedConvolution(deep, deep, 3),
+        GatedConvolution(deep, deep, 3),
+        GatedConvolution(deep, 2 * width, 3, upsample=True),
+        GatedConvolution(2 * width, 2 * width, 3),
+        GatedConvolution(2 * width, width, 3, upsample=True),
+        GatedConvolution(width, width // 2, 3),
+        GatedConvolution(width // 2, 3, 3, activation="none"),
+    )
+
+
+def _pad(planes: Tensor) -> Tensor:
+    """Repeat the last row and column until both sides are a multiple of what the stages halve."""
+    height, width = planes.shape[-2:]
+    missing = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
+    return F.pad(planes, missing, mode="replicate") if any(missing) else planes
+
+
+_PUBLISHED_PARTS = {
+    "coarse_net": "coarse_network",
+    "refine_conv_net": "refine_encoder",
+    "refine_attn": "refine_attention",
+    "refine_upsample_net": "refine_decoder",
+}
+
+
+def is_published_inpaint_sanet(state: Mapping[str, Tensor]) -> bool:
+    """Whether ``state`` has the tensor names of the published InpaintSANet checkpoints."""
+    return any(name.removeprefix("module.").startswith("refine_conv_net.") for name in state)
+
+
+def rename_published_inpaint_sanet(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the tensors of a published checkpoint into this module's own; a pure function.
+
+    Raises:
+        KeyError: a tensor name that the published network does not have.
+    """
+    renamed: dict[str, Tensor] = {}
+    for published, tensor in state.items():
+        part, _, rest = published.removeprefix("module.").partition(".")
+        if part not in _PUBLISHED_PARTS:
+            raise KeyError(f"{published!r} is no tensor of the published InpaintSANet")
+        if ".mask_conv2d." in f".{rest}":
+            continue  # taken together with its feature convolution
+        ours = f"{_PUBLISHED_PARTS[part]}.{rest}"
+        ours = ours.replace("query_conv", "query").replace("key_conv", "key")
+        ours = ours.replace("value_conv", "value").replace("batch_norm2d", "normalization")
+        # A published "deconvolution" nests its convolution once more.
+        ours = ours.replace("conv2d.normalization", "normalization")
+        if re.search(r"(^|\.)conv2d\.(weight|bias)$", published):
+            gate = re.sub(r"conv2d\.(weight|bias)$", r"mask_conv2d.\1", published)
+            tensor = torch.cat([tensor, state[gate]])
+            ours = re.sub(r"(conv2d\.)+(weight|bias)$", r"convolution.\2", ours)
+        renamed[ours] = tensor
+    return renamed
+
+
+def inpaint_sanet_from_published(state: Mapping[str, Tensor]) -> InpaintSANet:
+    """Build the network that a published checkpoint describes, with its weights, in eval mode.
+
+    Raises:
+        KeyError, RuntimeError: tensors that do not fit the published architecture.
+    """
+    renamed = rename_published_inpaint_sanet(state)
+    first = renamed["coarse_network.0.convolution.weight"]
+    channels = first.shape[1]
+    if channels not in (4, 5):
+        raise RuntimeError(f"the first layer reads {channels} channels, but published ones 4 or 5")
+    network = InpaintSANet(width=first.shape[0] // 2, input_channels=5 if channels == 5 else 4)
+    network.load_state_dict(renamed, strict=True)
+    return network.eval()

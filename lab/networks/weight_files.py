@@ -1,0 +1,219 @@
+"""Published weights: where a file lies, how it is fetched and verified, how a checkpoint is read.
+
+Nothing here knows a network: a file is a name, an official address and a SHA-256, and a checkpoint
+is a dictionary of tensors and plain values. Renaming and loading belong to each network's own file.
+"""
+
+import hashlib
+import http.client
+import os
+import pickle
+import re
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import wrap_file
+
+CACHE_VARIABLE = "BACKGROUND_INPAINTING_CACHE"
+
+# Seconds for connecting, and for the longest silence between two reads.
+_TIMEOUT = 10.0
+_BLOCK = 1 << 20
+_SHORTEST_PREFIX = 8
+_FULL_LENGTH = 64
+
+
+class MissingWeightsError(FileNotFoundError):
+    """A weight file is in no known place and could not be downloaded."""
+
+
+class WrongHashError(ValueError):
+    """A weight file is not the published one."""
+
+
+class UnreadableCheckpointError(ValueError):
+    """A file is no checkpoint of tensors and plain values, or not of the kind that is needed.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it, and what to do.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        # Both stay in `args`, so that the error survives the way out of a worker process.
+        super().__init__(path, reason)
+        self.path = Path(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be loaded: {self.reason}"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file of weights.
+
+    Args:
+        name: the file's name in the cache, without a folder.
+        address: where its authors publish it, http or https.
+        sha256: its SHA-256 in hexadecimal; or, where the authors state no more, the first 8 digits
+            or more. A prefix tells a damaged file, but is no protection against a forged one.
+
+    Raises:
+        ValueError: a name with a folder, another kind of address, or no such hash.
+    """
+
+    name: str
+    address: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name must be a plain file name, not {self.name!r}")
+        if not self.address.startswith(("https://", "http://")):
+            raise ValueError(f"address must begin with https:// or http://, not {self.address!r}")
+        pattern = rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_FULL_LENGTH}}}"
+        if not re.fullmatch(pattern, self.sha256):
+            raise ValueError(
+                f"sha256 must be {_SHORTEST_PREFIX} to {_FULL_LENGTH} lower-case hexadecimal "
+                f"digits, not {self.sha256!r}"
+            )
+
+    def hash_rule(self) -> str:
+        """Say which hash is asked for, and whether that is all of it."""
+        if len(self.sha256) == _FULL_LENGTH:
+            return self.sha256
+        return f"{self.sha256}... (the first {len(self.sha256)} digits; no more is published)"
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloaded weights: ``$BACKGROUND_INPAINTING_CACHE``, or the home's."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path.home() / ".cache" / "background-inpainting" / "weights"
+
+
+def locate_or_download(weight_file: WeightFile) -> Path:
+    """Return the path of ``weight_file``, verified; download it if it lies nowhere.
+
+    Looks in :func:`cache_folder`, then in torch hub's folder of checkpoints, which is only read.
+    A download goes to a temporary name and is moved into place once its hash is right, so that an
+    interrupted one leaves nothing behind.
+
+    Raises:
+        WrongHashError: a file of this name, found or downloaded, has another SHA-256.
+        MissingWeightsError: the file lies nowhere and cannot be downloaded; says what to do.
+    """
+    target = cache_folder() / weight_file.name
+    for candidate in (target, Path(torch.hub.get_dir()) / "checkpoints" / weight_file.name):
+        if candidate.is_file():
+            _check_hash(
+                _hash_of(candidate), weight_file, f"{candidate} is not", "Delete or move it"
+            )
+            return candidate
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found = _download(weight_file, temporary)
+        answered = f"{weight_file.address} did not answer with"
+        _check_hash(found, weight_file, answered, "Look for a proxy or a login page in between")
+        os.replace(temporary, target)
+    except (OSError, http.client.HTTPException) as reason:
+        raise MissingWeightsError(
+            f"the weights {weight_file.name} are not here and cannot be downloaded: {reason}. "
+            f"Fetch {weight_file.address} (SHA-256 {weight_file.hash_rule()}) "
+            f"on a machine that can, and put it at {target}; "
+            f"or set {CACHE_VARIABLE} to the folder that holds it"
+        ) from reason
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _download(weight_file: WeightFile, path: Path) -> str:
+    """Write the file at the official address to ``path``, with a progress bar; return its hash."""
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(weight_file.address, timeout=_TIMEOUT) as answer:
+        expected = int(answer.headers.get("Content-Length") or 0)
+        received = 0
+        shown = wrap_file(
+            answer, expected, description=weight_file.name, console=Console(stderr=True)
+        )
+        with shown as source, path.open("wb") as file:
+            while block := source.read(_BLOCK):
+                file.write(block)
+                digest.update(block)
+                received += len(block)
+    # http.client reports a cut connection only where everything is read at once.
+    if received < expected:
+        raise ConnectionError(f"the connection ended after {received} of {expected} bytes")
+    return digest.hexdigest()
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_hash(found: str, weight_file: WeightFile, what: str, advice: str) -> None:
+    if not found.startswith(weight_file.sha256):
+        raise WrongHashError(
+            f"{what} the published {weight_file.name}: the SHA-256 is {found}, but must be "
+            f"{weight_file.hash_rule()}. {advice}, and fetch {weight_file.address} again"
+        )
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a checkpoint of tensors and plain values onto the CPU; never run code from it.
+
+    Args:
+        path: a file that ``torch.save`` wrote, of the present format or the old one.
+
+    Returns:
+        dict[str, Any]: the saved dictionary: a state dict, or a trainer's checkpoint around one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnreadableCheckpointError: the file is damaged, holds Python objects that would run code
+            when loaded, or holds something other than a dictionary.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged file can fail in any layer of the unpickling, with whatever error that one raises.
+    except Exception as error:
+        raise UnreadableCheckpointError(path, _why_unreadable(path, error)) from error
+    if not isinstance(loaded, dict):
+        raise UnreadableCheckpointError(
+            path,
+            f"it holds a {type(loaded).__name__}, but a checkpoint must be a dictionary of "
+            "tensors: save a network's state_dict(), not the network",
+        )
+    return loaded
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    # Torch's own message proposes weights_only=False, which is what must not be done, so only the
+    # part of it that names the object or the damage is passed on.
+    refused = re.search(r"[Uu]nsupported (?:global: )?GLOBAL ([\w.]+)", str(error))
+    if refused:
+        return (
+            f"it would call {refused.group(1)}, but a checkpoint may hold only tensors and plain "
+            "values. Where you trust its origin, load it outside the workbench and save its "
+            "state_dict() anew"
+        )
+    if isinstance(error, pickle.UnpicklingError):
+        reason = "its content is not what torch.save writes"
+    else:
+        reason = str(error).partition("\n")[0][:200] or "it ends too early"
+    return (
+        f"{reason} ({path.stat().st_size} bytes). It may have been cut short, or be an error page "
+        "or another format: fetch or copy the file again"
+    )

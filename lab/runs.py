@@ -1,0 +1,208 @@
+"""One run from settings to files: fit, resume, evaluate."""
+
+import logging
+import os
+import signal
+import socket
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as lightning
+import torch
+import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from lab.contracts import Strategy
+from lab.data import PhotoDataModule
+from lab.files import replacing
+from lab.metrics import hole_ratio, measure
+from lab.settings import Experiment, Fit, SettingsError
+from lab.tracking import EpochRecorder, EpochScore, PhotoScore, start_wandb
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a run is: epochs count from 1, steps within the epoch."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+class _StepReporter(lightning.Callback):
+    def __init__(self, on_step: Callable[[StepProgress], None]) -> None:
+        self._on_step = on_step
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,  # noqa: ANN401 (Lightning's signature)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        assert trainer.max_epochs is not None
+        self._on_step(
+            StepProgress(
+                trainer.current_epoch + 1,
+                trainer.max_epochs,
+                batch_idx + 1,
+                int(trainer.num_training_batches),
+            )
+        )
+
+
+def fit_run(
+    experiment: Experiment,
+    folder: Path,
+    name: str,
+    group: str | None = None,
+    on_step: Callable[[StepProgress], None] | None = None,
+    on_epoch: Callable[[EpochScore], None] | None = None,
+) -> None:
+    """Train, or go on training, and leave everything in ``folder``.
+
+    A folder with ``checkpoints/last.ckpt`` is resumed: weights, optimizers, schedules, epoch and
+    random generators. The result equals that of a run that was never interrupted.
+
+    Args:
+        experiment: what to train, on what, how long.
+        folder: of the run: ``config.yaml``, ``checkpoints/``, ``photos.csv``, ``visuals/``,
+            ``wandb/``.
+        name: of the W&B run.
+        group: the study, in W&B.
+        on_step: told after every training step.
+        on_epoch: told when an epoch is scored and on disk; may raise to end the run.
+
+    Raises:
+        NonFiniteLossError: a loss was NaN or infinite.
+        KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
+    """
+    fit = experiment.fit
+    with replacing(folder / "config.yaml") as temporary:
+        temporary.write_text(experiment.yaml)
+    if fit.threads is not None:
+        torch.set_num_threads(fit.threads)
+    _quiet_lightning()
+    run_id = sha256(f"{socket.gethostname()}:{folder.resolve()}".encode()).hexdigest()[:16]
+    tracker = start_wandb(folder, name, group, run_id, experiment.plain)
+    callbacks: list[lightning.Callback] = [
+        EpochRecorder(folder, experiment.yaml, tracker, on_epoch),
+        # After the recorder: what `last.ckpt` says is done, is on disk.
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename="last",
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+    if on_step is not None:
+        callbacks.append(_StepReporter(on_step))
+    trainer = lightning.Trainer(
+        accelerator=fit.device,
+        devices=1,
+        precision=trainer_precision(fit),
+        max_epochs=fit.epochs,
+        logger=tracker.logger if tracker else False,
+        callbacks=callbacks,
+        log_every_n_steps=fit.log_every,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    last = folder / "checkpoints" / "last.ckpt"
+    exit_code = 1
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(
+            experiment.model,
+            datamodule=experiment.data,
+            ckpt_path=last if last.exists() else None,
+            weights_only=True,
+        )
+        exit_code = 0
+    except SystemExit as stop:
+        # The trainer turns Ctrl-C into an exit of the whole process, and deafens it to a second.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from stop
+        raise
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if tracker is not None:
+            tracker.finish(exit_code)
+
+
+def refuse_other_settings(experiment: Experiment, folder: Path, fresh: bool) -> None:
+    """Refuse to go on with a run that was begun with other settings, which would mix two runs.
+
+    The number of epochs may grow: that is how a finished run is continued.
+
+    Raises:
+        SettingsError: the folder's run differs, or there is one and ``fresh`` asks for none.
+    """
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    if fresh:
+        raise SettingsError(f"there is a run in {folder} already: give this one another --name")
+    before, now = yaml.safe_load(path.read_text()), experiment.plain
+    for plain in (before, now):
+        for name in ("epochs", "threads", "log_every"):
+            plain["fit"].pop(name, None)
+    if before != now:
+        changed = [key for key in now if before.get(key) != now[key]]
+        raise SettingsError(
+            f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
+            f"{path}): give this one another --name, or the same settings to go on"
+        )
+
+
+def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:
+    """What ``fit.precision`` means on this machine."""
+    if fit.precision == "float32":
+        return "32-true"
+    if fit.precision == "bfloat16" or computes_in_bfloat16(fit.device):
+        return "bf16-mixed"
+    return "32-true"
+
+
+def computes_in_bfloat16(device: Literal["auto", "cpu", "gpu"]) -> bool:
+    """Whether the device has bfloat16 instructions (emulated ones are slower than float32)."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def evaluate_strategy(strategy: Strategy, data: PhotoDataModule) -> list[PhotoScore]:
+    """Score a strategy on the validation photos: the same crops and masks as every run's."""
+    data.setup("validate")
+    scores = []
+    for batch in data.val_dataloader():
+        metrics = measure(strategy(batch.image, batch.mask), batch.image, batch.mask)
+        ratios = hole_ratio(batch.mask)
+        scores += [
+            PhotoScore(
+                photo,
+                float(ratios[index]),
+                {name: float(values[index]) for name, values in metrics.items()},
+            )
+            for index, photo in enumerate(batch.name)
+        ]
+    return scores
+
+
+def _quiet_lightning() -> None:
+    """Keep the trainer from printing over the progress display what every run would repeat."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    for message in (".*does not have many workers.*", ".*number of training batches.*"):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,173 @@
+"""YAML files and command-line options to checked objects.
+
+Types and defaults come from the signatures of what is built. A dotted path names an option the
+same way on the command line, in a YAML file and in a sweep's search space.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from lab.data import PhotoDataModule
+from lab.variants import InpaintingModule
+
+
+class SettingsError(ValueError):
+    """Settings that do not fit; the message names the option, the rule and the nearest option."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How long and on what a run trains.
+
+    Attributes:
+        epochs: passes over the training samples.
+        seed: of the networks' first weights and of everything drawn in training.
+        precision: "float32"; "bfloat16", which halves memory traffic; or "auto", bfloat16 where the
+            processor or GPU computes with it and float32 elsewhere.
+        device: "auto" takes a GPU where there is one; or "cpu", "gpu".
+        threads: processor threads; None leaves PyTorch's own choice.
+        log_every: steps between two records of the training losses.
+    """
+
+    epochs: int = 50
+    seed: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: int | None = None
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse values with which nothing can run.
+
+        Raises:
+            ValueError: naming the value and its rule.
+        """
+        for name in ("epochs", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"fit.{name} must be at least 1, not {getattr(self, name)}")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"fit.threads must be at least 1, not {self.threads}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"fit.seed must lie in 0 to 2**32 - 1, not {self.seed}")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that one run is made of, built and checked, with the YAML that says the same."""
+
+    model: InpaintingModule
+    data: PhotoDataModule
+    fit: Fit
+    yaml: str
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The settings as plain values, for a tracker."""
+        plain: dict[str, Any] = yaml.safe_load(self.yaml)
+        return plain
+
+
+def experiment_parser(**options: Any) -> ArgumentParser:  # noqa: ANN401 (argparse's own options)
+    """The parser of one run's settings: ``model``, ``data`` and ``fit``."""
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, **options)
+    parser.add_argument("--config", action="config", help="a YAML file of settings")
+    parser.add_subclass_arguments(
+        InpaintingModule,
+        "model",
+        default={"class_path": "lab.variants.InpaintingModule"},
+        required=False,
+        help="what is trained",
+    )
+    parser.add_class_arguments(PhotoDataModule, "data")
+    parser.add_argument("--fit", type=Fit, default=Fit())
+    return parser
+
+
+def parse_experiment(
+    options: Sequence[str], config: Path | None = None, parser: ArgumentParser | None = None
+) -> Namespace:
+    """Check settings without building anything: a YAML file, then options on top.
+
+    Args:
+        options: as on the command line, ``["--data.size=64", …]``.
+        config: a YAML file that the options go on top of.
+        parser: `experiment_parser`'s, or one with more options.
+
+    Raises:
+        SettingsError: an unknown option, with the nearest right one, or a value of a wrong type.
+    """
+    parser = parser or experiment_parser()
+    arguments = [f"--config={config}"] if config else []
+    try:
+        return parser.parse_args([*arguments, *options])
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise SettingsError(_explain(str(error), parser)) from error
+
+
+def build_experiment(settings: Namespace) -> Experiment:
+    """Build what checked settings describe; the networks' first weights come from ``fit.seed``.
+
+    Raises:
+        SettingsError: values that do not fit together.
+    """
+    import pytorch_lightning as lightning
+
+    parser = experiment_parser()
+    kept = Namespace({key: settings[key] for key in ("model", "data", "fit")})
+    lightning.seed_everything(kept.fit.seed, workers=True, verbose=False)
+    try:
+        built = parser.instantiate(kept)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    return Experiment(built.model, built.data, built.fit, parser.dump(kept, skip_none=False))
+
+
+def options_from(values: Mapping[str, Any]) -> list[str]:
+    """A nested mapping as command-line options, for `parse_experiment`.
+
+    ``{"data": {"size": 64}}`` becomes ``["--data.size=64"]``; dotted keys stay as they are.
+    """
+    return [f"--{path}={_as_text(value)}" for path, value in _flatten(values)]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    # A class goes first: options of its arguments are checked against it.
+    for key in sorted(values, key=lambda name: name != "class_path"):
+        path, value = f"{prefix}{key}", values[key]
+        if key == "class_path":
+            yield prefix.removesuffix("."), value
+        elif isinstance(value, Mapping):
+            yield from _flatten(value, prefix if key == "init_args" else f"{path}.")
+        else:
+            yield path, value
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401 (any YAML value)
+    return (
+        value
+        if isinstance(value, str)
+        else yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
+    )
+
+
+def _explain(message: str, parser: ArgumentParser) -> str:
+    """Add the nearest right option to the message about an unknown one."""
+    unknown = re.search(
+        r"(?:unrecognized arguments?|Key|key|Option)[^'\-\w]*'?-{0,2}([\w.\-]+)", message
+    )
+    known = [path for path, _ in _flatten(yaml.safe_load(parser.dump(parser.get_defaults())))]
+    if unknown and "--" + unknown[1].split("=")[0] not in known:
+        name = unknown[1].split("=")[0]
+        leaves = {path.rsplit(".", 1)[-1]: path for path in known} | {path: path for path in known}
+        near = difflib.get_close_matches(name, leaves, n=1, cutoff=0.5)
+        near = near or difflib.get_close_matches(name.rsplit(".", 1)[-1], leaves, n=1, cutoff=0.5)
+        if near:
+            message = f"{message}\n  The nearest option is --{leaves[near[0]]}"
+    return message

@@ -1,0 +1,62 @@
+"""One call of the network: what every other strategy is compared with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lab.checks import check_image_and_mask
+from lab.contracts import Network, Strategy
+
+
+class Direct(Strategy):
+    """Calls a network once and pastes its answer into the hole.
+
+    The network runs in evaluation mode and without gradients, and has its own mode back
+    afterwards. Samples with an empty mask never reach it.
+
+    Args:
+        network: the network.
+        paste: keep the known pixels bit for bit. Without it the network's whole image is returned,
+            which shows what it does to the known pixels.
+    """
+
+    def __init__(self, network: Network, paste: bool = True) -> None:
+        self.network = network
+        self.paste = paste
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+
+        Raises:
+            TypeError, ValueError: the inputs break the conventions or do not fit each other.
+        """
+        check_image_and_mask(image, mask)
+        completed = image.clone()
+        holed = mask.flatten(1).any(1)
+        if not bool(holed.any()):
+            return completed
+        known, hole = image[holed], mask[holed]
+        with _evaluating(self.network):
+            answer = self.network(known, hole).refined
+        answer = answer.clamp(0, 1).to(image.dtype)
+        completed[holed] = torch.where(hole > 0, answer, known) if self.paste else answer
+        return completed
+
+
+@contextmanager
+def _evaluating(network: Network) -> Iterator[None]:
+    """Put a module into evaluation mode, and each of its parts back into its own mode after."""
+    if not isinstance(network, nn.Module):
+        yield
+        return
+    # Not network.train() at the end: that would thaw normalization that was frozen on purpose.
+    training = [part for part in network.modules() if part.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True

@@ -1,0 +1,21 @@
+"""Studies: a question in YAML, its trials shared out among processes, and what they found."""
+
+from lab.studies.question import Pruning, Question, Search, read_question
+from lab.studies.results import Row, StudyResults, collect_results
+from lab.studies.sweeping import begin_sweep, run_sweep
+from lab.studies.worker import Sweep, TrialEvent, run_trials
+
+__all__ = [
+    "Pruning",
+    "Question",
+    "Row",
+    "Search",
+    "StudyResults",
+    "Sweep",
+    "TrialEvent",
+    "begin_sweep",
+    "collect_results",
+    "read_question",
+    "run_sweep",
+    "run_trials",
+]

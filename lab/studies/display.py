@@ -1,0 +1,149 @@
+"""Shows a sweep as it runs: trials, epochs, steps, the best so far, and the time left."""
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lab.metrics import METRICS
+from lab.studies.question import Question, short_names
+from lab.studies.worker import TrialEvent
+
+
+@dataclass
+class _Worker:
+    event: TrialEvent
+    last: str = ""
+
+
+@dataclass
+class SweepDisplay:
+    """Takes the news of every process; a live panel on a terminal, a line an epoch elsewhere.
+
+    Args:
+        question: of the sweep.
+        finished_trials: done before this call.
+        best: the goal's best value so far, if there is one.
+        console: where to write.
+    """
+
+    question: Question
+    finished_trials: int = 0
+    best: float | None = None
+    console: Console = field(default_factory=Console)
+    _workers: dict[int, _Worker] = field(default_factory=dict)
+    _best_trial: str = ""
+    _epochs_here: int = 0
+    _trials_here: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Prepare the panel; it appears on entering."""
+        self._live = Live(
+            get_renderable=self._panel,
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+        )
+        self._names = short_names(list(self.question.search))
+
+    def __enter__(self) -> "SweepDisplay":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def tell(self, event: TrialEvent) -> None:
+        """Take one piece of news."""
+        if event.kind in ("complete", "pruned", "failed"):
+            self._workers.pop(event.worker, None)
+            self.finished_trials += 1
+            self._trials_here += 1
+            self._print_end(event)
+            return
+        worker = self._workers.setdefault(event.worker, _Worker(event))
+        if event.score is not None:
+            self._epochs_here += 1
+            self._note_epoch(worker, event)
+        if event.progress is not None or event.kind == "begun":
+            worker.event = event
+
+    def _note_epoch(self, worker: _Worker, event: TrialEvent) -> None:
+        assert event.score is not None
+        goal = self.question.goals[0]
+        value = event.score.means[goal]
+        worker.last = f"{goal} {value:.4g}"
+        higher = METRICS[goal].higher_is_better
+        if self.best is None or (value > self.best if higher else value < self.best):
+            self.best, self._best_trial = (
+                value,
+                f" (trial {event.trial}, epoch {event.score.epoch})",
+            )
+        if not self.console.is_terminal:
+            self.console.print(
+                f"trial {event.trial} epoch {event.score.epoch}/{self.question.epochs}: "
+                f"{worker.last}, best {self.best:.4g}, {self._time_left()}",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    def _print_end(self, event: TrialEvent) -> None:
+        values = ", ".join(
+            f"{self._names[path]} {value:.3g}" if isinstance(value, float) else f"{value}"
+            for path, value in (event.values or {}).items()
+        )
+        reason = f": {event.reason}" if event.reason else ""
+        self.console.print(
+            f"trial {event.trial} {event.kind}{reason} [dim]({values})[/dim]",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+    def _panel(self) -> RenderableType:
+        done = min(1.0, (self.finished_trials + self._part_running()) / self.question.trials)
+        head = Table.grid(padding=(0, 2))
+        best = "–" if self.best is None else f"{self.best:.4g}{self._best_trial}"
+        head.add_row(
+            f"trials {self.finished_trials}/{self.question.trials}",
+            ProgressBar(total=1.0, completed=done, width=30),
+            f"best {self.question.goals[0]} {best}",
+            self._time_left(),
+        )
+        rows = [Text("  ".join(self._worker_line(worker))) for worker in self._workers.values()]
+        return Group(head, *rows)
+
+    def _worker_line(self, worker: _Worker) -> list[str]:
+        progress = worker.event.progress
+        if progress is None:
+            return [f"  trial {worker.event.trial}", "starting"]
+        return [
+            f"  trial {worker.event.trial}",
+            f"epoch {progress.epoch}/{progress.epochs}",
+            f"step {progress.step}/{progress.steps}",
+            worker.last,
+        ]
+
+    def _part_running(self) -> float:
+        """How many trials' worth the running ones have done."""
+        done = 0.0
+        for worker in self._workers.values():
+            progress = worker.event.progress
+            if progress is not None:
+                epochs = progress.epoch - 1 + progress.step / max(1, progress.steps)
+                done += epochs / progress.epochs
+        return done
+
+    def _time_left(self) -> str:
+        done = self._trials_here + self._part_running()
+        left = self.question.trials - self.finished_trials - self._part_running()
+        if done < 0.2 or left < 0:
+            return "time left –"
+        seconds = int((time.monotonic() - self._began) / done * left)
+        return f"time left {seconds // 60}:{seconds % 60:02d}"

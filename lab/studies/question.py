@@ -1,0 +1,202 @@
+"""A sweep's YAML file: one question, what is varied for it, on which base, towards which goal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from lab.checks import unknown_name_message
+from lab.metrics import METRICS
+from lab.settings import SettingsError
+
+Value = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What one option may become in a trial: a range from ``low`` to ``high``, or ``choices``.
+
+    Attributes:
+        low: least value of a range.
+        high: largest value of a range.
+        log: draw the logarithm evenly; for a range that spans orders of magnitude, above 0.
+        whole: whole numbers only.
+        choices: the values, in place of a range.
+        also: further options that always get the same value.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    choices: list[Value] | None = None
+    also: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn from.
+
+        Raises:
+            ValueError: neither or both of range and choices, or an empty range.
+        """
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or not self.choices:
+                raise ValueError(f"give low and high, or a non-empty list of choices: {self}")
+            return
+        if self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError(f"a range needs low < high, not {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(
+                f"a logarithmic range must begin above 0, not at {self.low}: "
+                "leave log out to let a weight be 0"
+            )
+
+    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Value:
+        """Draw a value for the option ``name``."""
+        if self.choices is not None:
+            choice: Value = trial.suggest_categorical(name, self.choices)
+            return choice
+        assert self.low is not None
+        assert self.high is not None
+        if self.whole:
+            return trial.suggest_int(name, round(self.low), round(self.high), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    @property
+    def extreme(self) -> Value:
+        """A value at the end of what may be drawn, to check that a run can be built with it."""
+        if self.choices is not None:
+            return self.choices[-1]
+        assert self.high is not None
+        return round(self.high) if self.whole else self.high
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """When a trial that falls behind is ended early; only with a single goal.
+
+    After ``warmup_epochs``, a trial whose goal so far is worse than that of ``keep_share`` of the
+    earlier trials at the same epoch is ended (Optuna's percentile pruner).
+
+    Attributes:
+        enabled: False lets every trial run to its last epoch.
+        keep_share: share of the trials, the best ones, that go on; in (0, 1).
+        startup_trials: this many trials run to the end before any is pruned.
+        warmup_epochs: no trial is pruned before it has run this many.
+    """
+
+    enabled: bool = True
+    keep_share: float = 0.5
+    startup_trials: int = 3
+    warmup_epochs: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range.
+
+        Raises:
+            ValueError: naming the value and its rule.
+        """
+        if not 0.0 < self.keep_share < 1.0:
+            raise ValueError(f"pruning.keep_share must lie in (0, 1), not {self.keep_share}")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One sweep.
+
+    Attributes:
+        question: in words; what a person wants to know.
+        search: what is varied, by the option's dotted path as on `lab.train`'s command line.
+        goal: the metric to improve, or several for a Pareto front; each knows its own direction.
+        base: settings of every trial, as in a `lab.train` configuration.
+        trials: how many.
+        epochs: of each trial.
+        first: trials to run before any is drawn; the first is what the others are compared with.
+        sampler: "tpe" learns from earlier trials, "random" does not, "grid" takes every
+            combination of choices.
+        pruning: when a trial is ended early.
+    """
+
+    question: str
+    search: dict[str, Search]
+    goal: str | list[str]
+    base: dict[str, Any] = field(default_factory=dict)
+    trials: int = 12
+    epochs: int = 8
+    first: list[dict[str, Value]] = field(default_factory=list)
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    pruning: Pruning = Pruning()
+
+    def __post_init__(self) -> None:
+        """Refuse a question that cannot be asked.
+
+        Raises:
+            ValueError: an unknown metric, a first trial with an option that is not searched, …
+        """
+        for goal in self.goals:
+            if goal not in METRICS:
+                raise ValueError(unknown_name_message("metric", goal, METRICS))
+        if not self.goals or not self.search:
+            raise ValueError("a question needs a goal and something to search")
+        if self.trials < 1 or self.epochs < 1:
+            raise ValueError(f"trials ({self.trials}) and epochs ({self.epochs}) must be 1 or more")
+        for values in self.first:
+            for path in values:
+                if path not in self.search:
+                    raise ValueError(unknown_name_message("searched option", path, self.search))
+        if self.sampler == "grid" and any(not space.choices for space in self.search.values()):
+            raise ValueError("the grid sampler needs choices, not ranges, for every option")
+
+    @property
+    def goals(self) -> list[str]:
+        """The goals as a list."""
+        return [self.goal] if isinstance(self.goal, str) else list(self.goal)
+
+    @property
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
+        """Optuna's direction of each goal."""
+        return ["maximize" if METRICS[goal].higher_is_better else "minimize" for goal in self.goals]
+
+    def options_for(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """The options that ``values`` of a trial set, those that always go along included."""
+        options: dict[str, Value] = {}
+        for path, value in values.items():
+            for option in (path, *self.search[path].also):
+                options[option] = value
+        return options
+
+
+def short_names(paths: list[str]) -> dict[str, str]:
+    """The shortest endings of dotted paths that still tell them apart, for tables."""
+    for parts in range(1, max(path.count(".") for path in paths) + 2):
+        names = {path: ".".join(path.split(".")[-parts:]) for path in paths}
+        if len(set(names.values())) == len(paths):
+            return names
+    return {path: path for path in paths}
+
+
+def read_question(name: str, folder: Path) -> Question:
+    """Read ``folder/name.yaml``.
+
+    Raises:
+        SettingsError: no such file (names the nearest), or content that does not fit.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        known = [file.stem for file in folder.glob("*.yaml")]
+        raise SettingsError(f"{unknown_name_message('sweep', name, known)} (in {folder})")
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    # The base is kept as it is: it describes a run, and is checked when runs are built.
+    parser.add_class_arguments(Question, as_group=False, skip={"base"})
+    try:
+        content = yaml.safe_load(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("a sweep's file is a mapping: question, search, goal, base, …")
+        base = content.pop("base", None) or {}
+        parsed = parser.instantiate(parser.parse_object(content))
+        return Question(**vars(parsed), base=base)
+    except (ArgumentError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path}: {error}") from error

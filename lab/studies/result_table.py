@@ -1,0 +1,154 @@
+"""The results of a study as tables on the terminal, CSV on disk, and a sheet of pictures."""
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from lab.data import PhotoDataModule
+from lab.files import replacing
+from lab.imaging import contact_sheet, read_image, show_hole, write_image
+from lab.metrics import METRICS
+from lab.studies.question import short_names
+from lab.studies.results import BASELINES, Row, StudyResults
+from lab.tracking import VISUAL_PHOTOS, visual_path
+
+SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim", "hole_l1")
+
+
+def print_results(results: StudyResults, folder: Path, console: Console) -> None:
+    """Print the ranking, what each option did, what pruning saved, and what to keep."""
+    console.print(_ranking(results))
+    for row in results.others:
+        if row.state == "failed":
+            console.print(f"{row.label} failed: {row.reason}", soft_wrap=True)
+    if results.importance:
+        names = short_names(list(results.question.search))
+        shares = ", ".join(
+            f"{names.get(path, path)} {share:.0%}" for path, share in results.importance.items()
+        )
+        console.print(f"Importance for {results.question.goals[0]}: {shares}", soft_wrap=True)
+    if results.planned_epochs:
+        console.print(
+            f"Pruning saved {results.saved_share:.0%} of the epochs "
+            f"({results.run_epochs} run of {results.planned_epochs} planned)"
+        )
+    if not results.ranked:
+        console.print("No trial ran to its end; see the reasons above.")
+        return
+    _print_advice(results, folder, console)
+
+
+def write_results(results: StudyResults, folder: Path) -> Path:
+    """Write ``results.csv``: a line a trial and baseline, with every metric's mean and spread."""
+    lines = []
+    rows = [*results.ranked, *results.others, *results.baselines]
+    for row in rows:
+        line: dict[str, object] = {
+            "label": row.label,
+            "state": row.state,
+            "best_epoch": row.epoch,
+            "epochs": row.epochs,
+            **row.values,
+        }
+        for metric in METRICS:
+            line[metric] = row.mean(metric)
+            line[f"{metric}_spread"] = row.spread(metric)
+        line["checkpoint"] = row.checkpoint
+        line["reason"] = row.reason
+        lines.append(line)
+    path = folder / "results.csv"
+    with replacing(path) as temporary:
+        pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
+    return path
+
+
+def write_contact_sheet(results: StudyResults, data: PhotoDataModule, folder: Path) -> Path | None:
+    """Write ``contact_sheet.png``: a row a photo; the hole, Telea, worst trial, best trial, truth."""
+    if not results.ranked:
+        return None
+    best, worst = results.ranked[0], results.ranked[-1]
+    telea = next(iter(BASELINES))
+    columns = ["hole", telea, f"worst: {worst.label}", f"best: {best.label}", "truth"]
+    rows: list[list[Tensor]] = []
+    names = []
+    for index in range(min(VISUAL_PHOTOS, len(data.validation_samples))):
+        sample = data.validation_samples[index]
+        completed = BASELINES[telea](sample.image[None], sample.mask[None])[0]
+        rows.append(
+            [
+                show_hole(sample.image, sample.mask),
+                completed,
+                _completed(worst, str(sample.name)),
+                _completed(best, str(sample.name)),
+                sample.image,
+            ]
+        )
+        names.append(str(sample.name))
+    path = folder / "contact_sheet.png"
+    write_image(path, contact_sheet(rows, columns, names))
+    return path
+
+
+def _completed(row: Row, photo: str) -> Tensor:
+    assert row.checkpoint is not None
+    visuals = row.checkpoint.parent.parent / "visuals"
+    return read_image(visual_path(visuals, photo, "completed", row.epoch))
+
+
+def _ranking(results: StudyResults) -> Table:
+    question = results.question
+    names = short_names(list(question.search))
+    metrics = list(dict.fromkeys([*question.goals, *SHOWN_METRICS]))
+    table = Table(title=question.question, title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("")
+    for path in question.search:
+        table.add_column(names[path], justify="right")
+    for metric in metrics:
+        arrow = "↑" if METRICS[metric].higher_is_better else "↓"
+        table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
+    table.add_column("best epoch", justify="right")
+    ranks = {id(row): str(rank) for rank, row in enumerate(results.ranked, start=1)}
+    for row in [*results.ranked, *results.others, *results.baselines]:
+        label = row.label if row.state in ("complete", "baseline") else f"{row.label}, {row.state}"
+        table.add_row(
+            ranks.get(id(row), "–"),
+            label,
+            *(_short(row.values.get(path)) for path in question.search),
+            *(f"{row.mean(metric):.3f} ± {row.spread(metric):.3f}" for metric in metrics),
+            "–" if row.epoch is None else f"{row.epoch} of {row.epochs}",
+        )
+    return table
+
+
+def _short(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _print_advice(results: StudyResults, folder: Path, console: Console) -> None:
+    goal = results.question.goals[0]
+    best = results.ranked[0]
+    others = [(row.label, row) for row in results.ranked[1:2]]
+    if len(results.ranked) > 2:
+        others.append((f"the worst, {results.ranked[-1].label}", results.ranked[-1]))
+    others += [(row.label, row) for row in results.baselines]
+    console.print(f"Best by {goal}: {best.label}. Paired by photo, with 95 % intervals, it leads")
+    for label, row in others:
+        difference = results.compare(best, row)
+        console.print(
+            f"  {label} by {difference}, better on {difference.share_won:.0%} of "
+            f"{difference.photos} photos",
+            highlight=False,
+        )
+    console.print(
+        f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}\n"
+        f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {best.checkpoint} -o OUT\n"
+        f"Everything is in {folder}",
+        soft_wrap=True,
+        highlight=False,
+    )

@@ -1,0 +1,172 @@
+"""What a study found: trials ranked, baselines that cost no training, and what each weight did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from lab.contracts import Strategy
+from lab.metrics import METRICS
+from lab.runs import evaluate_strategy
+from lab.selection import PairedDifference, paired_difference
+from lab.strategies import OpenCVInpainting
+from lab.studies.question import Question, Value
+from lab.studies.storage import trial_folder
+from lab.studies.worker import Sweep, best_epoch
+from lab.tracking import PhotoRecords, checkpoint_path
+
+BASELINES: Mapping[str, Strategy] = {
+    "Telea (OpenCV)": OpenCVInpainting("telea"),
+    "Navier-Stokes (OpenCV)": OpenCVInpainting("navier-stokes"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result: a trial at its best epoch, or a baseline.
+
+    Attributes:
+        label: "trial 7", or the baseline's name.
+        state: how the trial ended; "baseline" for a method without training.
+        values: what the trial varied.
+        epoch: the best one, by the first goal; None for a baseline.
+        epochs: how many it ran.
+        photos: a column a metric, a row a photo.
+        checkpoint: the network to use; None for a baseline.
+        reason: why a failed trial failed.
+    """
+
+    label: str
+    state: Literal["complete", "pruned", "failed", "running", "baseline"]
+    values: Mapping[str, Value]
+    epoch: int | None
+    epochs: int
+    photos: pd.DataFrame
+    checkpoint: Path | None
+    reason: str = ""
+
+    def mean(self, metric: str) -> float:
+        """The metric's mean over the photos; NaN when nothing was scored."""
+        return float(self.photos[metric].mean()) if metric in self.photos else float("nan")
+
+    def spread(self, metric: str) -> float:
+        """The metric's standard deviation over the photos."""
+        return float(self.photos[metric].std()) if metric in self.photos else float("nan")
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """Everything that the table at the end of a sweep says.
+
+    Attributes:
+        question: what was asked.
+        ranked: trials that ran to their end, best first.
+        others: pruned, failed and running trials.
+        baselines: methods without training, on the same photos and holes.
+        importance: of each varied option for the first goal, adding up to 1; empty where too few
+            trials are done.
+        planned_epochs: of all trials that ended.
+        run_epochs: that were run; the difference is what pruning saved.
+    """
+
+    question: Question
+    ranked: list[Row]
+    others: list[Row]
+    baselines: list[Row]
+    importance: Mapping[str, float]
+    planned_epochs: int
+    run_epochs: int
+
+    @property
+    def saved_share(self) -> float:
+        """Share of the epochs that pruning saved."""
+        return 1.0 - self.run_epochs / self.planned_epochs if self.planned_epochs else 0.0
+
+    def compare(self, first: Row, second: Row) -> PairedDifference:
+        """How much better ``first`` is by the first goal, paired by photo."""
+        goal = self.question.goals[0]
+        both = first.photos.index.intersection(second.photos.index)
+        return paired_difference(
+            first.photos.loc[both, goal],
+            second.photos.loc[both, goal],
+            METRICS[goal].higher_is_better,
+        )
+
+
+def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
+    """Read what the study's trials left on disk, and score the baselines on the same photos."""
+    question = sweep.question
+    goal = question.goals[0]
+    rows = {trial.number: _row(trial, sweep.folder, goal) for trial in study.trials}
+    trials = {trial.number: trial for trial in study.trials}
+    complete = [row for number, row in rows.items() if trials[number].state is TrialState.COMPLETE]
+    sign = -1.0 if METRICS[goal].higher_is_better else 1.0
+    ended = [
+        rows[number]
+        for number, trial in trials.items()
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    ]
+    return StudyResults(
+        question=question,
+        ranked=sorted(complete, key=lambda row: sign * row.mean(goal)),
+        others=[
+            row
+            for number, row in rows.items()
+            if trials[number].state not in (TrialState.COMPLETE, TrialState.WAITING)
+        ],
+        baselines=_baselines(sweep),
+        importance=_importance(study),
+        planned_epochs=question.epochs * len(ended),
+        run_epochs=sum(row.epochs for row in ended),
+    )
+
+
+def _row(trial: FrozenTrial, folder: Path, goal: str) -> Row:
+    run = trial_folder(folder, trial.number)
+    table = PhotoRecords(run / "photos.csv").read()
+    states: dict[TrialState, Literal["complete", "pruned", "failed", "running"]] = {
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+    }
+    epoch, photos = None, pd.DataFrame()
+    if len(table):
+        means = table[table["metric"] == goal].groupby("epoch")["value"].mean()
+        epoch = best_epoch(goal, {int(str(key)): float(value) for key, value in means.items()})
+        chosen = table[table["epoch"] == epoch]
+        photos = chosen.pivot(index="photo", columns="metric", values="value")
+    return Row(
+        label=f"trial {trial.number}",
+        state=states.get(trial.state, "running"),
+        values=trial.params,
+        epoch=epoch,
+        epochs=int(table["epoch"].max()) if len(table) else 0,
+        photos=photos,
+        checkpoint=checkpoint_path(run, epoch) if epoch is not None else None,
+        reason=str(trial.user_attrs.get("reason", "")),
+    )
+
+
+def _baselines(sweep: Sweep) -> list[Row]:
+    data = sweep.data()
+    rows = []
+    for label, strategy in BASELINES.items():
+        scores = evaluate_strategy(strategy, data)
+        photos = pd.DataFrame([score.metrics for score in scores], [s.photo for s in scores])
+        rows.append(Row(label, "baseline", {}, None, 0, photos, None))
+    return rows
+
+
+def _importance(study: optuna.Study) -> dict[str, float]:
+    goals = len(study.directions)
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    varied = {path for trial in complete for path in trial.params}
+    # Fewer trials than that say nothing about any single option.
+    if len(complete) < max(4, len(varied) // 2):
+        return {}
+    target = (lambda trial: trial.values[0]) if goals > 1 else None
+    return dict(optuna.importance.get_param_importances(study, target=target))

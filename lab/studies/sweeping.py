@@ -1,0 +1,199 @@
+"""A sweep from its question to its result: prepare, run in one or more processes, conclude."""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import yaml
+from optuna.trial import TrialState
+from rich.console import Console
+
+from lab.settings import SettingsError, options_from
+from lab.studies.display import SweepDisplay
+from lab.studies.question import read_question
+from lab.studies.result_table import print_results, write_contact_sheet, write_results
+from lab.studies.results import StudyResults, collect_results
+from lab.studies.storage import open_storage, set_aside
+from lab.studies.worker import Sweep, TrialEvent, run_trials
+
+
+def begin_sweep(
+    question_name: str,
+    *,
+    name: str | None = None,
+    settings: Sequence[str] = (),
+    photos: Path | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    workers: int = 1,
+    storage: str | None = None,
+    seed: int = 0,
+    fresh: bool = False,
+    runs: Path = Path("runs"),
+    sweeps: Path = Path("sweeps"),
+) -> Sweep:
+    """Read the question and check that every trial can be built, before any is trained.
+
+    Args:
+        question_name: ``sweeps/<question_name>.yaml`` is read.
+        name: of the study; default: the question's.
+        settings: command-line options of `lab.train` on top of the question's base.
+        photos: a folder, or None for the starter photos.
+        trials: in place of the question's.
+        epochs: in place of the question's.
+        workers: processes among which the cores are shared out.
+        storage: see `open_storage`.
+        seed: of the draws.
+        fresh: set an existing study of that name aside.
+        runs: folder of the studies.
+        sweeps: folder of the questions.
+
+    Raises:
+        SettingsError: anything that a trial would fail on.
+    """
+    if workers < 1:
+        raise SettingsError(f"--workers must be at least 1, not {workers}")
+    question = read_question(question_name, sweeps)
+    try:
+        question = replace(
+            question,
+            trials=question.trials if trials is None else trials,
+            epochs=question.epochs if epochs is None else epochs,
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    study_name = name or question_name
+    folder = runs / study_name
+    options = [*options_from(question.base), *settings]
+    if photos is not None:
+        # Resolved, so that a worker or a later call from elsewhere reads the same folder.
+        options.append(f"--data.photos={photos.resolve()}")
+    sweep = Sweep(
+        name=study_name,
+        question=question,
+        options=tuple(options),
+        folder=folder,
+        storage=storage,
+        seed=seed,
+        threads=max(1, (os.cpu_count() or 1) // workers),
+        identity={},
+    )
+    sweep = replace(sweep, identity=_identity(sweep))
+    # What needs missing files or cannot be combined shows at the ends of the ranges.
+    sweep.build({path: space.extreme for path, space in question.search.items()})
+    if fresh:
+        set_aside(study_name, open_storage(storage, folder), folder)
+    sweep.open()
+    return sweep
+
+
+def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> StudyResults:
+    """Run what is left of the study, and print, write and return its results.
+
+    Raises:
+        SettingsError: a trial cannot be built.
+        KeyboardInterrupt: Ctrl-C; everything finished is kept.
+    """
+    console = console or Console()
+    study = sweep.open()
+    ended = study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    )
+    console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
+    if ended:
+        console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
+    with SweepDisplay(sweep.question, finished_trials=len(ended), console=console) as display:
+        if workers == 1:
+            run_trials(sweep, 0, display.tell)
+        else:
+            _run_in_processes(sweep, workers, display)
+    results = collect_results(sweep, study)
+    write_results(results, sweep.folder)
+    print_results(results, sweep.folder, console)
+    sheet = write_contact_sheet(results, sweep.data(), sweep.folder)
+    if sheet is not None:
+        console.print(f"Pictures: {sheet}", soft_wrap=True)
+    return results
+
+
+def _identity(sweep: Sweep) -> dict[str, Any]:
+    """What trials must have in common to be comparable: settings, epochs, seed, goal and photos."""
+    built = sweep.build({})
+    settings = yaml.safe_load(built.yaml)
+    settings["fit"].pop("threads")
+    split = built.data.split
+    return {
+        "goal": sweep.question.goals,
+        **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
+        "photos": [photo.sha256[:12] for photo in (*split.training, *split.validation)],
+    }
+
+
+def _flat(settings: dict[str, Any]) -> list[tuple[str, Any]]:
+    pairs = (option.removeprefix("--").split("=", 1) for option in options_from(settings))
+    return [(path, value) for path, value in pairs]
+
+
+def _run_in_processes(sweep: Sweep, workers: int, display: SweepDisplay) -> None:
+    """Run `run_trials` in new processes that tell their news through a queue."""
+    context = multiprocessing.get_context("spawn")
+    news: multiprocessing.Queue[TrialEvent | str] = context.Queue()
+    processes = [
+        context.Process(target=_work, args=(sweep, number, news), daemon=True)
+        for number in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    failures: list[str] = []
+    try:
+        while any(process.is_alive() for process in processes):
+            try:
+                item = news.get(timeout=0.2)
+            except Empty:
+                continue
+            if isinstance(item, str):
+                failures.append(item)
+            else:
+                display.tell(item)
+        while not news.empty():
+            item = news.get()
+            if isinstance(item, str):
+                failures.append(item)
+            else:
+                display.tell(item)
+    finally:
+        # Ctrl-C reaches the processes too; each leaves its trial open and stops by itself.
+        for process in processes:
+            process.join(timeout=30)
+            if process.is_alive():
+                process.terminate()
+    if failures:
+        raise SettingsError("a worker stopped: " + "\n".join(failures))
+    died = [process for process in processes if process.exitcode]
+    if died:
+        raise SettingsError(
+            f"{len(died)} of {workers} workers died (exit status {died[0].exitcode}; -9 means out "
+            "of memory or killed). Run the command again to go on with their trials"
+        )
+
+
+def _work(sweep: Sweep, number: int, news: "multiprocessing.Queue[TrialEvent | str]") -> None:
+    parent = multiprocessing.parent_process()
+
+    def tell(event: TrialEvent) -> None:
+        if parent is not None and not parent.is_alive():
+            # Killed without a chance to say so; its study goes on with the next call.
+            os._exit(1)
+        news.put(event)
+
+    try:
+        run_trials(sweep, number, tell)
+    except KeyboardInterrupt:
+        return
+    except Exception as error:
+        news.put(f"{type(error).__name__}: {error}")
+        raise

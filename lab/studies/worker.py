@@ -1,0 +1,173 @@
+"""Runs the trials of a study in this process, one after the other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import TrialState
+
+from lab.data import PhotoDataModule
+from lab.metrics import METRICS
+from lab.runs import StepProgress, fit_run
+from lab.settings import Experiment, build_experiment, options_from, parse_experiment
+from lab.studies.question import Question, Value
+from lab.studies.storage import Claim, claim_trial, open_storage, open_study
+from lab.tracking import EpochScore, PhotoRecords
+from lab.variants import NonFiniteLossError
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Everything that a process needs to take part in a study; plain values, so that it travels.
+
+    Attributes:
+        name: of the study.
+        question: what it asks, with the numbers of trials and epochs that the person gave.
+        options: settings of every trial, as command-line options of `lab.train`.
+        folder: of the study.
+        storage: its address, or None for SQLite in the folder.
+        seed: of the sampler, the networks and the training draws.
+        threads: processor threads a process.
+        identity: what must be equal for trials to be comparable.
+    """
+
+    name: str
+    question: Question
+    options: tuple[str, ...]
+    folder: Path
+    storage: str | None
+    seed: int
+    threads: int
+    identity: Mapping[str, Any]
+
+    def open(self) -> optuna.Study:
+        """Create the study or go on with it.
+
+        Raises:
+            SettingsError: the study there was begun with other settings.
+        """
+        storage = open_storage(self.storage, self.folder)
+        return open_study(self.name, self.question, storage, self.folder, self.identity)
+
+    def build(self, values: Mapping[str, Value], threads: int | None = None) -> Experiment:
+        """Build the run that a trial with ``values`` is.
+
+        Raises:
+            SettingsError: an unknown option or a value that does not fit.
+        """
+        fixed = {"fit.epochs": self.question.epochs, "fit.seed": self.seed, "data.seed": self.seed}
+        if threads is not None:
+            fixed["fit.threads"] = threads
+        varied = self.question.options_for(values)
+        return build_experiment(
+            parse_experiment([*self.options, *options_from(fixed), *options_from(varied)])
+        )
+
+    def data(self) -> PhotoDataModule:
+        """The photos that every trial is scored on."""
+        return self.build({}).data
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended."""
+
+    worker: int
+    trial: int
+    kind: Literal["begun", "step", "epoch", "complete", "pruned", "failed"]
+    values: Mapping[str, Value] | None = None
+    progress: StepProgress | None = None
+    score: EpochScore | None = None
+    reason: str = ""
+
+
+def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) -> None:
+    """Run trials until the study has as many as its question wants.
+
+    Args:
+        sweep: the study.
+        worker: the number of this process, for the display.
+        tell: gets the news.
+
+    Raises:
+        SettingsError: the study or a trial cannot be built.
+        KeyboardInterrupt: Ctrl-C; the trial stays open and is taken up by the next call.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = sweep.open()
+    while True:
+        claim = claim_trial(study, sweep.question, sweep.folder, sweep.question.trials, sweep.seed)
+        if claim is None:
+            return
+        try:
+            _run_trial(study, sweep, claim, worker, tell)
+        finally:
+            claim.lock.release()
+
+
+def best_epoch(goal: str, means: Mapping[int, float]) -> int:
+    """The epoch whose mean of the metric ``goal`` is best; the earliest of equals."""
+    sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+    return max(sorted(means), key=lambda epoch: sign * means[epoch])
+
+
+def _run_trial(
+    study: optuna.Study,
+    sweep: Sweep,
+    claim: Claim,
+    worker: int,
+    tell: Callable[[TrialEvent], None],
+) -> None:
+    trial, number = claim.trial, claim.trial.number
+    event = TrialEvent(worker, number, "begun", claim.values)
+    tell(event)
+    goals = sweep.question.goals
+
+    def on_epoch(score: EpochScore) -> None:
+        tell(replace(event, kind="epoch", score=score))
+        if len(goals) > 1:
+            return
+        trial.report(score.means[goals[0]], score.epoch)
+        # The trial that all others are compared with always runs to its end.
+        if not trial.user_attrs.get("first") and trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        experiment = sweep.build(claim.values, sweep.threads)
+        fit_run(
+            experiment,
+            claim.folder,
+            name=f"{sweep.name}-{number:03d}",
+            group=sweep.name,
+            on_step=lambda progress: tell(replace(event, kind="step", progress=progress)),
+            on_epoch=on_epoch,
+        )
+    except optuna.TrialPruned:
+        study.tell(number, state=TrialState.PRUNED)
+        tell(replace(event, kind="pruned"))
+    except NonFiniteLossError as error:
+        trial.set_user_attr("reason", str(error))
+        study.tell(number, state=TrialState.FAIL)
+        tell(replace(event, kind="failed", reason=str(error)))
+    except Exception as error:
+        # A mistake in the settings or the code would end every trial alike: stop, and say so.
+        trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
+        study.tell(number, state=TrialState.FAIL)
+        raise
+    else:
+        means = epoch_means(claim.folder, goals)
+        epoch = best_epoch(goals[0], means[goals[0]])
+        trial.set_user_attr("best_epoch", epoch)
+        study.tell(number, [means[goal][epoch] for goal in goals])
+        tell(replace(event, kind="complete"))
+
+
+def epoch_means(folder: Path, metrics: list[str]) -> dict[str, dict[int, float]]:
+    """The mean over the photos of each metric at each epoch, read from a run's ``photos.csv``."""
+    records = PhotoRecords(folder / "photos.csv")
+    return {
+        metric: {int(str(k)): float(v) for k, v in records.by_photo(metric).mean(axis=1).items()}
+        for metric in metrics
+    }

@@ -1,0 +1,79 @@
+"""Ask a question by training: ``python -m lab.sweep loss_weights``.
+
+Reads ``sweeps/NAME.yaml``, trains its trials (or goes on with them), and prints which settings and
+which epoch to keep.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.command_line import INTERRUPTED, CommandParser
+
+EXAMPLE = """\
+  python -m lab.sweep loss_weights
+  python -m lab.sweep loss_weights --photos ~/photos --name loss_weights_mine --workers 2
+  python -m lab.sweep loss_weights --trials 40 --data.size=128     (any setting of lab.train)
+"""
+
+
+def parser() -> CommandParser:
+    """The command's options."""
+    options = CommandParser("sweep", __doc__ or "", EXAMPLE)
+    add = options.add_argument
+    add("sweep", metavar="NAME", help="of the question: sweeps/NAME.yaml")
+    add("--photos", type=Path, metavar="DIR", help="a folder of photos; default: starter photos")
+    add("--trials", type=int, metavar="N", help="how many; more than before continues the study")
+    add("--epochs", type=int, metavar="N", help="of each trial")
+    add("--workers", type=int, default=1, metavar="N", help="processes; the cores are shared out")
+    add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
+    add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
+    add("--fresh", action="store_true", help="set the study there is aside and begin anew")
+    add("--name", metavar="STUDY", help="of the study, if not NAME")
+    add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where studies lie")
+    add("--sweeps", type=Path, default=Path("sweeps"), metavar="DIR", help="where questions lie")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given, settings = parser().parse_with_settings(arguments)
+    # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
+    from lab.settings import SettingsError
+    from lab.studies import begin_sweep, run_sweep
+
+    try:
+        sweep = begin_sweep(
+            given.sweep,
+            name=given.name,
+            settings=settings,
+            photos=given.photos,
+            trials=given.trials,
+            epochs=given.epochs,
+            workers=given.workers,
+            storage=given.storage,
+            seed=given.seed,
+            fresh=given.fresh,
+            runs=given.runs,
+            sweeps=given.sweeps,
+        )
+        run_sweep(sweep, given.workers)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        again = " ".join(["python -m lab.sweep", *(arguments or sys.argv[1:])])
+        again = again.replace(" --fresh", "")
+        print(
+            "\nInterrupted. Finished trials are kept, and an interrupted one goes on from its last "
+            f"epoch:\n  {again}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.exit(status)

@@ -1,0 +1,60 @@
+"""The same validation photos, epoch after epoch, on disk and in W&B."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from lab.imaging import show_hole, write_image
+from lab.tracking.wandb_tracker import WandbTracker
+
+STAGES_BY_EPOCH = ("coarse", "refined", "completed")
+
+
+@dataclass(frozen=True)
+class PhotoVisual:
+    """What one epoch shows of one photo: float32 images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``."""
+
+    photo: str
+    truth: Tensor
+    mask: Tensor
+    coarse: Tensor
+    refined: Tensor
+    completed: Tensor
+
+
+def visual_path(folder: Path, photo: str, what: str, epoch: int | None = None) -> Path:
+    """Where a picture lies: ``<photo>/truth.png``, ``<photo>/epoch-003-completed.png``."""
+    name = f"{what}.png" if epoch is None else f"epoch-{epoch:03d}-{what}.png"
+    return folder / photo / name
+
+
+def write_visuals(
+    folder: Path, epoch: int, visuals: Sequence[PhotoVisual], tracker: WandbTracker | None
+) -> None:
+    """Write one epoch's pictures below ``folder``, and log them to W&B.
+
+    Each photo has a key of its own in W&B, logged once an epoch, so that the step slider of its
+    panel walks through the epochs.
+    """
+    panels: dict[str, list[tuple[str, Tensor]]] = {}
+    for visual in visuals:
+        hole = show_hole(visual.truth, visual.mask)
+        fixed: Mapping[str, Tensor] = {"hole": hole, "truth": visual.truth}
+        for what, image in fixed.items():
+            path = visual_path(folder, visual.photo, what)
+            if not path.exists():
+                write_image(path, image)
+        for what in STAGES_BY_EPOCH:
+            write_image(
+                visual_path(folder, visual.photo, what, epoch),
+                getattr(visual, what).clamp(0.0, 1.0),
+            )
+        panels[visual.photo] = [
+            ("photo with its hole", hole),
+            *((what, getattr(visual, what).clamp(0.0, 1.0)) for what in STAGES_BY_EPOCH),
+            ("truth", visual.truth),
+        ]
+    if tracker is not None:
+        tracker.log_images(epoch, panels)

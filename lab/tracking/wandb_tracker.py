@@ -1,0 +1,122 @@
+"""One W&B run a trial: online when logged in, otherwise offline; never a prompt, never a failure."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from lab.imaging import to_uint8
+
+PROJECT = "background-inpainting"
+
+# Long enough for a slow connection, short enough that a trial does not wait for a dead one.
+_SECONDS_TO_CONNECT = 30.0
+
+
+@dataclass
+class WandbTracker:
+    """A started W&B run and Lightning's logger on it."""
+
+    logger: WandbLogger
+
+    def log_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Log metrics of an epoch."""
+        self.logger.experiment.log({**values, "epoch": epoch})
+
+    def log_images(self, epoch: int, panels: Mapping[str, Sequence[tuple[str, Tensor]]]) -> None:
+        """Log captioned images ``(3, H, W)`` under ``visuals/<panel>``.
+
+        As images and not inside a table: offline runs lose the images of tables.
+        """
+        entries: dict[str, Any] = {
+            f"visuals/{panel}": [
+                wandb.Image(to_uint8(image), caption=caption) for caption, image in images
+            ]
+            for panel, images in panels.items()
+        }
+        self.logger.experiment.log({**entries, "epoch": epoch})
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the run; what is not sent yet is on disk."""
+        self.logger.experiment.finish(exit_code=exit_code)
+
+
+def start_wandb(
+    folder: Path, name: str, group: str | None, run_id: str, config: Mapping[str, Any]
+) -> WandbTracker | None:
+    """Start a W&B run whose files lie in ``folder/wandb``.
+
+    Online when the person is logged in (``wandb login`` or ``WANDB_API_KEY``), otherwise offline;
+    ``WANDB_MODE`` decides where it is set. A server that does not answer means offline too, with
+    a warning.
+
+    Args:
+        folder: of the run.
+        name: what W&B shows.
+        group: the study, if the run belongs to one.
+        run_id: the same for a resumed run, so that it goes on where it was.
+        config: everything that reproduces the run, as plain values.
+
+    Returns:
+        WandbTracker | None: None only where ``WANDB_MODE=disabled`` asks for no tracking.
+    """
+    mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
+    if mode == "dryrun":  # W&B's old word, which Lightning's logger still sets
+        mode = "offline"
+    if mode == "disabled":
+        return None
+    try:
+        run = _start(folder, name, group, run_id, config, mode)
+    except Exception as error:
+        if mode == "offline":
+            warnings.warn(f"W&B could not start ({error}); this run is not tracked", stacklevel=2)
+            return None
+        warnings.warn(f"W&B did not answer ({error}); this run is tracked offline", stacklevel=2)
+        try:
+            run = _start(folder, name, group, run_id, config, "offline")
+        except Exception as second:
+            warnings.warn(f"W&B could not start ({second}); not tracked", stacklevel=2)
+            return None
+    run.define_metric("epoch")
+    for pattern in ("validation/*", "visuals/*"):
+        run.define_metric(pattern, step_metric="epoch")
+    return WandbTracker(WandbLogger(experiment=run))
+
+
+def _logged_in() -> bool:
+    try:
+        # verify=False: a look at the configuration, not a request.
+        return bool(wandb.login(prompt=False, verify=False))
+    except Exception as error:
+        warnings.warn(f"W&B's log-in is unusable ({error}); tracking offline", stacklevel=3)
+        return False
+
+
+def _start(
+    folder: Path,
+    name: str,
+    group: str | None,
+    run_id: str,
+    config: Mapping[str, Any],
+    mode: str,
+) -> Any:  # noqa: ANN401 (W&B's run has no stable public type)
+    return wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        dir=folder,
+        name=name,
+        group=group,
+        id=run_id,
+        resume="allow",
+        config=dict(config),
+        mode=mode,
+        reinit="finish_previous",
+        settings=wandb.Settings(
+            init_timeout=_SECONDS_TO_CONNECT, console="off", silent=True, x_disable_stats=True
+        ),
+    )

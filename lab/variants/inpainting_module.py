@@ -1,0 +1,239 @@
+"""The one LightningModule: takes the parts that vary, and trains them.
+
+A generator step and a discriminator step a batch, by manual optimization, as InpaintSANet
+publishes them. Variants choose other parts or override one method; none stacks on another.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Any, Literal
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
+
+from lab.contracts import DiscriminatorOutput, LossInputs, Network, Stages, Strategy
+from lab.data import Batch
+from lab.losses import Objective
+from lab.metrics import measure
+from lab.networks import InpaintSANet, PatchDiscriminator
+from lab.strategies import Direct
+
+
+class NonFiniteLossError(RuntimeError):
+    """Training met a loss that is NaN or infinite; names the term and the step."""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the two networks are optimized. The defaults are InpaintSANet's.
+
+    Attributes:
+        generator_learning_rate: of Adam for the network.
+        discriminator_learning_rate: of Adam for the discriminator.
+        betas: Adam's two decay rates.
+        gradient_clip: largest norm of each network's gradient; 0 leaves gradients alone.
+        schedule: "constant", or "cosine" down to a hundredth over the planned epochs.
+        warmup_steps: steps over which the learning rates rise linearly from near zero.
+    """
+
+    generator_learning_rate: float = 1e-4
+    discriminator_learning_rate: float = 4e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    gradient_clip: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values with which training cannot work.
+
+        Raises:
+            ValueError: naming the value and its rule.
+        """
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        if self.gradient_clip < 0 or self.warmup_steps < 0:
+            raise ValueError(
+                f"gradient_clip ({self.gradient_clip}) and warmup_steps ({self.warmup_steps}) "
+                "must not be negative; 0 turns each off"
+            )
+
+    def factor(self, step: int, planned_steps: int) -> float:
+        """The learning rates' factor at ``step`` of ``planned_steps``."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "constant":
+            return warm
+        progress = min(1.0, step / max(1, planned_steps))
+        return warm * (0.01 + 0.99 * (1.0 + cos(pi * progress)) / 2.0)
+
+
+class InpaintingModule(lightning.LightningModule):
+    """Trains a network against an objective, with a discriminator where the objective has one.
+
+    Logged at every step: ``train/total``, ``train/<term>`` for every term with a weight (raw, not
+    weighted), ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means:
+    a discriminator that wins or dies shows there). Validation returns every metric of every photo.
+
+    Args:
+        network: what is trained, ``(image, mask) -> Stages``.
+        discriminator: the judge; built only when a term of the objective asks for it.
+        objective: the weighted terms.
+        strategy: how the network completes a photo at validation.
+        optimization: learning rates, clipping and schedule.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[], nn.Module] = InpaintSANet,
+        discriminator: Callable[[], nn.Module] = PatchDiscriminator,
+        objective: Callable[[], Objective] = Objective,
+        strategy: Callable[[Network], Strategy] = Direct,
+        optimization: Optimization = Optimization(),
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        # channels_last is what the convolutions of this processor and of GPUs read fastest.
+        self.network = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective = objective()
+        self.discriminator: nn.Module | None = None
+        if self.objective.needs_discriminator:
+            self.discriminator = discriminator().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.strategy = strategy(self.network)
+        self.optimization = optimization
+
+    def forward(self, image: Tensor, mask: Tensor) -> Stages:
+        """The network's stages for ``image (B, 3, H, W)`` and ``mask (B, 1, H, W)``."""
+        stages: Stages = self.network(image, mask)
+        return stages
+
+    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The completed image ``(B, 3, H, W)``, by the module's strategy."""
+        return self.strategy(image, mask)
+
+    def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
+        """Every metric of every photo of the batch, as ``(B,)`` tensors by name."""
+        completed = self.complete(batch.image, batch.mask)
+        return measure(completed.float(), batch.image, batch.mask)
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """One step of the discriminator, if there is one, then one of the network."""
+        image, mask = batch.image, batch.mask
+        stages = self(image, mask)
+        completed = torch.where(mask > 0.5, stages.refined, image)
+        optimizers = self.optimizers()
+        if not isinstance(optimizers, list):
+            optimizers = [optimizers]
+        if self.discriminator is not None:
+            self._discriminator_step(self.discriminator, image, completed, mask, optimizers[1])
+
+        judge = None
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(False)
+            judge = self._judge(self.discriminator, mask)
+        value = self.objective(LossInputs(stages, image, mask, completed, judge))
+        self._check_finite({"total": value.total, **value.terms})
+        self._descend(value.total, self.network, optimizers[0])
+        if self.discriminator is not None:
+            self.discriminator.requires_grad_(True)
+        self._step_schedules()
+        self._log_training({"total": value.total, **value.terms})
+
+    def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
+        """Adam for the network and, where there is one, for the discriminator."""
+        settings = self.optimization
+        optimizers = [
+            Adam(self.network.parameters(), settings.generator_learning_rate, settings.betas)
+        ]
+        if self.discriminator is not None:
+            optimizers.append(
+                Adam(
+                    self.discriminator.parameters(),
+                    settings.discriminator_learning_rate,
+                    settings.betas,
+                )
+            )
+        planned = int(self.trainer.estimated_stepping_batches)
+        # With manual optimization the trainer counts every optimizer's step.
+        return optimizers, [
+            LambdaLR(optimizer, lambda step: settings.factor(step, planned))
+            for optimizer in optimizers
+        ]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random generators, so that a resumed run draws what an uninterrupted one would."""
+        checkpoint["random_state"] = {
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the random generators back."""
+        state = checkpoint["random_state"]
+        torch.set_rng_state(state["torch"])
+        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
+
+    def _discriminator_step(
+        self,
+        discriminator: nn.Module,
+        image: Tensor,
+        completed: Tensor,
+        mask: Tensor,
+        optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+    ) -> None:
+        # One pass over both: without batch normalization in the judge the answers are the same.
+        both = discriminator(torch.cat([image, completed.detach()]), torch.cat([mask, mask]))
+        real, fake = both.logits.chunk(2)
+        loss = self.objective.discriminator_loss(real, fake)
+        self._check_finite({"discriminator": loss})
+        self._descend(loss, discriminator, optimizer)
+        self._log_training(
+            {"discriminator": loss, "real_logit": real.mean(), "fake_logit": fake.mean()}
+        )
+
+    @staticmethod
+    def _judge(discriminator: nn.Module, mask: Tensor) -> Callable[[Tensor], DiscriminatorOutput]:
+        def judge(image: Tensor) -> DiscriminatorOutput:
+            answer: DiscriminatorOutput = discriminator(image, mask)
+            return answer
+
+        return judge
+
+    def _descend(
+        self,
+        loss: Tensor,
+        network: nn.Module,
+        optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+    ) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.optimization.gradient_clip:
+            nn.utils.clip_grad_norm_(network.parameters(), self.optimization.gradient_clip)
+        optimizer.step()
+
+    def _step_schedules(self) -> None:
+        schedulers = self.lr_schedulers()
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[union-attr, call-arg]
+
+    def _check_finite(self, losses: dict[str, Tensor]) -> None:
+        if bool(torch.isfinite(torch.stack([loss.detach() for loss in losses.values()])).all()):
+            return
+        found = ", ".join(f"{name} = {float(loss):g}" for name, loss in losses.items())
+        raise NonFiniteLossError(
+            f"the loss is not finite in epoch {self.current_epoch}, step {self.global_step}: "
+            f"{found}. Lower the learning rate or the weight of that term, "
+            "or set model.optimization.gradient_clip"
+        )
+
+    def _log_training(self, values: dict[str, Tensor]) -> None:
+        self.log_dict(
+            {f"train/{name}": value.detach() for name, value in values.items()},
+            on_step=True,
+            on_epoch=True,
+            batch_size=1,
+        )

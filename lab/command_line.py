@@ -40,7 +40,7 @@ class CommandParser(argparse.ArgumentParser):
                 self._refuse(option)
         return known, rest
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # noqa: ANN001, ANN201, D102
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
         known, rest = self.parse_known_args(args, namespace)
         if rest:
             self._refuse(rest[0])

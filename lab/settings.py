@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pytorch_lightning as lightning
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
+from torch import Tensor
 
+from lab.contracts import Stages
 from lab.data import PhotoDataModule
 from lab.variants import InpaintingModule
+
+
+# Without this, a part that is called and returns a tensor (a mask generator, a strategy) is taken
+# for a factory of tensors where it is nested in another part's arguments.
+set_parsing_settings(subclasses_disabled=[Tensor, Stages])
 
 
 class SettingsError(ValueError):
@@ -117,8 +125,6 @@ def build_experiment(settings: Namespace) -> Experiment:
     Raises:
         SettingsError: values that do not fit together.
     """
-    import pytorch_lightning as lightning
-
     parser = experiment_parser()
     kept = Namespace({key: settings[key] for key in ("model", "data", "fit")})
     lightning.seed_everything(kept.fit.seed, workers=True, verbose=False)

@@ -8,6 +8,7 @@ revision 6.0, sections 2, 6, 8, 18 and 19.
 import io
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -61,6 +62,9 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 def encode_tiff(photo: SourcePhoto) -> bytes:
     """Return a TIFF file (one deflated strip) of a photo of any depth."""
+    if photo.is_gray and photo.alpha is not None and photo.pixels.dtype != np.uint8:
+        # Hardly a reader knows deep gray with alpha: three equal channels.
+        photo = replace(photo, pixels=np.repeat(photo.pixels, 3, axis=2))
     samples = _with_alpha(photo)
     channels = samples.shape[2]
     strip = zlib.compress(samples.astype(samples.dtype.newbyteorder("<")).tobytes())

@@ -5,7 +5,8 @@ The rules, in 8-bit values whatever the file's depth:
 - A pixel is hole from 128 on (``invert``: below 128). Values besides 0 and 255 are reported.
 - *Undecided* pixels, 64 to 191, are fine along a contour (within two pixels of both a darker and a
   brighter one): that is anti-aliasing or JPEG. Elsewhere they make the mask gray; it is refused
-  when they are more than 1 % of the picture, or more than its dark or its bright pixels.
+  when they are more than 1 % of the picture, or more than its dark or its bright pixels. It is
+  refused, too, when a quarter of the picture is undecided: no mask is all contour, noise is.
 - Colour (channels more than 32 apart) is refused: no rule could tell which colour means the hole.
 - Transparency: where all visible pixels share one colour, the shape is in the alpha channel and
   opaque means white; otherwise the mask is composited on black.
@@ -25,6 +26,7 @@ from lab.imaging.source_photo import SourcePhoto, change_depth, white_of
 _WHITE_FROM = 128
 _UNDECIDED = (64, 191)
 _GRAY_SHARE = 0.01
+_CONTOUR_SHARE = 0.25
 _COLOUR_SPREAD = 32
 _CONTOUR_REACH = 2
 
@@ -140,12 +142,13 @@ def _check_decided(
     low, high = _UNDECIDED
     dark, bright = levels < low, levels > high
     undecided = ~(dark | bright)
-    contour = _near(dark) & _near(bright)
-    gray = int((undecided & ~contour).sum())
-    if gray > min(_GRAY_SHARE * levels.size, int(dark.sum()), int(bright.sum())):
+    gray = undecided & ~(_near(dark) & _near(bright))
+    if undecided.mean() > _CONTOUR_SHARE:
+        gray = undecided
+    if int(gray.sum()) > min(_GRAY_SHARE * levels.size, int(dark.sum()), int(bright.sum())):
         raise ValueError(
-            f"the mask {path} is gray: {_percent(gray / levels.size)} of its pixels lie between "
-            f"{low} and {high} of 255 away from any edge (most frequent values: "
+            f"the mask {path} is gray: {_percent(float(gray.mean()))} of its pixels lie between "
+            f"{low} and {high} of 255, and not along edges (most frequent values: "
             f"{_values_found(source)}); {_percent(float(white.mean()))} would be white if cut at "
             "half. Save it as pure black and white"
         )

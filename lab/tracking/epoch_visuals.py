@@ -14,7 +14,7 @@ STAGES_BY_EPOCH = ("coarse", "refined", "completed")
 
 @dataclass(frozen=True)
 class PhotoVisual:
-    """What one epoch shows of one photo: float32 images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``."""
+    """What one epoch shows of one photo: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``."""
 
     photo: str
     truth: Tensor

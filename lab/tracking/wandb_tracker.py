@@ -1,11 +1,11 @@
-"""One W&B run a trial: online when logged in, otherwise offline; never a prompt, never a failure."""
+"""One W&B run a trial: online when logged in, else offline; never a prompt, never a failure."""
 
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
@@ -66,11 +66,12 @@ def start_wandb(
     Returns:
         WandbTracker | None: None only where ``WANDB_MODE=disabled`` asks for no tracking.
     """
-    mode = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
-    if mode == "dryrun":  # W&B's old word, which Lightning's logger still sets
-        mode = "offline"
-    if mode == "disabled":
+    asked = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
+    if asked == "disabled":
         return None
+    # Words that W&B knew of old ("dryrun", "run") mean the same as its present ones.
+    asked = {"dryrun": "offline", "run": "online"}.get(asked, asked)
+    mode = cast(Literal["online", "offline", "shared"], asked)
     try:
         run = _start(folder, name, group, run_id, config, mode)
     except Exception as error:
@@ -104,7 +105,7 @@ def _start(
     group: str | None,
     run_id: str,
     config: Mapping[str, Any],
-    mode: str,
+    mode: Literal["online", "offline", "shared"],
 ) -> Any:  # noqa: ANN401 (W&B's run has no stable public type)
     return wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),

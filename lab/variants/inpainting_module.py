@@ -164,7 +164,7 @@ class InpaintingModule(lightning.LightningModule):
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random generators, so that a resumed run draws what an uninterrupted one would."""
+        """Keep the random generators: a resumed run draws what an uninterrupted one would."""
         checkpoint["random_state"] = {
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -218,7 +218,7 @@ class InpaintingModule(lightning.LightningModule):
     def _step_schedules(self) -> None:
         schedulers = self.lr_schedulers()
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[union-attr, call-arg]
+            scheduler.step()  # type: ignore[union-attr]
 
     def _check_finite(self, losses: dict[str, Tensor]) -> None:
         if bool(torch.isfinite(torch.stack([loss.detach() for loss in losses.values()])).all()):

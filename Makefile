@@ -1,0 +1,43 @@
+# Two commands to begin with: `make sweep` and `make test`. Both set up first, once.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: sweep test quick-test lint bench lab clean
+
+# The main job: vary the loss weights, train, track, rank.
+sweep: $(READY)
+	$(BIN)/python -m lab.sweep loss_weights $(ARGS)
+
+# The whole suite.
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+# Without the tests that take minutes.
+quick-test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Speed of the training step, inference, masks, reading, and Lightning's overhead.
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+# JupyterLab, on this machine only, with a token.
+lab: $(READY)
+	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=notebooks $(ARGS)
+
+# Set up once; again only when the pins change. A set-up that was cut off is begun anew.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Python 3.11 or newer is needed, this is %d.%d: make PYTHON=python3.11" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,205 @@
+"""The objective: weights, totals, what is computed and how often, and what it keeps out."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from lab.contracts import Stages
+from lab.losses import (
+    DISCRIMINATOR_TERMS,
+    FEATURE_TERMS,
+    TERMS,
+    LossWeights,
+    Objective,
+    OncePerImage,
+    TermSettings,
+    discriminator_loss,
+)
+from lab.networks import VGG_WEIGHTS, MissingWeightsError, VGGFeatures
+
+NONE = dict.fromkeys(TERMS, 0.0)
+
+
+def only(**weights: float) -> LossWeights:
+    return LossWeights(**(NONE | weights))
+
+
+def test_every_term_has_a_weight_and_every_weight_a_term():
+    assert list(TERMS) == [field.name for field in fields(LossWeights)]
+    assert DISCRIMINATOR_TERMS | FEATURE_TERMS <= set(TERMS)
+
+
+def test_the_terms_of_vgg_ask_for_it():
+    for name in TERMS:
+        if name in FEATURE_TERMS:
+            with pytest.raises(ValueError, match="features"):
+                TERMS[name](TermSettings())
+        else:
+            TERMS[name](TermSettings())
+
+
+def test_the_defaults_are_those_of_inpaint_sanet():
+    # 1.2 for each L1 on images in [-1, 1], whose differences are twice those in [0, 1].
+    l1 = ("hole_l1", "known_l1", "coarse_hole_l1", "coarse_known_l1")
+    assert Objective().weights.active() == {**dict.fromkeys(l1, 2 * 1.2), "adversarial": 0.005}
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_impossible_weights_are_refused(weight):
+    with pytest.raises(ValueError, match="weight of style"):
+        LossWeights(style=weight)
+
+
+def test_weights_that_are_all_zero_are_refused():
+    with pytest.raises(ValueError, match="every weight is 0"):
+        LossWeights(**NONE)
+
+
+def test_the_total_is_the_weighted_sum_of_the_raw_terms(truth, mask, noise, make_inputs):
+    weights = only(hole_l1=6.0, known_l2=2.0, ms_ssim=0.5, adversarial=0.1)
+    refined = (truth + 0.1 * noise).requires_grad_()
+    inputs = make_inputs(refined, truth, mask)
+    value = Objective(weights)(inputs)
+    assert list(value.terms) == ["hole_l1", "known_l2", "ms_ssim", "adversarial"]
+    for name, raw in value.terms.items():
+        torch.testing.assert_close(raw, TERMS[name](TermSettings())(inputs).detach())
+        assert not raw.requires_grad
+    expected = sum(asdict(weights)[name] * raw for name, raw in value.terms.items())
+    torch.testing.assert_close(value.total.detach(), expected)
+    value.total.backward()
+    assert refined.grad.abs().sum() > 0
+
+
+def test_a_term_without_weight_is_not_even_built(monkeypatch, truth, mask, make_inputs):
+    def refuse(settings):
+        raise AssertionError("built in vain")
+
+    monkeypatch.setitem(TERMS, "ms_ssim", refuse)
+    Objective(only(hole_l1=1.0))(make_inputs(truth, truth, mask))
+
+
+def test_it_says_whether_it_needs_a_discriminator(truth, mask, make_inputs):
+    assert Objective().needs_discriminator
+    assert Objective(only(feature_matching=1.0)).needs_discriminator
+    plain = Objective(only(hole_l1=1.0))
+    assert not plain.needs_discriminator
+    inputs = replace(make_inputs(truth, truth, mask), judge=None)
+    assert plain(inputs).total == 0
+    with pytest.raises(ValueError, match="needs a discriminator"):
+        Objective()(inputs)
+
+
+def test_the_discriminator_sees_each_image_once(truth, mask, noise, make_inputs):
+    refined = (truth + 0.1 * noise).requires_grad_()
+    inputs = make_inputs(refined, truth, mask)
+    objective = Objective(
+        only(adversarial=1.0, feature_matching=1.0), adversarial_kind="relativistic_average"
+    )
+    objective(inputs).total.backward()
+    assert len(inputs.judge.seen) == 2
+    assert inputs.judge.seen[0] is inputs.completed
+    assert inputs.judge.seen[1] is truth
+    # The next evaluation asks anew: the discriminator has learned in between.
+    objective(inputs)
+    assert len(inputs.judge.seen) == 4
+
+
+def test_once_per_image_keeps_gradient_apart():
+    image = torch.ones(2, requires_grad=True)
+    double = OncePerImage(lambda tensor: 2 * tensor)
+    with torch.no_grad():
+        assert not double(image).requires_grad
+    assert double(image).requires_grad
+    assert double(image) is double(image)
+    answer = double(image)
+    double.forget()
+    assert double(image) is not answer
+
+
+def test_the_discriminator_loss_is_of_the_same_kind():
+    real, fake = torch.tensor([[0.5]]), torch.tensor([[-0.3]])
+    found = Objective(adversarial_kind="log").discriminator_loss(real, fake)
+    torch.testing.assert_close(found, discriminator_loss("log", real, fake))
+
+
+@pytest.mark.usefixtures("fake_vgg")
+def test_vgg_is_shared_and_sees_each_image_once(monkeypatch, truth, mask, noise, make_inputs):
+    seen = []
+    forward = VGGFeatures.forward
+    monkeypatch.setattr(
+        VGGFeatures, "forward", lambda self, image: seen.append(image) or forward(self, image)
+    )
+    objective = Objective(only(perceptual=0.05, style=120.0))
+    truth, mask, noise = (tensor[..., 8:24, 8:24] for tensor in (truth, mask, noise))
+    refined = (truth + 0.1 * noise).requires_grad_()
+    inputs = make_inputs(refined, truth, mask)
+    value = objective(inputs)
+    assert len(seen) == 3
+    assert {id(image) for image in seen} == {id(truth), id(refined), id(inputs.completed)}
+    value.total.backward()
+    assert refined.grad.isfinite().all()
+    assert refined.grad.abs().sum() > 0
+    # Nothing is remembered: another evaluation sees the network's new answer.
+    again = objective(inputs)
+    assert len(seen) == 6
+    torch.testing.assert_close(again.total, value.total)
+
+
+@pytest.mark.usefixtures("fake_vgg")
+def test_vgg_moves_along_but_is_neither_trained_nor_saved():
+    objective = Objective(only(style=1.0))
+    trainer = nn.ModuleDict({"network": nn.Linear(1, 1), "objective": objective})
+    assert list(trainer.state_dict()) == ["network.weight", "network.bias"]
+    trainer.load_state_dict(trainer.state_dict(), strict=True)
+    assert list(objective.parameters()) == []
+    trainer.to("meta")
+    assert objective.perceptual_network.features[0].weight.is_meta
+
+
+def test_without_its_weights_a_study_stops_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    nowhere = replace(VGG_WEIGHTS["vgg19"], address="http://127.0.0.1:9/vgg19.pth")
+    monkeypatch.setitem(VGG_WEIGHTS, "vgg19", nowhere)
+    with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
+        Objective(only(style=1.0), perceptual_network="vgg19")
+    Objective(only(hole_l1=1.0), perceptual_network="vgg19")
+
+
+def test_shapes_that_do_not_fit_are_refused(truth, mask, make_inputs):
+    inputs = make_inputs(truth, truth, mask)
+    objective = Objective(only(hole_l1=1.0))
+    with pytest.raises(ValueError, match=r"stage 0 has shape \(1, 3, 33, 47\)"):
+        objective(replace(inputs, stages=Stages((truth[:1], truth))))
+    with pytest.raises(ValueError, match="mask has shape"):
+        objective(replace(inputs, mask=mask[:1]))
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("adversarial_kind", "hing"),
+        ("perceptual_network", "vgg11"),
+        ("perceptual_images", "all"),
+    ],
+)
+def test_unknown_names_are_refused(argument, name):
+    with pytest.raises(ValueError, match=f"{name}.*Known: "):
+        Objective(**{argument: name})
+
+
+def test_it_is_built_from_yaml():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Objective, "objective")
+    settings = parser.parse_string(
+        "objective: {adversarial_kind: log, weights: {hole_l1: 6, coarse_hole_l1: 0}}"
+    )
+    objective = parser.instantiate(settings).objective
+    assert objective.adversarial_kind == "log"
+    assert objective.weights == LossWeights(hole_l1=6.0, coarse_hole_l1=0.0)
+    with pytest.raises(Exception, match="hole_l11"):
+        parser.parse_string("objective: {weights: {hole_l11: 6}}")

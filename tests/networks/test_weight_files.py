@@ -1,0 +1,210 @@
+"""Weight files: found, downloaded and verified, and read without running code."""
+
+import hashlib
+import http.server
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.networks import (
+    MissingWeightsError,
+    UnreadableCheckpointError,
+    WeightFile,
+    WrongHashError,
+    locate_or_download,
+    read_checkpoint,
+)
+
+CONTENT = b"published weights" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+# The port "discard", where nothing listens: refused at once, without leaving the machine.
+NOWHERE = "http://127.0.0.1:9/weights.pth"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Serves ``/weights.pth`` whole, ``/cut.pth`` without its second half, and nothing else."""
+
+    def do_GET(self):
+        if self.path not in ("/weights.pth", "/cut.pth"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT if self.path == "/weights.pth" else CONTENT[: len(CONTENT) // 2])
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(folder))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return folder
+
+
+def test_a_file_in_the_cache_is_used_without_network(cache):
+    cache.mkdir()
+    (cache / "weights.pth").write_bytes(CONTENT)
+    found = locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256))
+    assert found == cache / "weights.pth"
+
+
+def test_a_file_of_torch_hub_is_used_where_it_lies(cache, tmp_path):
+    hub = tmp_path / "torch" / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    (hub / "weights.pth").write_bytes(CONTENT)
+    assert locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256)) == hub / "weights.pth"
+    assert not cache.exists()
+
+
+def test_without_the_variable_the_cache_lies_in_the_home(tmp_path, monkeypatch):
+    monkeypatch.delenv("BACKGROUND_INPAINTING_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".cache" / "background-inpainting" / "weights"
+    folder.mkdir(parents=True)
+    (folder / "weights.pth").write_bytes(CONTENT)
+    found = locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256))
+    assert found == folder / "weights.pth"
+
+
+def test_a_prefix_of_the_hash_is_enough(cache):
+    cache.mkdir()
+    (cache / "weights.pth").write_bytes(CONTENT)
+    assert locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256[:8])).is_file()
+
+
+def test_a_wrong_file_in_the_cache_is_refused_and_kept(cache):
+    cache.mkdir()
+    (cache / "weights.pth").write_bytes(b"other")
+    with pytest.raises(WrongHashError) as caught:
+        locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256))
+    assert SHA256 in str(caught.value)
+    assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
+    assert (cache / "weights.pth").read_bytes() == b"other"
+
+
+def test_a_download_is_verified_and_kept(cache, server):
+    found = locate_or_download(WeightFile("weights.pth", f"{server}/weights.pth", SHA256))
+    assert found.read_bytes() == CONTENT
+    assert os.listdir(cache) == ["weights.pth"]
+    # The second time nothing is asked for: this address refuses.
+    assert locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256)) == found
+
+
+def test_a_download_of_another_file_is_refused_and_leaves_nothing(cache, server):
+    wrong = "0" * 64
+    with pytest.raises(WrongHashError) as caught:
+        locate_or_download(WeightFile("weights.pth", f"{server}/weights.pth", wrong))
+    assert SHA256 in str(caught.value)
+    assert wrong in str(caught.value)
+    assert os.listdir(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"), [("cut.pth", "after 8500 of 17000 bytes"), ("gone.pth", "404")]
+)
+def test_a_download_that_fails_says_why_and_leaves_nothing(cache, server, page, reason):
+    with pytest.raises(MissingWeightsError, match=reason):
+        locate_or_download(WeightFile("weights.pth", f"{server}/{page}", SHA256))
+    assert os.listdir(cache) == []
+
+
+def test_missing_weights_say_what_to_fetch_and_where_to_put_it(cache):
+    with pytest.raises(MissingWeightsError) as caught:
+        locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256))
+    for part in ("weights.pth", NOWHERE, SHA256, str(cache / "weights.pth"), "refused"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "sha256", "rule"),
+    [
+        ("folder/w.pth", NOWHERE, SHA256, "plain file name"),
+        ("w.pth", "file:///etc/passwd", SHA256, "https://"),
+        ("w.pth", NOWHERE, SHA256[:7], "8 to 64"),
+        ("w.pth", NOWHERE, SHA256.upper(), "lower-case"),
+    ],
+)
+def test_a_weight_file_states_its_rules(name, address, sha256, rule):
+    with pytest.raises(ValueError, match=rule):
+        WeightFile(name, address, sha256)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_checkpoint_comes_back(tmp_path, new_format):
+    saved = {"epoch": 3, "state_dict": {"weight": torch.arange(4.0)}}
+    torch.save(saved, tmp_path / "w.pth", _use_new_zipfile_serialization=new_format)
+    read = read_checkpoint(tmp_path / "w.pth")
+    assert read["epoch"] == 3
+    torch.testing.assert_close(read["state_dict"]["weight"], torch.arange(4.0))
+
+
+class _RunsCode:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("how", ["new", "old", "pickle"])
+def test_a_checkpoint_that_runs_code_is_refused(tmp_path, how):
+    traces, path = tmp_path / "traces", tmp_path / "w.pth"
+    if how == "pickle":
+        path.write_bytes(pickle.dumps({"a": _RunsCode(traces)}, protocol=2))
+    else:
+        torch.save({"a": _RunsCode(traces)}, path, _use_new_zipfile_serialization=how == "new")
+    with pytest.raises(UnreadableCheckpointError, match=r"w\.pth"):
+        read_checkpoint(path)
+    assert not traces.exists()
+
+
+def test_the_error_survives_the_way_out_of_a_worker(tmp_path):
+    error = UnreadableCheckpointError(tmp_path / "w.pth", "a reason")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_pickled_network_is_refused_by_name(tmp_path):
+    torch.save({"network": torch.nn.Linear(1, 1)}, tmp_path / "w.pth")
+    with pytest.raises(UnreadableCheckpointError, match=r"modules\.linear\.Linear.*state_dict"):
+        read_checkpoint(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("size", [0, 10, 20_000])
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_truncated_checkpoint_is_refused(tmp_path, size, new_format):
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.zeros(100, 100)}, path, _use_new_zipfile_serialization=new_format)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UnreadableCheckpointError, match=r"cannot be loaded: .*again"):
+        read_checkpoint(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "page.pth").write_text("<html>404: not found</html>")
+    with pytest.raises(UnreadableCheckpointError, match=r"not what torch\.save writes"):
+        read_checkpoint(tmp_path / "page.pth")
+    torch.save(torch.zeros(2), tmp_path / "tensor.pth")
+    with pytest.raises(UnreadableCheckpointError, match="holds a Tensor"):
+        read_checkpoint(tmp_path / "tensor.pth")
+    with pytest.raises(FileNotFoundError, match=r"absent\.pth"):
+        read_checkpoint(tmp_path / "absent.pth")

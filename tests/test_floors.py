@@ -1,0 +1,68 @@
+"""The house stands: every file imports only from lower floors or from its own room."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FLOORS = [
+    {"checks", "contracts", "files", "command_line"},
+    {"imaging", "layers", "masks"},
+    {"networks"},
+    {"losses", "metrics", "strategies"},
+    {"data"},
+    {"variants"},
+    {"tracking", "selection"},
+    {"settings"},
+    {"runs"},
+    {"studies"},
+    {"train", "sweep", "inpaint"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+FILES = sorted((ROOT / "lab").rglob("*.py"))
+
+
+def _room(path):
+    first = path.relative_to(ROOT / "lab").parts[0]
+    return first.removesuffix(".py")
+
+
+def _imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write the import from the top: lab.…"
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_only_from_lower_floors_or_its_own_room(path):
+    room = _room(path)
+    if room == "__init__":
+        return
+    assert room in FLOOR_OF, f"say in tests/test_floors.py on which floor {room} lies"
+    for module in _imports(path):
+        assert not module.startswith(("tests", "notebooks", "data_prep")), f"lab imports {module}"
+        if not module.startswith("lab."):
+            continue
+        other = module.split(".")[1]
+        assert other == room or FLOOR_OF[other] < FLOOR_OF[room], (
+            f"{path.name} on floor {FLOOR_OF[room]} imports {module} of floor {FLOOR_OF[other]}"
+        )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_stand_at_the_top_but_in_commands(path):
+    if _room(path) in FLOORS[-1]:
+        return  # a command parses its options before it imports PyTorch
+    tree = ast.parse(path.read_text())
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                assert not isinstance(node, ast.Import | ast.ImportFrom), (
+                    f"{path}:{node.lineno}: an import inside {function.name}"
+                )

@@ -1,1 +1,1 @@
-"""The workbench for background inpainting: take a person out, restore what was hidden, measure it."""
+"""The workbench for background inpainting: take a person out, restore, measure."""

@@ -39,7 +39,7 @@ def check_mask(mask: Tensor, image: Tensor | None = None, name: str = "mask") ->
 
     Raises:
         TypeError: not a floating-point tensor.
-        ValueError: another shape than the rule's or than the image's, or another value than 0 and 1.
+        ValueError: another shape than the rule's or the image's, or another value than 0 and 1.
     """
     if not isinstance(mask, Tensor) or not mask.is_floating_point():
         kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__

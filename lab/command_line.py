@@ -6,9 +6,11 @@ a misspelt option should not wait for it.
 
 import argparse
 import difflib
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
+
+SETTING_GROUPS = ("model", "data", "fit")
+"""What the settings of a run begin with, as in ``--data.size=64``."""
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
@@ -29,15 +31,15 @@ class CommandParser(argparse.ArgumentParser):
     def parse_with_settings(
         self, arguments: Sequence[str] | None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse the command's own options; what has a dot in it, a setting of the run, is returned.
+        """Parse the command's own options, and return the settings of the run that are among them.
 
-        Settings must be written in one piece: ``--data.size=64``.
+        Settings are what `SETTING_GROUPS` begin, in one piece: ``--data.size=64``.
         """
         known, rest = self.parse_known_args(arguments)
         for option in rest:
-            name = option.split("=")[0]
-            if not (option.startswith("--") and "." in name and "=" in option):
-                self._refuse(option)
+            name, equals, _ = option.partition("=")
+            if not (name.removeprefix("--").split(".")[0] in SETTING_GROUPS and equals):
+                self._refuse(option, settings=True)
         return known, rest
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
@@ -46,33 +48,16 @@ class CommandParser(argparse.ArgumentParser):
             self._refuse(rest[0])
         return known
 
-    def _refuse(self, option: str) -> NoReturn:
+    def _refuse(self, option: str, settings: bool = False) -> NoReturn:
         name = option.split("=")[0]
-        if not option.startswith("-"):
-            self.error(f"what is {option!r}? Settings are written in one piece: --data.size=64")
-        if "." in name:
+        if settings and name.removeprefix("--").split(".")[0] in SETTING_GROUPS:
             self.error(f"give the value of {name} in one piece: {name}=VALUE")
-        near = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.5)
+        if not option.startswith("-"):
+            advice = ". Settings are written in one piece: --data.size=64" if settings else ""
+            self.error(f"what is {option!r}? It belongs to no option{advice}")
+        near = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.7)
         hint = f". The nearest option is {near[0]}" if near else ""
+        if settings and not near:
+            hint = ". A setting begins with its group, such as --fit.epochs=3: see the settings by "
+            hint += "python -m lab.train --print-config"
         self.error(f"there is no option {name}{hint}")
-
-
-def run_command(
-    main: Callable[[], int], user_errors: Callable[[], tuple[type[Exception], ...]]
-) -> NoReturn:
-    """Run a command; its user's mistakes become one message and exit status 2, no traceback.
-
-    Args:
-        main: the command; returns its exit status.
-        user_errors: gives the exceptions that are the user's mistakes (called late: their modules
-            are heavy).
-    """
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        if isinstance(error, user_errors()):
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        raise

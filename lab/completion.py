@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from lab.contracts import Strategy
@@ -184,11 +185,16 @@ def check_targets(job: Job, overwrite: bool) -> None:
 
 
 def _preview(source: SourcePhoto, result: SourcePhoto, mask: Tensor) -> Tensor:
-    """Return the photo and the result side by side, the hole outlined in both."""
-    width = max(2, round(max(source.width, source.height) / _PREVIEW_SIDE * 2))
-    pictures = [outline_hole(photo.image(), mask, width) for photo in (source, result)]
-    side = min(_PREVIEW_SIDE, max(source.width, source.height))
-    return contact_sheet([pictures], ["photo", "completed"], cell_size=side)
+    """Return the photo and the result side by side, no larger than a screen, the hole outlined."""
+    scale = min(1.0, _PREVIEW_SIDE / max(source.width, source.height))
+    size = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
+    # The largest value, not the mean: a thin hole must not vanish.
+    hole = F.adaptive_max_pool2d(mask, size)
+    pictures = [
+        outline_hole(F.adaptive_avg_pool2d(photo.image(), size).clamp(0.0, 1.0), hole)
+        for photo in (source, result)
+    ]
+    return contact_sheet([pictures], ["photo", "completed"])
 
 
 def _transparency_note(source: SourcePhoto, mask: Tensor) -> list[str]:

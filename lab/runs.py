@@ -140,19 +140,17 @@ def fit_run(
             tracker.finish(exit_code)
 
 
-def refuse_other_settings(experiment: Experiment, folder: Path, fresh: bool) -> None:
+def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on with a run that was begun with other settings, which would mix two runs.
 
     The number of epochs may grow: that is how a finished run is continued.
 
     Raises:
-        SettingsError: the folder's run differs, or there is one and ``fresh`` asks for none.
+        SettingsError: the folder's run differs.
     """
     path = folder / "config.yaml"
     if not path.exists():
         return
-    if fresh:
-        raise SettingsError(f"there is a run in {folder} already: give this one another --name")
     before, now = yaml.safe_load(path.read_text()), experiment.plain
     for plain in (before, now):
         for name in ("epochs", "threads", "log_every"):
@@ -204,5 +202,9 @@ def _quiet_lightning() -> None:
     """Keep the trainer from printing over the progress display what every run would repeat."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     os.environ.setdefault("WANDB_SILENT", "true")
-    for message in (".*does not have many workers.*", ".*number of training batches.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*number of training batches.*",
+        ".*LeafSpec.*",  # between Lightning 2.6 and torch 2.13
+    ):
         warnings.filterwarnings("ignore", message=message)

@@ -5,7 +5,6 @@ same way on the command line, in a YAML file and in a sweep's search space.
 """
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from torch import Tensor
 from lab.contracts import Stages
 from lab.data import PhotoDataModule
 from lab.variants import InpaintingModule
-
 
 # Without this, a part that is called and returns a tensor (a mask generator, a strategy) is taken
 # for a factory of tensors where it is nested in another part's arguments.
@@ -75,6 +73,17 @@ class Experiment:
     fit: Fit
     yaml: str
 
+    def read_photos(self) -> str:
+        """Find the photos now; returns in words what was found and what was left out.
+
+        Raises:
+            SettingsError: too few photos, or too many that cannot be read.
+        """
+        try:
+            return self.data.split.summary()
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+
     @property
     def plain(self) -> dict[str, Any]:
         """The settings as plain values, for a tracker."""
@@ -113,10 +122,16 @@ def parse_experiment(
     """
     parser = parser or experiment_parser()
     arguments = [f"--config={config}"] if config else []
+    given = [option.removeprefix("--").split("=")[0] for option in options]
     try:
+        if config is not None:
+            given += [path for path, _ in _flatten(yaml.safe_load(config.read_text()))]
         return parser.parse_args([*arguments, *options])
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise SettingsError(_explain(str(error), parser)) from error
+    except OSError as error:
+        raise SettingsError(f"{config} cannot be read: {error.strerror}") from error
+    except (ArgumentError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+        given = [path.replace(".init_args", "") for path in given]
+        raise SettingsError(_explain(str(error), parser, given)) from error
 
 
 def build_experiment(settings: Namespace) -> Experiment:
@@ -130,7 +145,7 @@ def build_experiment(settings: Namespace) -> Experiment:
     lightning.seed_everything(kept.fit.seed, workers=True, verbose=False)
     try:
         built = parser.instantiate(kept)
-    except (TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     return Experiment(built.model, built.data, built.fit, parser.dump(kept, skip_none=False))
 
@@ -156,6 +171,7 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401 (any YAML value)
+    """A value in one line of YAML, as the parser reads it."""
     return (
         value
         if isinstance(value, str)
@@ -163,17 +179,19 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 (any YAML value)
     )
 
 
-def _explain(message: str, parser: ArgumentParser) -> str:
-    """Add the nearest right option to the message about an unknown one."""
-    unknown = re.search(
-        r"(?:unrecognized arguments?|Key|key|Option)[^'\-\w]*'?-{0,2}([\w.\-]+)", message
-    )
-    known = [path for path, _ in _flatten(yaml.safe_load(parser.dump(parser.get_defaults())))]
-    if unknown and "--" + unknown[1].split("=")[0] not in known:
-        name = unknown[1].split("=")[0]
-        leaves = {path.rsplit(".", 1)[-1]: path for path in known} | {path: path for path in known}
-        near = difflib.get_close_matches(name, leaves, n=1, cutoff=0.5)
-        near = near or difflib.get_close_matches(name.rsplit(".", 1)[-1], leaves, n=1, cutoff=0.5)
-        if near:
-            message = f"{message}\n  The nearest option is --{leaves[near[0]]}"
+def _explain(message: str, parser: ArgumentParser, given: Sequence[str]) -> str:
+    """Name what is unknown, and the nearest right option, in place of the parser's own words."""
+    known = {path for path, _ in _flatten(yaml.safe_load(parser.dump(parser.get_defaults())))}
+    # A chosen class has options of its own, which only the parser knows.
+    chosen = [path for path in given if any(other.startswith(f"{path}.") for other in known)]
+    for path in given:
+        if path in known or path in chosen or any(path.startswith(f"{c}.") for c in chosen):
+            continue
+        near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+        same_leaf = [
+            other for other in known if other.rsplit(".", 1)[-1] == path.rsplit(".", 1)[-1]
+        ]
+        nearest = min(same_leaf, key=len) if same_leaf else (near[0] if near else None)
+        hint = f" The nearest is --{nearest}" if nearest else ""
+        return f"there is no setting --{path}.{hint}"
     return message

@@ -24,7 +24,6 @@ def parser() -> CommandParser:
     add("--config", type=Path, metavar="FILE", help="settings in YAML; options go on top")
     add("--name", default="train", metavar="RUN", help="the run's folder below --runs")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
-    add("--fresh", action="store_true", help="refuse to go on with a run that is there")
     add("--print-config", action="store_true", help="print every setting as YAML, and end")
     return options
 
@@ -47,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.print_config:
             print(experiment.yaml, end="")
             return 0
-        refuse_other_settings(experiment, folder, fresh=given.fresh)
+        refuse_other_settings(experiment, folder)
+        console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
         with console.status("starting") as status:
 
             def on_step(progress: StepProgress) -> None:

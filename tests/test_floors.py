@@ -14,7 +14,7 @@ FLOORS = [
     {"losses", "metrics", "strategies"},
     {"data"},
     {"variants"},
-    {"tracking", "selection"},
+    {"tracking", "selection", "completion"},
     {"settings"},
     {"runs"},
     {"studies"},

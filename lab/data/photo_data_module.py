@@ -1,6 +1,7 @@
 """Photos from a folder, or the starter photos, as training and validation batches."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -93,10 +94,7 @@ class PhotoDataModule(lightning.LightningDataModule):
             ValueError: a folder with too few or too many unreadable photos.
         """
         if self._split is None:
-            if self.folder is None:
-                self._split = starter_photos()
-            else:
-                self._split = find_photos(self.folder, validation_share=self.validation_share)
+            self._split = _find(self.folder, self.validation_share)
         return self._split
 
     def setup(self, stage: str) -> None:
@@ -138,6 +136,14 @@ class PhotoDataModule(lightning.LightningDataModule):
 
     def _reader(self) -> CropReader:
         return CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
+
+
+@lru_cache(maxsize=4)
+def _find(folder: Path | None, validation_share: float) -> PhotoSplit:
+    """Finding decodes every photo to prove that it reads: the trials of a process share it."""
+    if folder is None:
+        return starter_photos()
+    return find_photos(folder, validation_share=validation_share)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

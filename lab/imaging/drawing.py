@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lab.checks import check_image, check_image_and_mask
 from lab.imaging.conversion import from_uint8, to_uint8
+from lab.imaging.morphology import dilate
 
 # Magenta is rare in photographs, and two shades of it stay visible on a magenta one.
 _HOLE_SHADES = ((0.93, 0.15, 0.62), (1.0, 0.55, 0.85))
@@ -66,9 +66,10 @@ def outline_hole(image: Tensor, mask: Tensor, width: int = 2) -> Tensor:
     _check(image, mask)
     if width < 1:
         raise ValueError(f"width is {width}, but a line must be at least 1 pixel wide")
-    line = _grow(mask, width)
-    rim = _grow(line, (width + 1) // 2)
-    drawn = torch.where(rim.bool(), _colour(_OUTLINE_RIM, image), image)
+    batch = mask.reshape(-1, *mask.shape[-3:])
+    line = dilate(batch, width).reshape(mask.shape)
+    outer = dilate(batch, width + (width + 1) // 2).reshape(mask.shape)
+    drawn = torch.where(outer.bool(), _colour(_OUTLINE_RIM, image), image)
     drawn = torch.where(line.bool(), _colour(_OUTLINE, image), drawn)
     return torch.where(mask.bool(), image, drawn)
 
@@ -165,11 +166,6 @@ def _check(image: Tensor, mask: Tensor) -> None:
 def _colour(shade: tuple[float, float, float], image: Tensor) -> Tensor:
     """Return ``(3, 1, 1)`` of one colour, as ``image`` is stored."""
     return torch.tensor(shade, dtype=image.dtype, device=image.device)[:, None, None]
-
-
-def _grow(mask: Tensor, pixels: int) -> Tensor:
-    """Return the mask grown by ``pixels`` in every direction."""
-    return F.max_pool2d(mask, 2 * pixels + 1, stride=1, padding=pixels)
 
 
 def _cell(image: Tensor | None, cell_size: int | None) -> Image.Image | None:

@@ -49,11 +49,12 @@ def paste_into_source(source: SourcePhoto, completed: Tensor, mask: Tensor) -> S
             f"the completed image is {completed.shape[2]}x{completed.shape[1]} (width x height), "
             f"but the photo is {source.width}x{source.height}: paste at the photo's own size"
         )
-    fraction = completed.detach().cpu().numpy().transpose(1, 2, 0).astype(np.float64)
+    hole = mask[0].detach().cpu().numpy().astype(bool)
+    filled = completed.detach().cpu().numpy()[:, hole].T
     if source.is_gray:
-        fraction = (fraction @ np.array(_LUMA))[..., None]
-    hole = mask[0].detach().cpu().numpy().astype(bool)[..., None]
-    pixels = np.where(hole, quantize(fraction, source.pixels.dtype), source.pixels)
+        filled = filled.astype(np.float64) @ np.array(_LUMA)[:, None]
+    pixels = source.pixels.copy()
+    pixels[hole] = quantize(filled, pixels.dtype)
     return replace(source, pixels=pixels)
 
 

@@ -2,23 +2,32 @@
 
 Jiahui Yu et al., "Free-Form Image Inpainting with Gated Convolution" (ICCV 2019), section 3.1, in
 the form of InpaintSANet: LeakyReLU on the features, a sigmoid on the gate, then batch
-normalization of their product.
+normalization of their product. The background notes (V3.1) weigh whole channels instead, or too.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.checks import unknown_name_message
+from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
+
 Activation = Literal["leaky_relu", "none"]
+Gate = Literal["sigmoid", "gct", "both"]
 
 
 class GatedConvolution(nn.Module):
-    """``batch_norm(activation(feature(x)) * sigmoid(gate(x)))``, with "same" padding.
+    """``batch_norm(activation(feature(x)) * weight(gate(x)))``, with "same" padding.
 
     The feature and the gate convolution read the same input, so they are kept as *one* convolution
     of twice the channels (features first, gates second): one pass over memory in place of two.
+
+    What the notes write as ``gct(mask)`` of shape (B, C, 1, 1) is taken here as the gates of a
+    gated channel transformation *of the gate branch*, ``mask = gate(x)`` before any sigmoid: where
+    the published layer has ``sigmoid(mask)``, one number a pixel, it has one a channel. They start
+    at 1, so that a network with ``"both"`` starts as the published one.
 
     Args:
         in_channels: channels of the input.
@@ -29,6 +38,12 @@ class GatedConvolution(nn.Module):
         activation: on the features; the published output layers have none.
         upsample: enlarge twice by nearest neighbour before convolving (the published
             "deconvolution", which avoids the checkerboard of a transposed one).
+        gate: the weight: ``"sigmoid"`` of the gate branch, pixel by pixel, as published;
+            ``"gct"``, channel by channel (V3.1.1); or the product of ``"both"`` (V3.1.2).
+        gct_norm: the embedding's norm in ``"gct"`` and ``"both"``; ``"l1"`` as the notes chose.
+
+    Raises:
+        ValueError: another gate or norm.
     """
 
     def __init__(
@@ -40,8 +55,12 @@ class GatedConvolution(nn.Module):
         dilation: int = 1,
         activation: Activation = "leaky_relu",
         upsample: bool = False,
+        gate: Gate = "sigmoid",
+        gct_norm: GCTNorm = "l1",
     ) -> None:
         super().__init__()
+        if gate not in get_args(Gate):
+            raise ValueError(unknown_name_message("gate", gate, get_args(Gate)))
         self.convolution = nn.Conv2d(
             in_channels,
             2 * out_channels,
@@ -53,6 +72,10 @@ class GatedConvolution(nn.Module):
         self.normalization = nn.BatchNorm2d(out_channels)
         self.activation = activation
         self.upsample = upsample
+        self.gate = gate
+        self.channel_gate = (
+            None if gate == "sigmoid" else GatedChannelTransformation(out_channels, gct_norm)
+        )
         # As the published code initializes it.
         nn.init.kaiming_normal_(self.convolution.weight)
 
@@ -60,7 +83,16 @@ class GatedConvolution(nn.Module):
         """Map ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')``."""
         if self.upsample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        feature, gate = self.convolution(x).chunk(2, dim=1)
+        # Copied apart: on interleaved rows of few channels, sigmoid and LeakyReLU fall back to
+        # one value at a time, many times slower than the copy.
+        feature, gate = (
+            half.contiguous(memory_format=torch.channels_last)
+            for half in self.convolution(x).chunk(2, dim=1)
+        )
         if self.activation == "leaky_relu":
             feature = F.leaky_relu(feature, 0.2)
-        return self.normalization(feature * torch.sigmoid(gate))
+        if self.gate != "gct":
+            feature = feature * torch.sigmoid(gate)
+        if self.channel_gate is not None:
+            feature = feature * self.channel_gate.gate(gate)
+        return self.normalization(feature)

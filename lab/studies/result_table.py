@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -15,12 +16,16 @@ from lab.studies.question import short_names
 from lab.studies.results import BASELINES, Row, StudyResults
 from lab.tracking import VISUAL_PHOTOS, visual_path
 
-SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim", "hole_l1")
+SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
+_SHOWN = 3
+# Pictures smaller than this are enlarged on the contact sheet.
+_CELL = 128
 
 
 def print_results(results: StudyResults, folder: Path, console: Console) -> None:
     """Print the ranking, what each option did, what pruning saved, and what to keep."""
     console.print(_ranking(results))
+    console.print(_values(results))
     for row in results.others:
         if row.state == "failed":
             console.print(f"{row.label} failed: {row.reason}", soft_wrap=True)
@@ -66,7 +71,7 @@ def write_results(results: StudyResults, folder: Path) -> Path:
 
 
 def write_contact_sheet(results: StudyResults, data: PhotoDataModule, folder: Path) -> Path | None:
-    """Write ``contact_sheet.png``: a row a photo; the hole, Telea, worst trial, best trial, truth."""
+    """Write ``contact_sheet.png``, a row a photo: hole, Telea, worst and best trial, truth."""
     if not results.ranked:
         return None
     best, worst = results.ranked[0], results.ranked[-1]
@@ -88,7 +93,7 @@ def write_contact_sheet(results: StudyResults, data: PhotoDataModule, folder: Pa
         )
         names.append(str(sample.name))
     path = folder / "contact_sheet.png"
-    write_image(path, contact_sheet(rows, columns, names))
+    write_image(path, contact_sheet(rows, columns, names, cell_size=max(_CELL, data.size)))
     return path
 
 
@@ -99,29 +104,58 @@ def _completed(row: Row, photo: str) -> Tensor:
 
 
 def _ranking(results: StudyResults) -> Table:
+    """The metrics of every trial and baseline; fits a terminal of 80 columns."""
     question = results.question
-    names = short_names(list(question.search))
-    metrics = list(dict.fromkeys([*question.goals, *SHOWN_METRICS]))
-    table = Table(title=question.question, title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("")
-    for path in question.search:
-        table.add_column(names[path], justify="right")
+    metrics = list(dict.fromkeys([*question.goals, *SHOWN_METRICS]))[:_SHOWN]
+    photos = max((len(row.photos) for row in results.baselines), default=0)
+    table = _table(f"Mean ± standard deviation over {photos} validation photos")
     for metric in metrics:
         arrow = "↑" if METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
-    table.add_column("best epoch", justify="right")
-    ranks = {id(row): str(rank) for rank, row in enumerate(results.ranked, start=1)}
-    for row in [*results.ranked, *results.others, *results.baselines]:
-        label = row.label if row.state in ("complete", "baseline") else f"{row.label}, {row.state}"
+    table.add_column("epoch", justify="right", no_wrap=True)
+    for rank, row in _numbered(results):
         table.add_row(
-            ranks.get(id(row), "–"),
-            label,
-            *(_short(row.values.get(path)) for path in question.search),
-            *(f"{row.mean(metric):.3f} ± {row.spread(metric):.3f}" for metric in metrics),
+            rank,
+            _label(row),
+            *(_mean_and_spread(row, metric) for metric in metrics),
             "–" if row.epoch is None else f"{row.epoch} of {row.epochs}",
         )
     return table
+
+
+def _values(results: StudyResults) -> Table:
+    """What every trial varied."""
+    names = short_names(list(results.question.search))
+    table = _table("What was varied")
+    for path in results.question.search:
+        # Spaces, so that a narrow terminal may break the heading.
+        table.add_column(names[path].replace("_", " "), justify="right")
+    for rank, row in _numbered(results):
+        if row.values:
+            values = (_short(row.values.get(path)) for path in results.question.search)
+            table.add_row(rank, _label(row), *values)
+    return table
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    return table
+
+
+def _numbered(results: StudyResults) -> list[tuple[str, Row]]:
+    ranked = [(str(rank), row) for rank, row in enumerate(results.ranked, start=1)]
+    return [*ranked, *(("–", row) for row in [*results.others, *results.baselines])]
+
+
+def _label(row: Row) -> str:
+    return row.label if row.state in ("complete", "baseline") else f"{row.label} {row.state}"
+
+
+def _mean_and_spread(row: Row, metric: str) -> str:
+    digits = 2 if METRICS[metric].unit == "dB" else 3
+    return f"{row.mean(metric):.{digits}f} ± {row.spread(metric):.{digits}f}"
 
 
 def _short(value: object) -> str:
@@ -137,14 +171,26 @@ def _print_advice(results: StudyResults, folder: Path, console: Console) -> None
     if len(results.ranked) > 2:
         others.append((f"the worst, {results.ranked[-1].label}", results.ranked[-1]))
     others += [(row.label, row) for row in results.baselines]
-    console.print(f"Best by {goal}: {best.label}. Paired by photo, with 95 % intervals, it leads")
+    console.print(
+        f"Best by {goal}: {best.label}. Against it, paired by photo with 95 % intervals "
+        "(above 0: the best trial is better):",
+        soft_wrap=True,
+    )
     for label, row in others:
         difference = results.compare(best, row)
         console.print(
-            f"  {label} by {difference}, better on {difference.share_won:.0%} of "
+            f"  {label}: {difference}; better on {difference.share_won:.0%} of "
             f"{difference.photos} photos",
             highlight=False,
+            soft_wrap=True,
         )
+    for row in results.baselines:
+        if results.compare(best, row).high < 0.0:
+            console.print(
+                f"{row.label}, which needs no training, is clearly better than every trial here: "
+                "train longer, or on more photos, before using one",
+                soft_wrap=True,
+            )
     console.print(
         f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}\n"
         f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {best.checkpoint} -o OUT\n"

@@ -20,8 +20,8 @@ from lab.studies.worker import Sweep, best_epoch
 from lab.tracking import PhotoRecords, checkpoint_path
 
 BASELINES: Mapping[str, Strategy] = {
-    "Telea (OpenCV)": OpenCVInpainting("telea"),
-    "Navier-Stokes (OpenCV)": OpenCVInpainting("navier-stokes"),
+    "Telea": OpenCVInpainting("telea"),
+    "Navier-Stokes": OpenCVInpainting("navier-stokes"),
 }
 
 

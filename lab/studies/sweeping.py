@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -104,6 +105,7 @@ def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> Stu
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
     console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
+    console.print(sweep.build({}).read_photos(), soft_wrap=True, highlight=False)
     if ended:
         console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
     with SweepDisplay(sweep.question, finished_trials=len(ended), console=console) as display:
@@ -123,13 +125,16 @@ def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> Stu
 def _identity(sweep: Sweep) -> dict[str, Any]:
     """What trials must have in common to be comparable: settings, epochs, seed, goal and photos."""
     built = sweep.build({})
+    built.read_photos()
     settings = yaml.safe_load(built.yaml)
     settings["fit"].pop("threads")
     split = built.data.split
+    contents = " ".join(photo.sha256 for photo in (*split.training, *split.validation))
     return {
         "goal": sweep.question.goals,
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
-        "photos": [photo.sha256[:12] for photo in (*split.training, *split.validation)],
+        "photos": f"{len(split.training)} + {len(split.validation)}, "
+        f"digest {sha256(contents.encode()).hexdigest()[:12]}",
     }
 
 

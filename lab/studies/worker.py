@@ -48,6 +48,8 @@ class Sweep:
         Raises:
             SettingsError: the study there was begun with other settings.
         """
+        # Optuna tells of every trial; the display does.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = open_storage(self.storage, self.folder)
         return open_study(self.name, self.question, storage, self.folder, self.identity)
 
@@ -95,7 +97,6 @@ def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) ->
         SettingsError: the study or a trial cannot be built.
         KeyboardInterrupt: Ctrl-C; the trial stays open and is taken up by the next call.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = sweep.open()
     while True:
         claim = claim_trial(study, sweep.question, sweep.folder, sweep.question.trials, sweep.seed)

@@ -1,0 +1,339 @@
+"""The command, as a newcomer would use and misuse it."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lab.imaging import read_image, read_source
+from lab.inpaint import main
+from lab.networks import InpaintSANet, describe_network
+
+ROOT = Path(__file__).parents[1]
+HEIGHT, WIDTH = 30, 41
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def hole() -> np.ndarray:
+    hole = np.zeros((HEIGHT, WIDTH), bool)
+    hole[8:20, 10:25] = True
+    return hole
+
+
+def pixels(seed: int = 0, channels: int = 3, depth: type = np.uint8) -> np.ndarray:
+    shape = (HEIGHT, WIDTH, channels)
+    white = np.iinfo(depth).max
+    return np.random.default_rng(seed).integers(0, white + 1, shape, dtype=depth)
+
+
+def put_photo(name: str = "photo.png", seed: int = 0, **options: object) -> Path:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels(seed)).save(name, **options)
+    return Path(name)
+
+
+def put_mask(name: str = "mask.png") -> Path:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(hole()).save(name)
+    return Path(name)
+
+
+def run(line: str) -> int:
+    return main(line.split())
+
+
+def check_known_pixels(before: str, after: str) -> None:
+    first, second = read_source(before), read_source(after)
+    assert np.array_equal(first.pixels[~hole()], second.pixels[~hole()])
+    assert not np.array_equal(first.pixels[hole()], second.pixels[hole()])
+    if first.alpha is None:
+        assert second.alpha is None
+    else:
+        assert np.array_equal(first.alpha, second.alpha)
+
+
+@pytest.mark.parametrize("method", ["telea", "navier-stokes"])
+def test_a_photo_is_restored(method, capsys):
+    put_photo()
+    put_mask()
+
+    assert run(f"photo.png --mask mask.png --method {method} -o new/out.png") == 0
+    check_known_pixels("photo.png", "new/out.png")
+    assert f"14.6 % of {WIDTH}x{HEIGHT} pixels restored by {method}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["p.jpg", "p.webp", "p.bmp", "p.tif"])
+def test_every_format(name):
+    put_photo(name)
+    put_mask()
+
+    assert run(f"{name} --mask mask.png -o out.png") == 0
+    check_known_pixels(name, "out.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK"])
+def test_every_mode(mode):
+    name = "p.tif" if mode == "CMYK" else "p.png"
+    image = Image.fromarray(pixels(channels=4), "RGBA")
+    (image if mode == "RGBA" else image.convert("RGB").convert(mode)).save(name)
+    put_mask()
+
+    assert run(f"{name} --mask mask.png -o out.png") == 0
+    check_known_pixels(name, "out.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits(suffix):
+    cv2.imwrite(f"deep{suffix}", pixels(depth=np.uint16))
+    put_mask()
+
+    assert run(f"deep{suffix} --mask mask.png -o out{suffix}") == 0
+    check_known_pixels(f"deep{suffix}", f"out{suffix}")
+    assert read_source(f"out{suffix}").pixels.dtype == np.uint16
+
+
+def test_exif_is_kept_and_the_mask_fits_the_upright_photo():
+    exif = Image.Exif()
+    exif[274] = 8
+    exif[315] = "Jane Doe"
+    Image.fromarray(np.rot90(pixels(), -1)).save("photo.png", exif=exif)
+    put_mask()
+
+    assert run("photo.png --mask mask.png -o out.png") == 0
+    check_known_pixels("photo.png", "out.png")
+    written = Image.open("out.png").getexif()
+    assert (written[274], written[315]) == (1, "Jane Doe")
+
+
+def test_an_inverted_mask(capsys):
+    put_photo()
+    Image.fromarray(~hole()).save("mask.png")
+
+    assert run("photo.png --mask mask.png --invert-mask -o out.png") == 0
+    check_known_pixels("photo.png", "out.png")
+    assert not capsys.readouterr().err
+
+
+def test_a_fuzzy_mask_is_reported(capsys):
+    put_photo()
+    Image.fromarray(hole()).convert("L").save("mask.jpg")
+
+    assert run("photo.png --mask mask.jpg -o out.png") == 0
+    assert "note: photo.png: " in capsys.readouterr().err
+
+
+def test_transparent_pixels_in_the_hole_are_reported(capsys):
+    image = pixels(channels=4)
+    image[..., 3] = np.where(hole(), 0, 255)
+    Image.fromarray(image).save("photo.png")
+    put_mask()
+
+    assert run("photo.png --mask mask.png -o out.png") == 0
+    assert "180 pixels of the hole are transparent" in capsys.readouterr().err
+
+
+def test_a_preview_shows_both():
+    put_photo()
+    put_mask()
+
+    assert run("photo.png --mask mask.png -o out.png --preview preview.jpg") == 0
+    preview = read_image("preview.jpg")
+    assert preview.shape[1] > HEIGHT
+    assert preview.shape[2] > 2 * WIDTH
+
+
+def test_a_checkpoint_restores():
+    torch.manual_seed(0)
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), "network.pt")
+    put_photo()
+    put_mask()
+
+    assert run("photo.png --mask mask.png --checkpoint network.pt -o out.png") == 0
+    check_known_pixels("photo.png", "out.png")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nothing.png --mask mask.png -o out.png", "nothing.png: there is no such file"),
+        ("photo.png --mask nothing.png -o out.png", "nothing.png: there is no such file"),
+        ("photo.png --mask photo.png -o out.png", "has colours"),
+        ("photo.png --mask small.png -o out.png", "but the photo is 41x30"),
+        ("photo.png --mask text.png -o out.png", "no JPEG, PNG"),
+        ("text.png --mask mask.png -o out.png", "no JPEG, PNG"),
+        ("photo.png --mask folder -o out.png", "it is a folder"),
+        ("photo.png --mask mask.png -o photo.png --overwrite", "is the photo itself"),
+        ("photo.png --mask mask.png -o link.png --overwrite", "is the photo itself"),
+        ("photo.png --mask mask.png -o ./folder/../photo.png", "is the photo itself"),
+        ("photo.png --mask mask.png -o mask.png --overwrite", "is the mask itself"),
+        ("photo.png --mask mask.png -o there.png", "there.png exists: .*--overwrite"),
+        ("photo.png --mask mask.png -o folder", "folder is a folder: name the file"),
+        ("photo.png --mask mask.png -o out.jpg", "JPEG changes every pixel.*out.png.*--lossy"),
+        ("photo.png --mask mask.png -o out.gif", "no format is known"),
+        ("photo.png --mask mask.png -o out", "no format is known"),
+        ("photo.png --mask mask.png -o out.png --preview out.png", "both result and preview"),
+        ("photo.png --mask mask.png -o out.png --preview photo.png", "is the photo itself"),
+        ("photo.png --mask mask.png -o out.png --preview p.gif", "end its name in .png"),
+        ("photo.png --mask mask.png -o text.png/out.png", "text.png"),
+        ("photo.png --mask mask.png -o out.png --checkpoint no.pt", "no checkpoint at no.pt"),
+        ("photo.png --mask mask.png -o out.png --checkpoint text.png", "cannot be loaded"),
+        ("folder --mask mask.png -o out", "is no folder"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(capsys, line, message):
+    put_photo()
+    put_mask()
+    put_photo("there.png")
+    Path("folder").mkdir()
+    Path("text.png").write_text("no picture")
+    Path("link.png").symlink_to("photo.png")
+    Image.fromarray(hole()[:5, :5] | True).save("small.png")
+    before = {path: path.read_bytes() for path in Path().glob("*.png")}
+
+    assert run(line) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("error: ")
+    assert re.search(message, error)
+    assert {path: path.read_bytes() for path in Path().glob("*.png")} == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("photo.png --msak mask.png -o out.png", "--mask"),
+        ("photo.png --mask mask.png --invert-maks -o out.png", "--invert-mask"),
+        ("photo.png --mask mask.png --overwrit -o out.png", "--overwrite"),
+        ("photo.png --mask mask.png -o out.png --method tela", "'telea'"),
+        ("photo.png --mask mask.png", "-o OUT is missing"),
+        ("photo.png -o out.png", "--mask MASK is missing"),
+        ("photo.png --mask m.png -o o.png --method telea --checkpoint c", "not allowed with"),
+    ],
+)
+def test_misspelt_options_name_the_right_one(capsys, line, message):
+    with pytest.raises(SystemExit) as stopped:
+        run(line)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_existing_result_is_replaced_on_request():
+    put_photo()
+    put_mask()
+    put_photo("out.png", seed=5)
+
+    assert run("photo.png --mask mask.png -o out.png --overwrite") == 0
+    check_known_pixels("photo.png", "out.png")
+
+
+def test_a_loss_is_written_on_request():
+    put_photo()
+    put_mask()
+
+    assert run("photo.png --mask mask.png -o out.jpg --lossy") == 0
+    assert read_image("out.jpg").shape == (3, HEIGHT, WIDTH)
+
+
+def test_a_folder_is_paired_by_name(capsys):
+    put_photo("photos/a.jpg", 1)
+    put_photo("photos/b.tif", 2)
+    put_photo("photos/c.png", 3)
+    put_photo("photos/.hidden.png", 4)
+    put_mask("masks/a.png")
+    put_mask("masks/b_mask.png")
+    put_mask("masks/z.png")
+
+    assert run("photos --mask masks -o out --preview shown") == 0
+    check_known_pixels("photos/a.jpg", "out/a.png")
+    check_known_pixels("photos/b.tif", "out/b.tif")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.tif"]
+    assert sorted(path.name for path in Path("shown").iterdir()) == [
+        "a_preview.png",
+        "b_preview.png",
+    ]
+    said = capsys.readouterr()
+    assert "1 photos without a mask: c.png" in said.err
+    assert "1 masks without a photo: z.png" in said.err
+    assert "2 of 2 pairs completed" in said.out
+
+
+def test_one_bad_pair_does_not_stop_the_rest(capsys):
+    for seed, name in enumerate("abcd"):
+        put_photo(f"photos/{name}.png", seed)
+        put_mask(f"masks/{name}.png")
+    data = Path("photos/b.png").read_bytes()
+    Path("photos/b.png").write_bytes(data[: len(data) // 2])
+    Image.fromarray(hole() & False).save("masks/c.png")
+
+    assert run("photos --mask masks -o out") == 1
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "d.png"]
+    said = capsys.readouterr()
+    assert "failed: photos/b.png: " in said.err
+    assert "failed: photos/c.png: the mask masks/c.png is empty" in said.err
+    assert "2 of 4 pairs completed" in said.out
+
+
+def test_photos_and_masks_in_one_folder():
+    put_photo("all/a.png")
+    put_mask("all/a_mask.png")
+
+    assert run("all --mask all -o out") == 0
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+
+
+def test_pairs_that_cannot_be_told_apart_fail(capsys):
+    put_photo("photos/a.png", 1)
+    put_photo("photos/b.png", 2)
+    put_photo("photos/b.jpg", 3)
+    for name in ("a.png", "a_mask.png", "b.png"):
+        put_mask(f"masks/{name}")
+
+    assert run("photos --mask masks -o out") == 1
+    said = capsys.readouterr()
+    assert "several masks could be meant: a.png, a_mask.png" in said.err
+    assert "b.jpg gives b.png already" in said.err
+    assert "1 of 3 pairs completed" in said.out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("photos --mask masks -o photos", "name another folder for results"),
+        ("photos --mask masks -o masks", "name another folder for results"),
+        ("photos --mask masks -o file.png", "file.png is a file"),
+        ("photos --mask other -o out", "other is no folder"),
+        ("photos --mask empty -o out", "none of the 1 photos"),
+    ],
+)
+def test_folders_that_will_not_do(capsys, line, message):
+    put_photo("photos/a.png")
+    put_mask("masks/a.png")
+    put_photo("file.png")
+    Path("empty").mkdir()
+
+    assert run(line) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_help_is_quick_and_needs_no_pytorch():
+    code = (
+        "import sys, lab.inpaint\n"
+        "try: lab.inpaint.main(['--help'])\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    assert time.monotonic() - started < 3

@@ -17,11 +17,17 @@ INTERRUPTED = 130
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser whose help keeps its layout and whose errors name the nearest option."""
+    """An argument parser whose help keeps its layout and whose errors name the nearest option.
+
+    Args:
+        command: the module that runs it; a name without a dot is one of ``lab``.
+        description: what it does.
+        example: how it is called.
+    """
 
     def __init__(self, command: str, description: str, example: str) -> None:
         super().__init__(
-            prog=f"python -m lab.{command}",
+            prog=f"python -m {command if '.' in command else f'lab.{command}'}",
             description=description,
             epilog=f"example:\n{example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,6 +15,7 @@ import pytorch_lightning as lightning
 import torch
 import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.contracts import Strategy
 from lab.data import PhotoDataModule
@@ -55,6 +56,23 @@ class _StepReporter(lightning.Callback):
                 int(trainer.num_training_batches),
             )
         )
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Writes beside the old checkpoint and then replaces it.
+
+    Lightning writes into the system's temporary folder first; where that is another file system,
+    the last step is a copy, and a kill during it leaves half a checkpoint.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | os.PathLike[str],
+        storage_options: Any | None = None,  # noqa: ANN401 (Lightning's signature)
+    ) -> None:
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 def fit_run(
@@ -111,6 +129,7 @@ def fit_run(
         max_epochs=fit.epochs,
         logger=tracker.logger if tracker else False,
         callbacks=callbacks,
+        plugins=[_WholeCheckpoints()],
         log_every_n_steps=fit.log_every,
         num_sanity_val_steps=0,
         enable_progress_bar=False,

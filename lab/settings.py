@@ -5,6 +5,7 @@ same way on the command line, in a YAML file and in a sweep's search space.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,16 +123,27 @@ def parse_experiment(
     """
     parser = parser or experiment_parser()
     arguments = [f"--config={config}"] if config else []
-    given = [option.removeprefix("--").split("=")[0] for option in options]
+    given = list(options)
     try:
         if config is not None:
-            given += [path for path, _ in _flatten(yaml.safe_load(config.read_text()))]
-        return parser.parse_args([*arguments, *options])
+            content = yaml.safe_load(config.read_text())
+            if not isinstance(content, Mapping):
+                raise ValueError(f"{config} must be a mapping of settings, such as data: {{…}}")
+            given = [*options_from(content), *options]
+        settings = parser.parse_args([*arguments, *options])
+        if not isinstance(settings.fit, Namespace):
+            raise ValueError(f"fit must be a group of settings, not {settings.fit!r}")
+        # Parsers within the parser take any beginning of an option's name for the option.
+        unknown = _unknown(given, _settings(settings, parser))
     except OSError as error:
         raise SettingsError(f"{config} cannot be read: {error.strerror}") from error
-    except (ArgumentError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
-        given = [path.replace(".init_args", "") for path in given]
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{config} is not YAML: {error}") from error
+    except (ArgumentError, AttributeError, TypeError, ValueError) as error:
         raise SettingsError(_explain(str(error), parser, given)) from error
+    if unknown:
+        raise SettingsError(unknown[0])
+    return settings
 
 
 def build_experiment(settings: Namespace) -> Experiment:
@@ -142,12 +154,13 @@ def build_experiment(settings: Namespace) -> Experiment:
     """
     parser = experiment_parser()
     kept = Namespace({key: settings[key] for key in ("model", "data", "fit")})
-    lightning.seed_everything(kept.fit.seed, workers=True, verbose=False)
     try:
+        fit = Fit(**kept.fit.as_dict())
+        lightning.seed_everything(fit.seed, workers=True, verbose=False)
         built = parser.instantiate(kept)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    return Experiment(built.model, built.data, built.fit, parser.dump(kept, skip_none=False))
+    return Experiment(built.model, built.data, built.fit, parser.dump(kept, skip_unset=False))
 
 
 def options_from(values: Mapping[str, Any]) -> list[str]:
@@ -181,17 +194,52 @@ def _as_text(value: Any) -> str:  # noqa: ANN401 (any YAML value)
 
 def _explain(message: str, parser: ArgumentParser, given: Sequence[str]) -> str:
     """Name what is unknown, and the nearest right option, in place of the parser's own words."""
-    known = {path for path, _ in _flatten(yaml.safe_load(parser.dump(parser.get_defaults())))}
-    # A chosen class has options of its own, which only the parser knows.
-    chosen = [path for path in given if any(other.startswith(f"{path}.") for other in known)]
-    for path in given:
-        if path in known or path in chosen or any(path.startswith(f"{c}.") for c in chosen):
+    # A chosen class has options of its own.
+    settings = parser.get_defaults()
+    chosen: list[str] = []
+    for option in given:
+        if re.search(r"=[\w.]+\.[A-Z]\w+$", option):
+            try:
+                settings = parser.parse_args([*chosen, option])
+            except (ArgumentError, AttributeError, TypeError, ValueError):
+                continue
+            chosen.append(option)
+    unknown = _unknown(
+        [option for option in given if _path(option).rsplit(".", 1)[-1] in message],
+        _settings(settings, parser),
+    )
+    return unknown[0] if unknown else message
+
+
+def _path(option: str) -> str:
+    """``--model.network.init_args.width=8`` to ``model.network.width``."""
+    path = option.removeprefix("--").split("=")[0].removesuffix("+").removesuffix(".class_path")
+    return path.replace(".init_args", "")
+
+
+def _settings(settings: Namespace, parser: ArgumentParser) -> dict[str, Any]:
+    """Every setting with its value, by its dotted path; chosen classes are settings too."""
+    dumped = parser.dump(settings, skip_unset=False, skip_validation=True)
+    return dict(_flatten(yaml.safe_load(dumped)))
+
+
+def _unknown(given: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+    """What to say about each option that is none of the known ones."""
+    lists = [path for path, value in known.items() if isinstance(value, list)]
+    messages = []
+    for path in map(_path, given):
+        if path in known or any(path.startswith(f"{several}.") for several in lists):
+            continue
+        within = [other for other in known if other.startswith(f"{path}.")]
+        if within:
+            messages.append(
+                f"--{path} is a group of settings, not one: set --{within[0]} and so on"
+            )
             continue
         near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-        same_leaf = [
-            other for other in known if other.rsplit(".", 1)[-1] == path.rsplit(".", 1)[-1]
-        ]
+        leaf = path.rsplit(".", 1)[-1]
+        same_leaf = [other for other in known if other.rsplit(".", 1)[-1] == leaf]
         nearest = min(same_leaf, key=len) if same_leaf else (near[0] if near else None)
         hint = f" The nearest is --{nearest}" if nearest else ""
-        return f"there is no setting --{path}.{hint}"
-    return message
+        messages.append(f"there is no setting --{path}.{hint}")
+    return messages

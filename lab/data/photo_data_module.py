@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytorch_lightning as lightning
+import torch
 from torch.utils.data import DataLoader
 
 from lab.contracts import MaskGenerator
@@ -85,6 +86,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.seed = seed
         self.validation_seed = validation_seed
         self._split: PhotoSplit | None = None
+        self._first_epoch = 0
 
     @property
     def split(self) -> PhotoSplit:
@@ -96,6 +98,15 @@ class PhotoDataModule(lightning.LightningDataModule):
         if self._split is None:
             self._split = _find(self.folder, self.validation_share)
         return self._split
+
+    def state_dict(self) -> dict[str, int]:
+        """For the checkpoint at the end of an epoch: how many epochs are done."""
+        assert self.trainer is not None
+        return {"epochs_done": self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on with the epoch after those that are done."""
+        self._first_epoch = state_dict["epochs_done"]
 
     def setup(self, stage: str) -> None:
         """Find the photos, before training starts."""
@@ -109,9 +120,11 @@ class PhotoDataModule(lightning.LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=min(self.batch_size, samples),
-            sampler=EpochSampler(samples, self.seed),
+            sampler=EpochSampler(samples, self.seed, self._first_epoch),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
+            # Seeds of loader processes come from here, and leave the network's generator alone.
+            generator=torch.Generator().manual_seed(self.seed),
             # A last batch of one sample upsets batch normalization; a full one always remains.
             drop_last=True,
         )
@@ -131,7 +144,9 @@ class PhotoDataModule(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """The fixed validation samples, in batches that fit in memory at any size."""
         return DataLoader(
-            self.validation_samples, batch_size=min(16, max(1, 2**20 // self.size**2))
+            self.validation_samples,
+            batch_size=min(16, max(1, 2**20 // self.size**2)),
+            generator=torch.Generator().manual_seed(self.validation_seed),
         )
 
     def _reader(self) -> CropReader:

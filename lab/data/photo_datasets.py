@@ -34,13 +34,19 @@ class EpochKey(NamedTuple):
 class EpochSampler(Sampler[EpochKey]):
     """Visits every sample once an epoch, in an order drawn from the seed and the epoch.
 
-    Lightning calls `set_epoch` before each epoch, also after a resume.
+    Lightning calls `set_epoch` before each epoch, but only after loader processes have asked for
+    the first samples of the first one: a resumed run says here which that is.
+
+    Args:
+        samples: an epoch.
+        seed: of the run.
+        epoch: the first one to be visited, counted from 0.
     """
 
-    def __init__(self, samples: int, seed: int) -> None:
+    def __init__(self, samples: int, seed: int, epoch: int = 0) -> None:
         self._samples = samples
         self._seed = seed
-        self._epoch = 0
+        self._epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is for."""

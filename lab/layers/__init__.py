@@ -1,6 +1,19 @@
 """Building blocks of networks."""
 
-from lab.layers.gated_convolution import GatedConvolution
-from lab.layers.self_attention import SelfAttention
+from lab.layers.coordinate_attention import CoordinateAttention
+from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
+from lab.layers.gated_convolution import Gate, GatedConvolution
+from lab.layers.partial_convolution import PartialConvolution
+from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
-__all__ = ["GatedConvolution", "SelfAttention"]
+__all__ = [
+    "AttentionScale",
+    "CoordinateAttention",
+    "CoordinatePlace",
+    "GCTNorm",
+    "Gate",
+    "GatedChannelTransformation",
+    "GatedConvolution",
+    "PartialConvolution",
+    "SelfAttention",
+]

@@ -27,7 +27,10 @@ class GatedConvolution(nn.Module):
     What the notes write as ``gct(mask)`` of shape (B, C, 1, 1) is taken here as the gates of a
     gated channel transformation *of the gate branch*, ``mask = gate(x)`` before any sigmoid: where
     the published layer has ``sigmoid(mask)``, one number a pixel, it has one a channel. They start
-    at 1, so that a network with ``"both"`` starts as the published one.
+    at 1, so that a network with ``"both"`` starts as the published one. Mind the normalization
+    after them: in training it takes away whatever factor a channel has in the whole batch, so that
+    of a channel gate only the differences between the batch's photos remain, and of a batch of one
+    nothing.
 
     Args:
         in_channels: channels of the input.

@@ -3,6 +3,18 @@
 from lab.networks.checkpoints import NETWORKS, describe_network, load_network
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
+from lab.networks.rfr import RFR
+from lab.networks.super_resolution import (
+    ESPCN,
+    FSRCNN,
+    UPSCALER_WEIGHTS,
+    BicubicUpscaler,
+    LumaUpscaler,
+    Upscaler,
+    convert_upscaler,
+    load_upscaler,
+)
+from lab.networks.u2net import U2NET_WEIGHTS, Segmenter, U2Net, load_u2net
 from lab.networks.vgg import VGG_WEIGHTS, VGGArchitecture, VGGFeatures, vgg_layer_names
 from lab.networks.weight_files import (
     MissingWeightsError,
@@ -15,19 +27,32 @@ from lab.networks.weight_files import (
 )
 
 __all__ = [
+    "ESPCN",
+    "FSRCNN",
     "NETWORKS",
+    "RFR",
+    "U2NET_WEIGHTS",
+    "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
+    "BicubicUpscaler",
     "InpaintSANet",
+    "LumaUpscaler",
     "MissingWeightsError",
     "PatchDiscriminator",
+    "Segmenter",
+    "U2Net",
     "UnreadableCheckpointError",
+    "Upscaler",
     "VGGArchitecture",
     "VGGFeatures",
     "WeightFile",
     "WrongHashError",
     "cache_folder",
+    "convert_upscaler",
     "describe_network",
     "load_network",
+    "load_u2net",
+    "load_upscaler",
     "locate_or_download",
     "read_checkpoint",
     "vgg_layer_names",

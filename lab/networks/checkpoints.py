@@ -17,16 +17,20 @@ from lab.networks.inpaint_sanet import (
     inpaint_sanet_from_published,
     is_published_inpaint_sanet,
 )
+from lab.networks.rfr import RFR, is_published_rfr, rfr_from_published
 from lab.networks.weight_files import UnreadableCheckpointError, read_checkpoint
 
 CHECKPOINT_FORMAT = "background-inpainting network 1"
 
-NETWORKS: dict[str, type[nn.Module]] = {"InpaintSANet": InpaintSANet}
+NETWORKS: dict[str, type[nn.Module]] = {"InpaintSANet": InpaintSANet, "RFR": RFR}
 """Every network that a checkpoint may name. A name outside this table is never imported."""
 
 _PUBLISHED: tuple[
     tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor]], nn.Module]], ...
-] = ((is_published_inpaint_sanet, inpaint_sanet_from_published),)
+] = (
+    (is_published_inpaint_sanet, inpaint_sanet_from_published),
+    (is_published_rfr, rfr_from_published),
+)
 
 
 def describe_network(network: nn.Module, epoch: int, settings: str) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def load_network(path: Path | str) -> nn.Module:
 
     Args:
         path: a run's ``checkpoints/epoch-NNN.pt``, or a published checkpoint of a network that the
-            workbench knows (InpaintSANet with 4 or 5 input channels).
+            workbench knows (InpaintSANet with 4 or 5 input channels, RFR).
 
     Raises:
         FileNotFoundError: no such file.
@@ -78,7 +82,7 @@ def load_network(path: Path | str) -> nn.Module:
         for recognizes, build in _PUBLISHED:
             if recognizes(state):
                 return build(state).eval()
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
         raise UnreadableCheckpointError(path, f"its tensors do not fit: {error}") from error
     found = ", ".join(list(content)[:4])
     raise UnreadableCheckpointError(

@@ -6,11 +6,13 @@ Han Zhang et al. (ICML 2019) in place of contextual attention, and batch normali
 
 Differs from the published code in form only: feature and gate convolution of a layer are fused,
 any image size is accepted (padded inside, cropped back), and pixels under the hole are replaced
-rather than multiplied away, so that not even a NaN gets through.
+rather than multiplied away, so that not even a NaN gets through. The changes that the background
+notes tried (V3.1 to V3.5) are options, off by default.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import torch
@@ -18,7 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
-from lab.layers import GatedConvolution, SelfAttention
+from lab.layers import (
+    AttentionScale,
+    CoordinateAttention,
+    CoordinatePlace,
+    Gate,
+    GatedChannelTransformation,
+    GatedConvolution,
+    GCTNorm,
+    SelfAttention,
+)
 
 # Both stages halve the image twice.
 _MULTIPLE = 4
@@ -31,12 +42,30 @@ class InpaintSANet(nn.Module):
         width: channels of the first layer; 32 as published, 8 or more. The widest have four times.
         input_channels: 4 (RGB and mask; the Impersonator form) or 5 (a channel of ones more; the
             original form).
+        gate: of every convolution: ``"sigmoid"`` as published, ``"gct"`` (V3.1.1) or ``"both"``
+            (V3.1.2); see :class:`~lab.layers.GatedConvolution`.
+        gct_norm: of the channel gates of ``"gct"`` and ``"both"``: ``"l1"``, the notes' choice, or
+            ``"l2"``, the paper's.
+        attention_scale: of the attention's energies: ``"none"`` as published, ``"sqrt_d"``, or
+            ``"as_documented"`` (V3.3), which is wrong: the answer depends on the batch size; see
+            :class:`~lab.layers.SelfAttention`.
+        coordinate_attention: ``"off"`` as published; added to the attention's ``"output"`` (V3.4)
+            or to its ``"keys"`` (V3.5).
 
     Raises:
-        ValueError: a width below 8 or odd, or another number of input channels.
+        ValueError: a width below 8 or odd, another number of input channels, or an option that
+            there is not.
     """
 
-    def __init__(self, width: int = 32, input_channels: Literal[4, 5] = 5) -> None:
+    def __init__(
+        self,
+        width: int = 32,
+        input_channels: Literal[4, 5] = 5,
+        gate: Gate = "sigmoid",
+        gct_norm: GCTNorm = "l1",
+        attention_scale: AttentionScale = "none",
+        coordinate_attention: CoordinatePlace = "off",
+    ) -> None:
         super().__init__()
         if width < 8 or width % 2:
             raise ValueError(f"width must be even and at least 8, not {width} (32 as published)")
@@ -46,29 +75,34 @@ class InpaintSANet(nn.Module):
             )
         self.width = width
         self.input_channels = input_channels
+        self.gate = gate
+        self.gct_norm = gct_norm
+        self.attention_scale = attention_scale
+        self.coordinate_attention = coordinate_attention
         deep = 4 * width
+        gated = partial(GatedConvolution, gate=gate, gct_norm=gct_norm)
         self.coarse_network = nn.Sequential(
-            GatedConvolution(input_channels, width, 5),
-            GatedConvolution(width, 2 * width, 4, stride=2),
-            GatedConvolution(2 * width, 2 * width, 3),
-            GatedConvolution(2 * width, deep, 4, stride=2),
-            GatedConvolution(deep, deep, 3),
-            GatedConvolution(deep, deep, 3),
-            *(GatedConvolution(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
-            *_decoder(deep, width),
+            gated(input_channels, width, 5),
+            gated(width, 2 * width, 4, stride=2),
+            gated(2 * width, 2 * width, 3),
+            gated(2 * width, deep, 4, stride=2),
+            gated(deep, deep, 3),
+            gated(deep, deep, 3),
+            *(gated(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
+            *_decoder(deep, width, gated),
         )
         self.refine_encoder = nn.Sequential(
-            GatedConvolution(input_channels, width, 5),
-            GatedConvolution(width, width, 4, stride=2),
-            GatedConvolution(width, 2 * width, 3),
-            GatedConvolution(2 * width, 2 * width, 4, stride=2),
-            GatedConvolution(2 * width, deep, 3),
-            GatedConvolution(deep, deep, 3),
-            GatedConvolution(deep, deep, 3),
-            *(GatedConvolution(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
+            gated(input_channels, width, 5),
+            gated(width, width, 4, stride=2),
+            gated(width, 2 * width, 3),
+            gated(2 * width, 2 * width, 4, stride=2),
+            gated(2 * width, deep, 3),
+            gated(deep, deep, 3),
+            gated(deep, deep, 3),
+            *(gated(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
         )
-        self.refine_attention = SelfAttention(deep)
-        self.refine_decoder = nn.Sequential(*_decoder(deep, width))
+        self.refine_attention = SelfAttention(deep, attention_scale, coordinate_attention)
+        self.refine_decoder = nn.Sequential(*_decoder(deep, width, gated))
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with whole images, not pasted onto the known pixels.
@@ -96,6 +130,28 @@ class InpaintSANet(nn.Module):
             images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
         )
 
+    def warm_start(self, state: Mapping[str, Tensor]) -> None:
+        """Take the weights of an InpaintSANet that may lack this one's options.
+
+        What only the options have (GCT, coordinate attention) stays as it started; all else must
+        be there. With ``gate="both"`` and no other option, the answers stay the same too.
+
+        Args:
+            state: the state dict of an InpaintSANet of the same width and input channels.
+
+        Raises:
+            RuntimeError: tensors that are missing, left over, or of another shape.
+        """
+        own = self.state_dict()
+        optional = {
+            f"{layer}.{tensor}"
+            for layer, module in self.named_modules()
+            if isinstance(module, GatedChannelTransformation | CoordinateAttention)
+            for tensor in module.state_dict()
+        }
+        started = {name: own[name] for name in optional if name not in state}
+        self.load_state_dict({**state, **started}, strict=True)
+
     def _with_mask(self, image: Tensor, mask: Tensor) -> Tensor:
         planes = [image, mask]
         if self.input_channels == 5:
@@ -104,16 +160,18 @@ class InpaintSANet(nn.Module):
         return stacked.contiguous(memory_format=torch.channels_last)
 
 
-def _decoder(deep: int, width: int) -> tuple[GatedConvolution, ...]:
+def _decoder(
+    deep: int, width: int, gated: Callable[..., GatedConvolution]
+) -> tuple[GatedConvolution, ...]:
     """The layers from a quarter of the size back to an image."""
     return (
-        GatedConvolution(deep, deep, 3),
-        GatedConvolution(deep, deep, 3),
-        GatedConvolution(deep, 2 * width, 3, upsample=True),
-        GatedConvolution(2 * width, 2 * width, 3),
-        GatedConvolution(2 * width, width, 3, upsample=True),
-        GatedConvolution(width, width // 2, 3),
-        GatedConvolution(width // 2, 3, 3, activation="none"),
+        gated(deep, deep, 3),
+        gated(deep, deep, 3),
+        gated(deep, 2 * width, 3, upsample=True),
+        gated(2 * width, 2 * width, 3),
+        gated(2 * width, width, 3, upsample=True),
+        gated(width, width // 2, 3),
+        gated(width // 2, 3, 3, activation="none"),
     )
 
 

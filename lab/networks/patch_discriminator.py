@@ -1,4 +1,4 @@
-"""The SN-PatchGAN of InpaintSANet: spectral-norm convolutions with self-attention, one logit a patch.
+"""The SN-PatchGAN of InpaintSANet: spectral norm, self-attention, one logit a patch.
 
 Jiahui Yu et al. (ICCV 2019), section 3.2; Takeru Miyato et al., "Spectral Normalization for
 Generative Adversarial Networks" (ICLR 2018); Han Zhang et al. (ICML 2019).

@@ -115,14 +115,21 @@ class InpaintingModule(lightning.LightningModule):
         return self.strategy(image, mask)
 
     def validation_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
-        """Every metric of every photo of the batch, as ``(B,)`` tensors by name."""
+        """Every metric of every photo of the batch, as ``(B,)`` tensors by name.
+
+        Raises:
+            NonFiniteLossError: the last training step of the epoch broke the network.
+        """
         completed = self.complete(batch.image, batch.mask)
+        self._check_finite({"the network's answer": completed.mean()})
         return measure(completed.float(), batch.image, batch.mask)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the discriminator, if there is one, then one of the network."""
         image, mask = batch.image, batch.mask
         stages = self(image, mask)
+        # Before the discriminator sees it: its loss would take the blame.
+        self._check_finite({"the network's answer": stages.refined.mean()})
         completed = torch.where(mask > 0.5, stages.refined, image)
         optimizers = self.optimizers()
         if not isinstance(optimizers, list):
@@ -221,12 +228,15 @@ class InpaintingModule(lightning.LightningModule):
             scheduler.step()  # type: ignore[union-attr]
 
     def _check_finite(self, losses: dict[str, Tensor]) -> None:
-        if bool(torch.isfinite(torch.stack([loss.detach() for loss in losses.values()])).all()):
+        values = torch.stack([loss.detach() for loss in losses.values()])
+        if bool(torch.isfinite(values).all()):
             return
-        found = ", ".join(f"{name} = {float(loss):g}" for name, loss in losses.items())
+        found = ", ".join(
+            f"{name} = {value:g}" for name, value in zip(losses, values.tolist(), strict=True)
+        )
         raise NonFiniteLossError(
-            f"the loss is not finite in epoch {self.current_epoch}, step {self.global_step}: "
-            f"{found}. Lower the learning rate or the weight of that term, "
+            f"training is not finite in epoch {self.current_epoch + 1}, after {self.global_step} "
+            f"optimizer steps: {found}. Lower the learning rate or the weight of that term, "
             "or set model.optimization.gradient_clip"
         )
 

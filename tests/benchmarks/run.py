@@ -1,0 +1,243 @@
+"""The benchmark table: ``make bench``. Ratios against a yardstick timed in the same run.
+
+Each pair is timed alternately and reported by medians, so that a busy machine slows both alike.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from lab.contracts import LossInputs
+from lab.data import Batch
+from lab.data.photo_sets import starter_photos
+from lab.imaging import decode_photo
+from lab.losses import Objective
+from lab.masks import MASK_GENERATORS
+from lab.networks import InpaintSANet, PatchDiscriminator
+from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
+from lab.runs import computes_in_bfloat16, fit_run
+from lab.settings import build_experiment, parse_experiment
+from tests.benchmarks.masks import median_rate
+from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
+
+
+def seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def alternate(
+    first: Callable[[], object], second: Callable[[], object], rounds: int
+) -> tuple[float, float]:
+    """Median seconds of two things, timed in turns after one unmeasured round of each."""
+    first()
+    second()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        times[0].append(seconds(first))
+        times[1].append(seconds(second))
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+class Steps:
+    """One photo batch, and the two forms of a training step on it: the same losses, the same D."""
+
+    def __init__(self, size: int, batch: int, width: int, depth: int, bfloat16: bool) -> None:
+        torch.manual_seed(0)
+        self.image = torch.rand(batch, 3, size, size)
+        self.mask = torch.zeros(batch, 1, size, size)
+        self.mask[..., size // 4 : -size // 4, size // 3 : -size // 3] = 1.0
+        self.bfloat16 = bfloat16
+        self.plain = PlainInpaintSANet(width)
+        self.plain_judge = PlainPatchDiscriminator(2 * width, depth)
+        layout = torch.channels_last
+        self.fast = InpaintSANet(width).to(memory_format=layout)
+        self.fast.load_state_dict(rename_published_inpaint_sanet(self.plain.state_dict()))
+        self.judge = PatchDiscriminator(2 * width, depth).to(memory_format=layout)
+        self.objective = Objective()
+        modules = (self.plain, self.plain_judge, self.fast, self.judge)
+        self.adam = [torch.optim.Adam(module.parameters(), 1e-4) for module in modules]
+
+    def plain_step(self) -> None:
+        image, mask = 2 * self.image - 1, self.mask
+        coarse, refined = self.plain(image, mask)
+        completed = refined * mask + image * (1 - mask)
+        self.adam[1].zero_grad()
+        real, fake = self.plain_judge(image, mask), self.plain_judge(completed.detach(), mask)
+        (torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()).backward()
+        self.adam[1].step()
+        self.adam[0].zero_grad()
+        loss = -0.005 * self.plain_judge(completed, mask).mean()
+        for stage in (coarse, refined):
+            for region in (mask, 1 - mask):
+                area = region.mean(dim=(1, 2, 3), keepdim=True)
+                loss = loss + 1.2 * ((stage - image).abs() * region / area).mean()
+        loss.backward()
+        self.adam[0].step()
+
+    def fast_step(self) -> None:
+        """What `InpaintingModule.training_step` does, without the trainer."""
+        image, mask = self.image, self.mask
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            stages = self.fast(image, mask)
+            completed = torch.where(mask > 0.5, stages.refined, image)
+            both = self.judge(torch.cat([image, completed.detach()]), torch.cat([mask, mask]))
+            real, fake = both.logits.chunk(2)
+            loss = self.objective.discriminator_loss(real, fake)
+            self.adam[3].zero_grad()
+            loss.backward()
+            self.adam[3].step()
+            self.judge.requires_grad_(False)
+            inputs = LossInputs(
+                stages, image, mask, completed, lambda picture: self.judge(picture, mask)
+            )
+            value = self.objective(inputs)
+            self.adam[2].zero_grad()
+            value.total.backward()
+            self.adam[2].step()
+            self.judge.requires_grad_(True)
+
+    @torch.no_grad()
+    def plain_inference(self) -> None:
+        self.plain.eval()
+        self.plain(2 * self.image[:1] - 1, self.mask[:1])
+
+    @torch.no_grad()
+    def fast_inference(self) -> None:
+        self.fast.eval()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            self.fast(self.image[:1], self.mask[:1])
+
+
+def reading_rates(rounds: int) -> tuple[float, float]:
+    """Starter photos read a second: by OpenCV alone, and by `decode_photo`."""
+    split = starter_photos()
+    paths = [photo.path for photo in (*split.training, *split.validation)]
+
+    def by_opencv() -> None:
+        for path in paths:
+            cv2.imread(str(path))
+
+    def ours() -> None:
+        for path in paths:
+            decode_photo(path)
+
+    plain, checked = alternate(by_opencv, ours, rounds)
+    return len(paths) / plain, len(paths) / checked
+
+
+def sample_rate(rounds: int) -> float:
+    """Training samples read, cropped and masked a second, from the starter photos, one process."""
+    data = build_experiment(parse_experiment(["--data.size=64", "--data.batch_size=16"])).data
+    data.samples_per_epoch = 320
+    loader = data.train_dataloader()
+    list(loader)  # the first pass decodes
+    return 320 / statistics.median(seconds(lambda: list(loader)) for _ in range(rounds))
+
+
+def trainer_overhead(rounds: int) -> tuple[float, float]:
+    """Median seconds a step: the bare loop, and under Lightning with everything it records."""
+    options = [
+        "--data.size=64",
+        "--data.batch_size=16",
+        "--data.samples_per_epoch=320",
+        "--data.validation_photos=1",
+        "--model.network.width=16",
+        "--model.discriminator.width=32",
+        "--model.discriminator.depth=4",
+        "--fit.epochs=1",
+    ]
+    experiment = build_experiment(parse_experiment(options))
+    batches: list[Batch] = list(experiment.data.train_dataloader())
+    bare = Steps(64, 16, 16, 4, computes_in_bfloat16("cpu"))
+
+    def bare_steps() -> None:
+        for batch in batches:
+            bare.image, bare.mask = batch.image, batch.mask
+            bare.fast_step()
+
+    stamps: list[float] = []
+
+    def lightning_steps() -> None:
+        again = build_experiment(parse_experiment(options))
+        again = replace(again, data=experiment.data)
+        with tempfile.TemporaryDirectory() as folder:
+            fit_run(
+                again, Path(folder), "bench", on_step=lambda _: stamps.append(time.perf_counter())
+            )
+
+    bare_seconds, lightning_seconds = [], []
+    for _ in range(rounds):
+        bare_seconds.append(seconds(bare_steps) / len(batches))
+        stamps.clear()
+        lightning_steps()
+        # From the first step's end to the last's: what starting costs is no overhead a step.
+        lightning_seconds.append((stamps[-1] - stamps[0]) / (len(stamps) - 1))
+    return statistics.median(bare_seconds), statistics.median(lightning_seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    bfloat16 = computes_in_bfloat16("cpu")
+    table = Table(title=f"{torch.get_num_threads()} threads, bfloat16 instructions: {bfloat16}")
+    for column in ("what", "yardstick", "ours", "ratio", "target"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for size, batch, width, depth in ((64, 16, 32, 4), (128, 4, 32, 5), (256, 2, 32, 6)):
+        steps = Steps(size, batch, width, depth, bfloat16)
+        plain, fast = alternate(steps.plain_step, steps.fast_step, rounds)
+        table.add_row(
+            f"training step {size}x{size}, batch {batch}, width {width}",
+            f"{1000 * plain:.0f} ms",
+            f"{1000 * fast:.0f} ms",
+            f"{plain / fast:.2f}",
+            "2.2" if bfloat16 else "-",
+        )
+        plain, fast = alternate(steps.plain_inference, steps.fast_inference, 3 * rounds)
+        table.add_row(
+            f"inference {size}x{size}, width {width}",
+            f"{1000 * plain:.0f} ms",
+            f"{1000 * fast:.0f} ms",
+            f"{plain / fast:.2f}",
+            "1.8" if bfloat16 and size == 256 else "-",
+        )
+    bare, trained = trainer_overhead(max(3, rounds // 2))
+    table.add_row(
+        "Lightning's overhead on a step",
+        f"{1000 * bare:.0f} ms",
+        f"{1000 * trained:.0f} ms",
+        f"{trained / bare - 1:+.1%}",
+        "<= 5 %",
+    )
+    cv_rate, our_rate = reading_rates(rounds)
+    table.add_row(
+        "photos read upright as RGB (against cv2.imread)",
+        f"{cv_rate:,.0f}/s",
+        f"{our_rate:,.0f}/s",
+        f"{our_rate / cv_rate:.2f}",
+        "-",
+    )
+    table.add_row(
+        "training samples, photos in memory", "", f"{sample_rate(rounds):,.0f}/s", "", "-"
+    )
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    for name, build in MASK_GENERATORS.items():
+        rate = f"{median_rate(build()):,.0f}/s"
+        table.add_row(f"masks 256x256 on one core: {name}", "", rate, "", "2,000/s")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""What every test shares: one thread, and W&B out of the way unless a test is about it."""
+
+import os
+
+import pytest
+
+# Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
+# their time waiting for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_tracking(monkeypatch):
+    """Tests of tracking choose another mode; none may reach a server or find a person's key."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)

@@ -1,0 +1,57 @@
+"""The gates of a gated convolution: pixel by pixel, channel by channel, both."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lab.layers import GatedConvolution
+
+
+def layer_and_input(gate, gct_norm="l1", batch=2):
+    torch.manual_seed(0)
+    layer = GatedConvolution(4, 3, 3, gate=gate, gct_norm=gct_norm)
+    if layer.channel_gate is not None:
+        torch.nn.init.normal_(layer.channel_gate.gamma)
+        torch.nn.init.normal_(layer.channel_gate.beta)
+    return layer, torch.randn(batch, 4, 8, 7)
+
+
+@pytest.mark.parametrize("gct_norm", ["l1", "l2"])
+@pytest.mark.parametrize("gate", ["sigmoid", "gct", "both"])
+@torch.no_grad()
+def test_the_gate_is_of_the_gate_branch(gate, gct_norm):
+    layer, x = layer_and_input(gate, gct_norm)
+    both = F.conv2d(x, layer.convolution.weight, layer.convolution.bias, padding=1)
+    expected, mask = F.leaky_relu(both[:, :3], 0.2), both[:, 3:]
+    if gate != "gct":
+        expected = expected * torch.sigmoid(mask)
+    if gate != "sigmoid":
+        assert layer.channel_gate.norm == gct_norm
+        # GCT of the branch, over the branch, is its gates.
+        expected = expected * (layer.channel_gate(mask) / mask).mean((2, 3), keepdim=True)
+    torch.testing.assert_close(layer.eval()(x), layer.normalization(expected), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_both_gates_start_as_the_published_one():
+    published = GatedConvolution(4, 3, 3)
+    layer = GatedConvolution(4, 3, 3, gate="both")
+    layer.load_state_dict({**layer.state_dict(), **published.state_dict()})
+    x = torch.randn(2, 4, 8, 7)
+    assert torch.equal(layer(x), published(x))
+
+
+@torch.no_grad()
+def test_normalization_leaves_of_a_channel_gate_what_differs_within_the_batch():
+    layer, x = layer_and_input("gct", batch=2)
+    other, _ = layer_and_input("gct", batch=2)
+    torch.nn.init.zeros_(other.channel_gate.gamma)  # every gate 1
+    torch.nn.init.zeros_(other.channel_gate.beta)
+    for training, batch, same in ((True, 1, True), (True, 2, False), (False, 1, False)):
+        one, two = layer.train(training)(x[:batch]), other.train(training)(x[:batch])
+        assert torch.allclose(one, two, atol=1e-3) == same
+
+
+def test_another_gate_is_refused():
+    with pytest.raises(ValueError, match=r"no gate is called 'gtc'\. Did you mean 'gct'"):
+        GatedConvolution(4, 3, 3, gate="gtc")

@@ -1,0 +1,77 @@
+"""The smallest runs that still train, half a second each: for tests of what surrounds them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from lab.runs import fit_run
+from lab.settings import build_experiment, parse_experiment
+
+PROJECT = Path(__file__).parents[1]
+
+TINY = (
+    "--fit.threads=1",
+    "--fit.precision=float32",
+    "--fit.device=cpu",
+    "--model.network=lab.networks.InpaintSANet",
+    "--model.network.width=8",
+    "--model.discriminator=lab.networks.PatchDiscriminator",
+    "--model.discriminator.width=8",
+    "--model.discriminator.depth=2",
+    "--data.size=32",
+    "--data.batch_size=4",
+    "--data.samples_per_epoch=8",
+)
+
+
+def tiny_experiment(*options):
+    return build_experiment(parse_experiment([*TINY, *options]))
+
+
+def fit_tiny(folder, *options, **reports):
+    """Train a tiny run in ``folder``; returns the numbers of the epochs that were trained."""
+    trained = []
+    on_epoch = reports.pop("on_epoch", lambda score: None)
+
+    def note(score):
+        trained.append(score.epoch)
+        on_epoch(score)
+
+    fit_run(tiny_experiment(*options), folder, folder.name, on_epoch=note, **reports)
+    return trained
+
+
+def read_photos(run):
+    """``photos.csv`` as it is on disk: a value for each (epoch, photo, metric)."""
+    table = pd.read_csv(run / "photos.csv", keep_default_na=False)
+    assert not table.duplicated(["epoch", "photo", "metric"]).any()
+    return table.set_index(["epoch", "photo", "metric"])["value"].astype(float).sort_index()
+
+
+def start_command(command, *arguments, folder, tracking="disabled"):
+    """Start ``python -m lab.<command>`` as its own process group; its output is to be read."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        "COLUMNS": "200",
+        "WANDB_MODE": tracking,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", f"lab.{command}", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Where the tests run in the background, Ctrl-C may be switched off, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )

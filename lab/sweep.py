@@ -25,7 +25,12 @@ def parser() -> CommandParser:
     add("--photos", type=Path, metavar="DIR", help="a folder of photos; default: starter photos")
     add("--trials", type=int, metavar="N", help="how many; more than before continues the study")
     add("--epochs", type=int, metavar="N", help="of each trial")
-    add("--workers", type=int, default=1, metavar="N", help="processes; the cores are shared out")
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that share the cores; default: 1 with a GPU, else one a core, at most 4",
+    )
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
@@ -40,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, settings = parser().parse_with_settings(arguments)
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.settings import SettingsError
-    from lab.studies import begin_sweep, run_sweep
+    from lab.studies import begin_sweep, default_workers, run_sweep
 
+    workers = default_workers() if given.workers is None else given.workers
     try:
         sweep = begin_sweep(
             given.sweep,
@@ -50,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photos=given.photos,
             trials=given.trials,
             epochs=given.epochs,
-            workers=given.workers,
+            workers=workers,
             storage=given.storage,
             seed=given.seed,
             fresh=given.fresh,
             runs=given.runs,
             sweeps=given.sweeps,
         )
-        run_sweep(sweep, given.workers)
+        run_sweep(sweep, workers)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -57,6 +57,7 @@ def start_command(command, *arguments, folder, tracking="disabled"):
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
+        "OMP_THREAD_LIMIT": "1",
         "PYTHONPATH": str(PROJECT),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",

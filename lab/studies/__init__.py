@@ -2,7 +2,7 @@
 
 from lab.studies.question import Pruning, Question, Search, read_question
 from lab.studies.results import Row, StudyResults, collect_results
-from lab.studies.sweeping import begin_sweep, run_sweep
+from lab.studies.sweeping import begin_sweep, default_workers, run_sweep
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TrialEvent",
     "begin_sweep",
     "collect_results",
+    "default_workers",
     "read_question",
     "run_sweep",
     "run_trials",

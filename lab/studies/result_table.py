@@ -74,7 +74,7 @@ def write_contact_sheet(results: StudyResults, data: PhotoDataModule, folder: Pa
     """Write ``contact_sheet.png``, a row a photo: hole, Telea, worst and best trial, truth."""
     if not results.ranked:
         return None
-    best, worst = results.ranked[0], results.ranked[-1]
+    best, worst = results.ranked[0], results.worst
     telea = next(iter(BASELINES))
     columns = ["hole", telea, f"worst: {worst.label}", f"best: {best.label}", "truth"]
     rows: list[list[Tensor]] = []
@@ -168,8 +168,9 @@ def _print_advice(results: StudyResults, folder: Path, console: Console) -> None
     goal = results.question.goals[0]
     best = results.ranked[0]
     others = [(row.label, row) for row in results.ranked[1:2]]
-    if len(results.ranked) > 2:
-        others.append((f"the worst, {results.ranked[-1].label}", results.ranked[-1]))
+    worst = results.worst
+    if worst is not best and all(worst is not row for row in results.ranked[1:2]):
+        others.append((f"the worst, {_label(worst)} after {worst.epochs} epochs", worst))
     others += [(row.label, row) for row in results.baselines]
     console.print(
         f"Best by {goal}: {best.label}. Against it, paired by photo with 95 % intervals "

@@ -7,6 +7,7 @@ from typing import Literal
 
 import optuna
 import pandas as pd
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.contracts import Strategy
@@ -80,6 +81,14 @@ class StudyResults:
     importance: Mapping[str, float]
     planned_epochs: int
     run_epochs: int
+
+    @property
+    def worst(self) -> Row:
+        """The trial whose best epoch is worst, among the finished and the pruned ones."""
+        goal = self.question.goals[0]
+        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        scored = [*self.ranked, *(row for row in self.others if row.state == "pruned")]
+        return min(scored, key=lambda row: sign * row.mean(goal))
 
     @property
     def saved_share(self) -> float:
@@ -168,5 +177,7 @@ def _importance(study: optuna.Study) -> dict[str, float]:
     # Fewer trials than that say nothing about any single option.
     if len(complete) < max(4, len(varied) // 2):
         return {}
-    target = (lambda trial: trial.values[0]) if goals > 1 else None
+    # With a target, Optuna asks what makes it small, whatever the direction.
+    sign = 1.0 if study.directions[0] is StudyDirection.MINIMIZE else -1.0
+    target = (lambda trial: sign * trial.values[0]) if goals > 1 else None
     return dict(optuna.importance.get_param_importances(study, target=target))

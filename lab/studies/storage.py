@@ -8,9 +8,10 @@ interrupted, and whoever finds it takes it up again from its last checkpoint.
 import json
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,8 @@ def claim_trial(
             if frozen.state is TrialState.RUNNING and _is_of_this_machine(frozen, folder):
                 lock = _try_lock(trial_folder(folder, frozen.number))
                 if lock is not None:
+                    # What it had not drawn yet, it draws as it would have.
+                    study.sampler = _sampler(question, seed + frozen.number)
                     return _claim(Trial(study, frozen._trial_id), question, folder, lock)
         if len(begun) >= limit:
             return None
@@ -156,7 +159,9 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> Path | None:
                 "stop it before --fresh"
             )
         lock.release()
-    aside = folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}")
+    moment = f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"
+    names = (moment if n == 1 else f"{moment}-{n}" for n in count(1))
+    aside = next(path for path in map(folder.with_name, names) if not path.exists())
     if name in optuna.get_all_study_names(storage):
         copy = f"sqlite:///{folder / 'set-aside.db'}"
         optuna.copy_study(
@@ -207,12 +212,24 @@ def _pruner(question: Question) -> optuna.pruners.BasePruner:
     )
 
 
+class _Grid(optuna.samplers.GridSampler):
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Do nothing: Optuna's own ends a loop that is not used here, and fails without it."""
+
+
 def _sampler(question: Question, seed: int) -> optuna.samplers.BaseSampler:
     if question.sampler == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     if question.sampler == "grid":
         grid = {path: space.choices or [] for path, space in question.search.items()}
-        return optuna.samplers.GridSampler(grid, seed=seed)
+        # The seed shuffles the combinations: with one a trial, some would come twice, some never.
+        return _Grid(grid, seed=0)
     # A third of the trials explore before the sampler trusts what it has seen.
     startup = max(3, question.trials // 3)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)

@@ -1,0 +1,194 @@
+"""Sweeps as real processes: killed, interrupted, and several at once."""
+
+import os
+import re
+import signal
+import time
+from collections import Counter
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from lab.runs import fit_run
+from lab.settings import build_experiment, parse_experiment
+from tests.studies.conftest import TINY_QUESTION, write_question
+from tests.tiny import read_photos, start_command
+
+pytestmark = pytest.mark.slow
+
+
+class Site:
+    """A folder with a question, in which sweeps are started."""
+
+    def __init__(self, folder, **question):
+        self.folder = folder
+        # Epochs of half a second, so that there is something to interrupt.
+        data = {**TINY_QUESTION["base"]["data"], "samples_per_epoch": 64}
+        base = {**TINY_QUESTION["base"], "data": data}
+        write_question(folder / "sweeps", **{"epochs": 4, "base": base, **question})
+        self.study = folder / "runs" / "tiny"
+
+    def start(self, *options):
+        return start_command("sweep", "tiny", *options, folder=self.folder)
+
+    def run(self, *options):
+        return ended(self.start(*options))
+
+    def trials(self):
+        study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{self.study / 'study.db'}")
+        return study.get_trials()
+
+    def checkpoint(self, trial, name):
+        return self.study / "trials" / f"trial-{trial:03d}" / "checkpoints" / name
+
+    def is_resumable(self, trial, epoch):
+        """Whether the trial could go on after ``epoch``."""
+        scored, last = self.checkpoint(trial, f"epoch-{epoch:03d}.pt"), "last.ckpt"
+        last = self.checkpoint(trial, last)
+        return (
+            scored.exists()
+            and last.exists()
+            and last.stat().st_mtime_ns > scored.stat().st_mtime_ns
+        )
+
+
+def ended(process):
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    return output
+
+
+def wait_until(process, condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+def wait_until_all_are_gone(group, seconds=60):
+    """Wait until no process of the group is left."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    pytest.fail("worker processes outlived the sweep")
+
+
+def epochs_trained(*outputs):
+    """How often each (trial, epoch) was announced."""
+    return Counter(
+        (int(trial), int(epoch))
+        for output in outputs
+        for trial, epoch in re.findall(r"^trial (\d+) epoch (\d+)/", output, re.MULTILINE)
+    )
+
+
+def all_epochs(trials, epochs=4):
+    return {(trial, epoch) for trial in trials for epoch in range(1, epochs + 1)}
+
+
+def assert_complete(site, count, epochs=4):
+    trials = site.trials()
+    assert [trial.number for trial in trials] == list(range(count))
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * count
+    assert len({tuple(trial.params.items()) for trial in trials}) == count
+    for trial in trials:
+        photos = read_photos(site.study / "trials" / f"trial-{trial.number:03d}")
+        assert set(photos.index.get_level_values("epoch")) == set(range(1, epochs + 1))
+
+
+def test_an_interrupted_and_then_killed_sweep_loses_only_the_running_epoch(tmp_path):
+    site = Site(tmp_path, trials=3)
+    command = ("--workers", "1")
+
+    # Ctrl-C in the first trial.
+    process = site.start(*command, "--fresh")
+    wait_until(process, lambda: site.is_resumable(0, 1))
+    process.send_signal(signal.SIGINT)
+    first, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "python -m lab.sweep tiny --workers 1\n" in errors
+    assert "Traceback" not in errors
+    wait_until_all_are_gone(process.pid)
+    assert site.trials()[0].state is TrialState.RUNNING
+    done = epochs_trained(first)
+    assert (0, 1) in done
+    assert (0, 4) not in done
+
+    # kill -9 in the second.
+    process = site.start(*command)
+    wait_until(process, lambda: site.is_resumable(1, 2))
+    time.sleep(0.1)  # sixteen steps take longer
+    os.killpg(process.pid, signal.SIGKILL)
+    second, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert epochs_trained(second).keys() == all_epochs([0]) - done.keys() | {(1, 1), (1, 2)}
+    before = site.trials()
+    assert [trial.state for trial in before[:2]] == [TrialState.COMPLETE, TrialState.RUNNING]
+    kept = [site.study / "trials" / "trial-000" / "photos.csv"]
+    kept += [site.checkpoint(1, f"epoch-{epoch:03d}.pt") for epoch in (1, 2)]
+    stamps = [path.stat().st_mtime_ns for path in kept]
+
+    third = site.run(*command)
+    assert "Going on with 1 finished trials" in third
+    assert epochs_trained(third).keys() == {(1, 3), (1, 4)} | all_epochs([2])
+    assert [path.stat().st_mtime_ns for path in kept] == stamps
+    assert_complete(site, 3)
+    assert [trial.params for trial in site.trials()[:2]] == [trial.params for trial in before[:2]]
+    assert set(epochs_trained(first, second, third).values()) == {1}
+
+    # The trial that went on ends as if it had never been killed.
+    config = site.study / "trials" / "trial-001" / "config.yaml"
+    whole = build_experiment(parse_experiment(["--fit.threads=1"], config))
+    fit_run(whole, tmp_path / "whole", "whole")
+    pd.testing.assert_series_equal(
+        read_photos(config.parent), read_photos(tmp_path / "whole"), rtol=0, atol=1e-6
+    )
+
+
+def test_two_processes_share_a_study_and_run_no_trial_twice(tmp_path):
+    site = Site(tmp_path, trials=4, epochs=2)
+    processes = [site.start("--workers", "1") for _ in range(2)]
+    outputs = [ended(process) for process in processes]
+    assert epochs_trained(*outputs) == Counter(all_epochs(range(4), 2))
+    assert_complete(site, 4, epochs=2)
+
+
+def test_workers_share_a_study_stop_with_it_and_go_on_with_it(tmp_path):
+    site = Site(tmp_path, trials=4)
+    command = ("--workers", "2", "--data.workers=1")
+    outputs = []
+
+    # The main process killed: its workers must not go on unseen, holding their trials.
+    process = site.start(*command)
+    wait_until(process, lambda: site.is_resumable(0, 1) and site.is_resumable(1, 1))
+    process.kill()
+    wait_until_all_are_gone(process.pid)
+    outputs.append(process.communicate(timeout=60)[0])
+    assert [trial.state for trial in site.trials()] == [TrialState.RUNNING] * 2
+
+    # Ctrl-C reaches all processes of a terminal.
+    process = site.start(*command)
+    wait_until(process, lambda: site.is_resumable(0, 3) and site.is_resumable(1, 3))
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=90)
+    outputs.append(output)
+    assert process.returncode == 130, errors
+    assert "python -m lab.sweep tiny --workers 2 --data.workers=1" in errors
+    assert "Traceback" not in errors
+    wait_until_all_are_gone(process.pid)
+
+    outputs.append(site.run(*command))
+    assert_complete(site, 4)
+    trained = epochs_trained(*outputs)
+    # What a killed process had finished but not yet told may be missing; nothing was done twice.
+    assert set(trained.values()) == {1}
+    assert trained.keys() >= all_epochs([2, 3])
+    assert "Best by hole_psnr" in outputs[-1]

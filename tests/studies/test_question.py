@@ -1,0 +1,170 @@
+"""A question in YAML: read, checked, and refused where it cannot be asked."""
+
+import math
+
+import optuna
+import pytest
+import yaml
+
+from lab.losses import INPAINT_SANET_WEIGHTS
+from lab.settings import SettingsError
+from lab.studies import Pruning, Question, Search, begin_sweep, read_question
+from lab.studies.question import short_names
+from tests.tiny import PROJECT
+
+SWEEPS = PROJECT / "sweeps"
+
+SMALL = {
+    "question": "Which?",
+    "goal": "hole_psnr",
+    "search": {"data.size": {"low": 32, "high": 64, "whole": True}},
+}
+
+
+def read(tmp_path, content):
+    text = content if isinstance(content, str) else yaml.safe_dump(content)
+    (tmp_path / "asked.yaml").write_text(text)
+    return read_question("asked", tmp_path)
+
+
+def test_a_short_question_takes_the_defaults(tmp_path):
+    question = read(tmp_path, SMALL)
+    assert question.goals == ["hole_psnr"]
+    assert question.search == {"data.size": Search(low=32, high=64, whole=True)}
+    assert (question.base, question.first, question.sampler) == ({}, [], "tpe")
+    assert question.pruning == Pruning()
+    assert question.trials >= 1
+
+
+def test_a_whole_question_is_read(tmp_path):
+    question = read(
+        tmp_path,
+        """
+        question: Which weights?
+        goal: [hole_psnr, hole_l1]
+        search:
+          model.objective.weights.hole_l1: {low: 0.5, high: 4, log: true, also: [a.b, c.d]}
+          fit.precision: {choices: [float32, bfloat16]}
+          data.samples_per_epoch: {choices: [8, null]}
+        first:
+          - model.objective.weights.hole_l1: 2
+            fit.precision: float32
+        trials: 5
+        epochs: 3
+        sampler: random
+        pruning: {keep_share: 0.25, startup_trials: 1, warmup_epochs: 0}
+        base:
+          data: {size: 64}
+          model.network.width: 8
+        """,
+    )
+    assert question.directions == ["maximize", "minimize"]
+    assert question.search["model.objective.weights.hole_l1"].also == ["a.b", "c.d"]
+    assert question.search["data.samples_per_epoch"].choices == [8, None]
+    assert question.first[0]["model.objective.weights.hole_l1"] == 2
+    assert question.base == {"data": {"size": 64}, "model.network.width": 8}
+    assert question.pruning == Pruning(keep_share=0.25, startup_trials=1, warmup_epochs=0)
+    assert question.options_for({"model.objective.weights.hole_l1": 3.0}) == {
+        "model.objective.weights.hole_l1": 3.0,
+        "a.b": 3.0,
+        "c.d": 3.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"goal": "hole_pnsr"}, "no metric is called 'hole_pnsr'. Did you mean 'hole_psnr'"),
+        ({"goal": ["hole_psnr", "beauty"]}, "no metric is called 'beauty'"),
+        ({"goal": []}, "needs a goal"),
+        ({"goal": None}, "goal"),
+        ({"search": {}}, "something to search"),
+        ({"search": {"data.size": {"low": 2, "high": 1}}}, "low < high, not 2.* and 1"),
+        ({"search": {"data.size": {"low": 2}}}, "low < high"),
+        ({"search": {"data.size": {"low": 1, "high": "many"}}}, "high"),
+        ({"search": {"data.size": {"choices": []}}}, "non-empty list of choices"),
+        ({"search": {"data.size": {"choices": [1], "low": 0}}}, "low and high, or"),
+        ({"search": {"data.size": {"low": 0, "high": 1, "log": True}}}, "begin above 0"),
+        ({"search": {"data.size": {"low": 1, "hihg": 2}}}, "hihg"),
+        ({"search": "data.size"}, "search"),
+        ({"first": [{"data.sise": 32}]}, "no searched option .* Did you mean 'data.size'"),
+        ({"trials": 0}, r"trials \(0\)"),
+        ({"trials": "many"}, "trials"),
+        ({"epochs": 0}, r"epochs \(0\)"),
+        ({"sampler": "grd"}, "'grid'"),
+        ({"sampler": "grid"}, "grid sampler needs choices"),
+        ({"pruning": {"keep_share": 1.0}}, r"keep_share must lie in \(0, 1\)"),
+        ({"pruning": {"keep": 0.5}}, "keep"),
+        ({"trails": 3}, "trails"),
+    ],
+    ids=str,
+)
+def test_a_question_that_cannot_be_asked_says_why_and_where(tmp_path, changes, message):
+    content = {key: value for key, value in {**SMALL, **changes}.items() if value is not None}
+    with pytest.raises(SettingsError, match=message) as error:
+        read(tmp_path, content)
+    assert "asked.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "question: [", "just words"])
+def test_a_file_that_is_no_question_is_refused(tmp_path, content):
+    with pytest.raises(SettingsError, match=r"asked\.yaml"):
+        read(tmp_path, content)
+
+
+def test_a_missing_question_names_the_nearest(tmp_path):
+    with pytest.raises(SettingsError, match=r"'los_weights'\. Did you mean 'loss_weights'"):
+        read_question("los_weights", SWEEPS)
+    with pytest.raises(SettingsError, match="no sweep is called 'x'"):
+        read_question("x", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("space", "fits"),
+    [
+        (Search(low=0.5, high=2.0), lambda v: isinstance(v, float) and 0.5 <= v <= 2.0),
+        (Search(low=1e-5, high=0.1, log=True), lambda v: 1e-5 <= v <= 0.1),
+        (Search(low=8, high=16, whole=True), lambda v: isinstance(v, int) and 8 <= v <= 16),
+        (Search(choices=["a", None, 3]), lambda v: v in ("a", None, 3)),
+    ],
+)
+def test_drawn_values_lie_in_their_space(space, fits):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = [space.suggest(study.ask(), "x") for _ in range(50)]
+    assert all(fits(value) for value in drawn)
+    assert len(set(drawn)) >= 3
+    assert fits(space.extreme)
+    if space.log:
+        # Evenly by order of magnitude: as many below the geometric middle as above.
+        below = sum(math.log(value) < math.log(1e-3) for value in drawn)
+        assert 12 <= below <= 38
+
+
+def test_short_names_are_the_shortest_that_differ():
+    assert short_names(["a.b.c", "a.b.d"]) == {"a.b.c": "c", "a.b.d": "d"}
+    assert short_names(["a.x.c", "b.y.c"]) == {"a.x.c": "x.c", "b.y.c": "y.c"}
+    assert short_names(["size"]) == {"size": "size"}
+
+
+def test_pruning_states_its_rule():
+    with pytest.raises(ValueError, match="keep_share"):
+        Question("?", {"a": Search(low=0, high=1)}, "hole_psnr", pruning=Pruning(keep_share=0.0))
+
+
+def test_the_main_question_varies_the_documented_weights():
+    question = read_question("loss_weights", SWEEPS)
+    prefix = "model.objective.weights."
+    varied = {path.removeprefix(prefix) for path in question.search}
+    wanted = {"hole_l1", "known_l1", "coarse_hole_l1", "adversarial", "ms_ssim", "feature_matching"}
+    assert wanted <= varied
+    for path, value in question.options_for(question.first[0]).items():
+        assert value == getattr(INPAINT_SANET_WEIGHTS, path.removeprefix(prefix)), path
+    assert question.first[0].keys() == question.search.keys()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SWEEPS.glob("*.yaml")))
+def test_every_question_of_the_project_can_be_begun(tmp_path, name):
+    sweep = begin_sweep(name, runs=tmp_path)
+    assert sweep.question.question.endswith("?")
+    experiment = sweep.build(sweep.question.first[0] if sweep.question.first else {})
+    assert experiment.fit.epochs == sweep.question.epochs

@@ -1,0 +1,483 @@
+"""A sweep in this process: what it trains, what it finds, what it leaves on disk."""
+
+import io
+import json
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+import yaml
+from optuna.trial import TrialState
+from PIL import Image
+from rich.console import Console
+
+from lab import sweep as command
+from lab.metrics import METRICS, measure
+from lab.networks import load_network
+from lab.runs import evaluate_strategy, fit_run
+from lab.settings import SettingsError
+from lab.strategies import Direct, OpenCVInpainting
+from lab.studies import collect_results, run_sweep
+from lab.studies.storage import claim_trial
+from tests.studies.conftest import HOLE, LEARNING_RATE, TINY_QUESTION, begin_tiny, write_question
+from tests.tiny import read_photos
+
+
+def run(sweep):
+    """Run a sweep; returns its results and what it printed."""
+    console = Console(file=io.StringIO(), width=200)
+    results = run_sweep(sweep, 1, console)
+    return results, console.file.getvalue()
+
+
+def trial_run(sweep, number):
+    return sweep.folder / "trials" / f"trial-{number:03d}"
+
+
+def states(sweep):
+    return [trial.state for trial in sweep.open().get_trials()]
+
+
+class Finished:
+    """A study of five trials, run once for all tests that only look at it."""
+
+    def __init__(self, folder):
+        self.sweep = begin_tiny(folder, {"trials": 5})
+        self.results, self.printed = run(self.sweep)
+        self.photos = [read_photos(trial_run(self.sweep, number)) for number in range(5)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        yield Finished(tmp_path_factory.mktemp("study"))
+
+
+def number_of(row):
+    return int(row.label.removeprefix("trial "))
+
+
+def test_every_trial_is_run_to_its_end(finished):
+    assert states(finished.sweep) == [TrialState.COMPLETE] * 5
+    for photos in finished.photos:
+        index = photos.index
+        assert set(index.get_level_values("epoch")) == {1, 2}
+        assert set(index.get_level_values("metric")) == set(METRICS)
+        assert len(set(index.get_level_values("photo"))) == 6
+        assert len(photos) == 2 * 6 * len(METRICS)
+
+
+def test_trials_are_ranked_by_the_goal_at_their_best_epoch(finished):
+    best = {}
+    for number, photos in enumerate(finished.photos):
+        means = photos.xs("hole_psnr", level="metric").groupby("epoch").mean()
+        best[number] = (float(means.max()), int(means.idxmax()))
+    expected = sorted(best, key=lambda number: -best[number][0])
+    ranked = finished.results.ranked
+    assert [number_of(row) for row in ranked] == expected
+    for row in ranked:
+        assert row.mean("hole_psnr") == pytest.approx(best[number_of(row)][0], abs=1e-9)
+        assert row.epoch == best[number_of(row)][1]
+    assert ranked[0].mean("hole_psnr") > ranked[-1].mean("hole_psnr")
+
+
+def test_spread_is_the_standard_deviation_over_the_photos_at_that_epoch(finished):
+    row = finished.results.ranked[0]
+    photos = finished.photos[number_of(row)].xs((row.epoch, "hole_ssim"), level=("epoch", "metric"))
+    assert row.mean("hole_ssim") == pytest.approx(photos.mean())
+    assert row.spread("hole_ssim") == pytest.approx(np.std(photos, ddof=1))
+
+
+def test_each_trial_trains_what_its_row_says(finished):
+    for row in finished.results.ranked:
+        config = yaml.safe_load(
+            (trial_run(finished.sweep, number_of(row)) / "config.yaml").read_text()
+        )
+        model = config["model"]["init_args"]
+        weights = model["objective"]["init_args"]["weights"]
+        assert model["optimization"]["generator_learning_rate"] == row.values[LEARNING_RATE]
+        assert weights["hole_l1"] == weights["coarse_hole_l1"] == row.values[HOLE]
+        assert config["fit"]["epochs"] == 2
+        assert config["data"]["size"] == 32
+    first = next(row for row in finished.results.ranked if number_of(row) == 0)
+    assert first.values == TINY_QUESTION["first"][0]
+    assert len({row.values[HOLE] for row in finished.results.ranked}) == 5
+
+
+def test_trials_are_scored_on_the_same_photos_and_holes_as_the_baselines(finished):
+    rows = [*finished.results.ranked, *finished.results.baselines]
+    assert [row.label for row in finished.results.baselines] == ["Telea", "Navier-Stokes"]
+    assert len(rows) == 7
+    for row in rows:
+        assert set(row.photos.index) == set(rows[0].photos.index)
+        assert set(row.photos.columns) == set(METRICS)
+
+
+@pytest.mark.parametrize(("place", "method"), [(0, "telea"), (1, "navier-stokes")])
+def test_the_baselines_are_opencvs(finished, place, method):
+    row = finished.results.baselines[place]
+    samples = finished.sweep.data()
+    samples.setup("validate")
+    for index in (0, 4):
+        sample = samples.validation_samples[index]
+        image, mask = sample.image[None], sample.mask[None]
+        expected = measure(OpenCVInpainting(method)(image, mask), image, mask)
+        for name, value in expected.items():
+            assert row.photos.loc[sample.name, name] == pytest.approx(float(value), abs=1e-5)
+
+
+def test_the_checkpoint_to_keep_gives_the_scores_of_its_row(finished):
+    row = finished.results.ranked[0]
+    strategy = Direct(load_network(row.checkpoint))
+    for score in evaluate_strategy(strategy, finished.sweep.data()):
+        for name, value in score.metrics.items():
+            assert row.photos.loc[score.photo, name] == pytest.approx(value, rel=1e-4, abs=1e-4)
+
+
+def test_importance_is_shared_out_among_what_was_varied(finished):
+    importance = finished.results.importance
+    assert set(importance) == {LEARNING_RATE, HOLE}
+    assert sum(importance.values()) == pytest.approx(1.0)
+    assert min(importance.values()) >= 0.0
+
+
+def test_the_table_on_disk_has_every_trial_and_baseline(finished):
+    table = pd.read_csv(finished.sweep.folder / "results.csv").set_index("label")
+    order = [row.label for row in finished.results.ranked]
+    assert list(table.index) == [*order, "Telea", "Navier-Stokes"]
+    for row in [*finished.results.ranked, *finished.results.baselines]:
+        for metric in METRICS:
+            assert table.loc[row.label, metric] == pytest.approx(row.mean(metric), rel=1e-4)
+            spread = table.loc[row.label, f"{metric}_spread"]
+            assert spread == pytest.approx(row.spread(metric), rel=1e-4)
+    best = table.iloc[0]
+    assert best[HOLE] == pytest.approx(finished.results.ranked[0].values[HOLE], rel=1e-4)
+    assert (best["state"], best["epochs"]) == ("complete", 2)
+    assert best["checkpoint"].endswith(f"epoch-{int(best['best_epoch']):03d}.pt")
+
+
+def test_the_contact_sheet_shows_six_photos_in_five_columns(finished):
+    with Image.open(finished.sweep.folder / "contact_sheet.png") as sheet:
+        width, height = sheet.size
+        pixels = np.asarray(sheet.convert("RGB"), dtype=float)
+    assert width > 5 * 100
+    assert height > 6 * 100
+    # Six rows of different photos: no band of the sheet is one colour.
+    assert all(band.std() > 5 for band in np.array_split(pixels, 6))
+
+
+def test_what_is_printed_says_what_to_keep(finished):
+    printed, best = finished.printed, finished.results.ranked[0]
+    assert TINY_QUESTION["question"] in printed
+    assert "Telea" in printed
+    assert "Navier-Stokes" in printed
+    assert "Importance for hole_psnr" in printed
+    assert "Pruning saved 0% of the epochs (10 run of 10 planned)" in printed
+    assert f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}" in printed
+    for row in finished.results.ranked:
+        assert row.label in printed
+        assert f"{row.mean('hole_psnr'):.2f}" in printed
+
+
+def test_the_best_is_compared_photo_by_photo(finished):
+    best, worst = finished.results.ranked[0], finished.results.ranked[-1]
+    difference = finished.results.compare(best, worst)
+    gains = best.photos["hole_psnr"] - worst.photos["hole_psnr"]
+    assert difference.mean == pytest.approx(gains.mean())
+    assert difference.photos == 6
+    assert finished.results.compare(worst, best).mean == pytest.approx(-difference.mean)
+
+
+def test_another_call_trains_only_what_is_new(begin):
+    sweep = begin({"trials": 1, "epochs": 1})
+    run(sweep)
+    file = trial_run(sweep, 0) / "photos.csv"
+    before = (file.read_bytes(), file.stat().st_mtime_ns)
+
+    results, printed = run(begin({"trials": 1, "epochs": 1}, trials=2))
+    assert "Going on with 1 finished trials" in printed
+    assert "trial 0 epoch" not in printed
+    assert states(sweep) == [TrialState.COMPLETE] * 2
+    assert len(results.ranked) == 2
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_study(tmp_path):
+    tables = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        sweep = begin_tiny(tmp_path / name, {"trials": 2, "epochs": 1}, seed=seed)
+        run(sweep)
+        tables.append([read_photos(trial_run(sweep, number)) for number in range(2)])
+    for one, other in zip(tables[0], tables[1], strict=True):
+        pd.testing.assert_series_equal(one, other)
+    assert not np.allclose(tables[0][0], tables[2][0])  # the same values, other first weights
+    # Whatever the seed, the photos and their holes are the same.
+    assert tables[0][0].index.equals(tables[2][0].index)
+
+
+BAD = 0.1  # a learning rate with which the tiny network loses six dB at once
+
+
+def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
+    sweep = begin(
+        {
+            "search": {LEARNING_RATE: {"choices": [1e-4, BAD]}},
+            "first": [{LEARNING_RATE: 1e-4}],
+            "sampler": "grid",
+            "trials": 3,
+            "epochs": 4,
+            "pruning": {"keep_share": 0.5, "startup_trials": 1, "warmup_epochs": 1},
+        }
+    )
+    results, printed = run(sweep)
+    (pruned,) = results.others
+    assert pruned.state == "pruned"
+    assert pruned.values == {LEARNING_RATE: BAD}
+    assert pruned.epochs == 2
+    assert [row.epochs for row in results.ranked] == [4, 4]
+    assert (results.planned_epochs, results.run_epochs) == (12, 10)
+    assert results.saved_share == pytest.approx(1 / 6)
+    assert "Pruning saved 17% of the epochs (10 run of 12 planned)" in printed
+    assert f"{pruned.label} pruned" in printed
+    assert sorted(state.name for state in states(sweep)) == ["COMPLETE", "COMPLETE", "PRUNED"]
+    # It is not taken up again.
+    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 3, sweep.seed) is None
+
+
+def test_the_first_trial_is_never_pruned(begin):
+    sweep = begin(
+        {
+            "search": {LEARNING_RATE: {"choices": [1e-4, BAD]}},
+            "first": [{LEARNING_RATE: 1e-4}, {LEARNING_RATE: BAD}],
+            "trials": 2,
+            "epochs": 2,
+            "pruning": {"keep_share": 0.5, "startup_trials": 1, "warmup_epochs": 0},
+        }
+    )
+    run(sweep)
+    assert states(sweep) == [TrialState.COMPLETE] * 2
+
+
+OVERFLOWING = {
+    "search": {HOLE: {"choices": [1e38, 2.4]}},
+    "first": [{HOLE: 1e38}, {HOLE: 2.4}],
+}
+
+
+def test_a_trial_that_is_not_finite_fails_with_its_reason_and_the_study_goes_on(begin):
+    # With one step an epoch, it is validation that meets what the step broke.
+    one_step = ["--data.samples_per_epoch=4"]
+    sweep = begin({**OVERFLOWING, "trials": 2, "epochs": 1}, settings=one_step)
+    results, printed = run(sweep)
+    assert states(sweep) == [TrialState.FAIL, TrialState.COMPLETE]
+    (failed,) = results.others
+    assert (failed.label, failed.state, failed.epochs) == ("trial 0", "failed", 0)
+    assert "not finite" in failed.reason
+    assert "trial 0 failed: " in printed
+    table = pd.read_csv(sweep.folder / "results.csv").set_index("label")
+    assert "not finite" in table.loc["trial 0", "reason"]
+    assert [row.label for row in results.ranked] == ["trial 1"]
+    # A failed trial is not tried again.
+    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 2, sweep.seed) is None
+
+
+def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
+    results, printed = run(begin({**OVERFLOWING, "trials": 1}))
+    assert results.ranked == []
+    assert "No trial ran to its end" in printed
+    assert "Telea" in printed
+
+
+def test_several_goals_are_kept_apart_and_nothing_is_pruned(begin):
+    sweep = begin(
+        {
+            "goal": ["hole_l1", "whole_psnr"],
+            "trials": 2,
+            "pruning": {"keep_share": 0.1, "startup_trials": 0, "warmup_epochs": 0},
+        }
+    )
+    results, printed = run(sweep)
+    trials = sweep.open().get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
+    for trial in trials:
+        photos = read_photos(trial_run(sweep, trial.number))
+        table = photos.unstack("metric").groupby("epoch").mean()
+        epoch = table["hole_l1"].idxmin()  # by the first goal: smaller is better
+        assert trial.values == pytest.approx(
+            [table.loc[epoch, "hole_l1"], table.loc[epoch, "whole_psnr"]], rel=1e-5
+        )
+    means = [row.mean("hole_l1") for row in results.ranked]
+    assert means == sorted(means)
+    assert sweep.open().best_trials
+    assert "hole_l1 ↓" in printed
+    assert "whole_psnr ↑" in printed
+
+
+def importance(sweep, values):
+    """What a study says of its options after trials that gave ``values``, without training them."""
+    generator = np.random.default_rng(0)
+    study = sweep.open()
+    spaces = {
+        LEARNING_RATE: optuna.distributions.FloatDistribution(1e-5, 0.1, log=True),
+        HOLE: optuna.distributions.FloatDistribution(0.5, 4.0),
+    }
+    for _ in range(30):
+        drawn = {
+            LEARNING_RATE: 10.0 ** generator.uniform(-5, -1),
+            HOLE: generator.uniform(0.5, 4.0),
+        }
+        study.add_trial(
+            optuna.trial.create_trial(params=drawn, distributions=spaces, values=values(drawn))
+        )
+    return collect_results(sweep, study).importance
+
+
+def test_importance_asks_what_makes_the_goal_better_in_either_direction(begin):
+    # Only the learning rate makes it good; the weight makes it bad at one end, never good.
+    def quality(drawn):
+        good = drawn[LEARNING_RATE] > 1e-2
+        return 10.0 * good - 100.0 * (drawn[HOLE] > 3.0)
+
+    psnr = importance(begin(name="one"), lambda drawn: [quality(drawn)])
+    changes = {"goal": ["hole_psnr", "hole_l1"]}
+    both = importance(begin(changes, name="two"), lambda drawn: [quality(drawn), 0.0])
+    error = importance(begin({"goal": "hole_l1"}, name="three"), lambda drawn: [-quality(drawn)])
+    assert both == pytest.approx(psnr)
+    assert error == pytest.approx(psnr)
+    assert sum(psnr.values()) == pytest.approx(1.0)
+
+
+def test_options_without_effect_spoil_nothing(begin):
+    equal = importance(begin(), lambda drawn: [20.0])
+    assert set(equal) == {LEARNING_RATE, HOLE}
+
+
+def test_a_trial_that_was_trained_but_not_told_is_told_and_not_trained_again(begin):
+    sweep = begin({"trials": 1})
+    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
+    fit_run(sweep.build(claim.values, sweep.threads), claim.folder, "tiny-000")
+    claim.lock.release()  # killed between the last epoch and the study's database
+    before = (claim.folder / "checkpoints" / "epoch-002.pt").stat().st_mtime_ns
+
+    results, _ = run(sweep)
+    assert states(sweep) == [TrialState.COMPLETE]
+    assert results.ranked[0].epochs == 2
+    assert (claim.folder / "checkpoints" / "epoch-002.pt").stat().st_mtime_ns == before
+
+
+def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
+    sweep = begin({"trials": 2, "epochs": 3})
+    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 2, sweep.seed)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(progress):
+        if progress.epoch == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit_run(sweep.build(claim.values, 1), claim.folder, "tiny-000", on_step=kill)
+    claim.lock.release()
+    kept = [claim.folder / "checkpoints" / f"epoch-00{epoch}.pt" for epoch in (1, 2)]
+    before = [path.stat().st_mtime_ns for path in kept]
+
+    _, printed = run(sweep)
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    assert [line for line in printed.splitlines() if line.startswith("trial 0 epoch")] == [
+        line for line in printed.splitlines() if line.startswith("trial 0 epoch 3/3")
+    ]
+    assert states(sweep) == [TrialState.COMPLETE] * 2
+    fit_run(sweep.build(claim.values, 1), tmp_path / "whole", "whole")
+    pd.testing.assert_series_equal(read_photos(claim.folder), read_photos(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"base": {"data": {"sise": 32}}}, {}, "nearest is --data.size"),
+        ({"search": {"model.objective.weights.hole_ll": {"low": 0, "high": 1}}, "first": []}, {},
+         "no setting --model.objective.weights.hole_l"),
+        ({"search": {HOLE: {"low": 1, "high": 2, "also": ["data.sise"]}}, "first": []}, {},
+         "no setting --data.sise"),
+        ({}, {"settings": ["--data.sise=32"]}, "no setting --data.sise"),
+        ({}, {"epochs": 0}, "epochs"),
+        ({}, {"workers": 0}, "--workers must be at least 1"),
+        ({}, {"storage": "nonsense"}, "'nonsense' cannot be opened"),
+    ],
+)  # fmt: skip
+def test_what_a_trial_would_fail_on_shows_before_any_is_trained(begin, changes, options, message):
+    with pytest.raises(SettingsError, match=message):
+        begin(changes, **options)
+
+
+def put_photos(folder, numbers):
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in numbers:
+        small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((64, 48)).save(folder / f"photo{seed}.png")
+    return folder
+
+
+def test_a_sweep_on_ones_own_photos_says_what_it_found(begin, tmp_path):
+    photos = put_photos(tmp_path / "photos", range(6))
+    (photos / "notes.txt").write_text("not a photo")
+    sweep = begin({"trials": 1, "epochs": 1}, photos=photos)
+    results, printed = run(sweep)
+    assert "photos for training" in printed
+    assert all(name.startswith("photo") for name in results.ranked[0].photos.index)
+
+    others = put_photos(tmp_path / "others", range(1, 7))
+    with pytest.raises(SettingsError, match=r"photos: '.*' then, '.*' now"):
+        begin({"trials": 1, "epochs": 1}, photos=others)
+    with pytest.raises(SettingsError, match="does not exist"):
+        begin({}, photos=tmp_path / "nowhere", name="other")
+
+
+def test_a_study_goes_on_only_with_the_settings_it_was_begun_with(begin):
+    begin()
+    begin(trials=9)
+    for changes in (
+        {"settings": ["--data.size=40"]},
+        {"settings": ["--model.objective.weights.known_l1=1"]},
+        {"epochs": 3},
+        {"seed": 1},
+    ):
+        with pytest.raises(SettingsError, match="begun with other settings"):
+            begin(**changes)
+    assert begin(name="another", seed=1).folder.name == "another"
+
+
+def test_fresh_begins_anew_and_keeps_the_old(begin):
+    sweep = begin()
+    claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed).lock.release()
+    new = begin(fresh=True, settings=["--data.size=40"])
+    assert states(new) == [TrialState.WAITING]
+    (aside,) = [path for path in sweep.folder.parent.iterdir() if path != sweep.folder]
+    assert (aside / "trials" / "trial-000").is_dir()
+    assert new.build({}).data.size == 40
+
+
+def test_the_identity_of_a_study_is_plain_values(begin):
+    identity = begin().identity
+    assert json.loads(json.dumps(identity)) == identity
+    assert HOLE not in identity
+
+
+def test_the_command_runs_a_study(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # shares out one thread
+    write_question(tmp_path / "sweeps")
+    places = ["--runs", str(tmp_path / "runs"), "--sweeps", str(tmp_path / "sweeps")]
+    few = ["--trials", "1", "--epochs", "1", "--workers", "1", "--name", "mine"]
+    assert command.main(["tiny", *few, *places, "--data.size=40"]) == 0
+    printed = capsys.readouterr().out
+    assert "trial 0 epoch 1/1: hole_psnr" in printed
+    assert (tmp_path / "runs" / "mine" / "results.csv").is_file()
+
+    assert command.main(["tiny", *few, *places]) == 2
+    assert "data.size: '40' then, '32' now" in capsys.readouterr().err
+    assert command.main(["tny", *places]) == 2
+    assert "Did you mean 'tiny'" in capsys.readouterr().err

@@ -1,0 +1,328 @@
+"""A run that was interrupted, in any way, ends as one that was not."""
+
+import itertools
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab import train
+from lab.runs import fit_run, refuse_other_settings
+from lab.settings import SettingsError
+from lab.variants import NonFiniteLossError
+from tests.tiny import TINY, fit_tiny, read_photos, start_command, tiny_experiment
+
+# Large steps, so that a forgotten optimizer, schedule or generator would show.
+EAGER = (
+    "--model.optimization.generator_learning_rate=0.01",
+    "--model.optimization.discriminator_learning_rate=0.01",
+)
+FOUR = ("--fit.epochs=4", *EAGER)
+VARIANTS = {
+    "constant": (),
+    "cosine": (
+        "--model.optimization.schedule=cosine",
+        "--model.optimization.warmup_steps=5",
+        "--model.optimization.gradient_clip=0.5",
+    ),
+    "no discriminator": ("--model.objective.weights.adversarial=0",),
+    "loader process": ("--data.workers=1",),
+}
+
+
+class InterruptedError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def interrupt_when(epoch, step=None):
+    """Reports for `fit_run` that raise: after a step of the epoch, or once the epoch is scored."""
+
+    def on_step(progress):
+        if step is not None and (progress.epoch, progress.step) == (epoch, step):
+            raise InterruptedError
+
+    def on_epoch(score):
+        if step is None and score.epoch == epoch:
+            raise InterruptedError
+
+    return {"on_step": on_step, "on_epoch": on_epoch}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The folder of a whole run of each variant, trained when first asked for."""
+    folders = {}
+
+    def run(variant):
+        if variant not in folders:
+            folder = tmp_path_factory.mktemp("whole") / "run"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("WANDB_MODE", "disabled")
+                assert fit_tiny(folder, *FOUR, *VARIANTS[variant]) == [1, 2, 3, 4]
+            folders[variant] = folder
+        return folders[variant]
+
+    return run
+
+
+def assert_near(one, other, where=""):
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6, msg=lambda m: f"{where}: {m}")
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_near(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            assert_near(*pair, f"{where}/{index}")
+    else:
+        assert one == (pytest.approx(other, abs=1e-6) if isinstance(one, float) else other), where
+
+
+def assert_same_run(found, expected):
+    one, other = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+        for run in (found, expected)
+    )
+    assert len(one["optimizer_states"]) == len(other["optimizer_states"]) > 0
+    assert any(name.startswith("network.") for name in one["state_dict"])
+    compared = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
+    for part in (*compared, "random_state"):
+        assert_near(one[part], other[part], part)
+    photos = read_photos(expected)
+    assert sorted(set(photos.index.get_level_values("epoch"))) == [1, 2, 3, 4]
+    torch.testing.assert_close(
+        torch.tensor(read_photos(found).to_numpy()),
+        torch.tensor(photos.to_numpy()),
+        atol=1e-6,
+        rtol=0,
+    )
+    assert read_photos(found).index.equals(photos.index)
+    for epoch in range(1, 5):
+        networks = [
+            torch.load(run / "checkpoints" / f"epoch-{epoch:03d}.pt", weights_only=True)
+            for run in (found, expected)
+        ]
+        assert_near(networks[0]["state"], networks[1]["state"], f"epoch {epoch}")
+    names = [
+        sorted(str(path.relative_to(run)) for path in (run / "visuals").rglob("*.png"))
+        for run in (found, expected)
+    ]
+    assert names[0] == names[1]
+
+
+def test_a_run_changes_the_network_at_every_epoch(uninterrupted):
+    networks = [
+        torch.load(
+            uninterrupted("constant") / "checkpoints" / f"epoch-{epoch:03d}.pt", weights_only=True
+        )["state"]["coarse_network.0.convolution.weight"]
+        for epoch in range(1, 5)
+    ]
+    for one, other in itertools.pairwise(networks):
+        assert (one - other).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("variant", "interruption", "epochs_left"),
+    [
+        ("constant", {"epoch": 3, "step": 1}, [3, 4]),
+        ("constant", {"epoch": 2}, [2, 3, 4]),
+        ("cosine", {"epoch": 3, "step": 1}, [3, 4]),
+        ("no discriminator", {"epoch": 4, "step": 2}, [4]),
+        ("loader process", {"epoch": 3, "step": 1}, [3, 4]),
+    ],
+)
+def test_a_run_interrupted_by_an_exception_ends_the_same(
+    tmp_path, uninterrupted, variant, interruption, epochs_left
+):
+    folder, options = tmp_path / "run", (*FOUR, *VARIANTS[variant])
+    with pytest.raises(InterruptedError):
+        fit_tiny(folder, *options, **interrupt_when(**interruption))
+    torch.manual_seed(12345)  # another process begins with other generators
+    assert fit_tiny(folder, *options) == epochs_left
+    assert_same_run(folder, uninterrupted(variant))
+
+
+def test_a_run_may_be_interrupted_again_and_again(tmp_path, uninterrupted):
+    folder = tmp_path / "run"
+    for interruption in ({"epoch": 1}, {"epoch": 2, "step": 1}, {"epoch": 2}, {"epoch": 4}):
+        with pytest.raises(InterruptedError):
+            fit_tiny(folder, *FOUR, **interrupt_when(**interruption))
+    assert fit_tiny(folder, *FOUR) == [4]
+    assert_same_run(folder, uninterrupted("constant"))
+
+
+def test_ctrl_c_passes_through_and_leaves_what_is_finished(tmp_path, uninterrupted):
+    def press(progress):
+        if (progress.epoch, progress.step) == (3, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit_tiny(tmp_path / "run", *FOUR, on_step=press)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert fit_tiny(tmp_path / "run", *FOUR) == [3, 4]
+    assert_same_run(tmp_path / "run", uninterrupted("constant"))
+
+
+def test_a_finished_run_trains_nothing_more_and_goes_on_with_more_epochs(tmp_path, uninterrupted):
+    folder = tmp_path / "run"
+    assert fit_tiny(folder, "--fit.epochs=2", *EAGER) == [1, 2]
+    before = (folder / "photos.csv").read_bytes()
+    assert fit_tiny(folder, "--fit.epochs=2", *EAGER) == []
+    assert (folder / "photos.csv").read_bytes() == before
+    assert fit_tiny(folder, *FOUR) == [3, 4]
+    assert_same_run(folder, uninterrupted("constant"))
+
+
+def test_another_seed_is_another_run(tmp_path, uninterrupted):
+    fit_tiny(tmp_path / "run", *FOUR, "--fit.seed=1")
+    with pytest.raises(AssertionError):
+        assert_same_run(tmp_path / "run", uninterrupted("constant"))
+
+
+def test_the_checkpoint_is_replaced_and_never_rewritten(tmp_path, monkeypatch):
+    # A file rewritten in place would be half a checkpoint when the process is killed meanwhile.
+    # The system's temporary folder is often another file system, where moving is copying.
+    memory = Path("/dev/shm")
+    if memory.is_dir() and memory.stat().st_dev != tmp_path.stat().st_dev:
+        monkeypatch.setattr(tempfile, "tempdir", str(memory))
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    opened = []
+
+    def open_first(score):
+        if score.epoch == 2:
+            opened.append(last.open("rb"))
+
+    fit_tiny(tmp_path / "run", "--fit.epochs=3", on_epoch=open_first)
+    with opened[0] as file:
+        assert torch.load(file, weights_only=True)["epoch"] == 0
+    assert torch.load(last, weights_only=True)["epoch"] == 2
+    assert sorted(path.name for path in last.parent.iterdir()) == [
+        "epoch-001.pt",
+        "epoch-002.pt",
+        "epoch-003.pt",
+        "last.ckpt",
+    ]
+
+
+# What the last training step of an epoch breaks shows in validation: both must tell it alike.
+@pytest.mark.parametrize("samples", [4, 8])
+def test_a_gradient_that_overflows_ends_the_run_and_says_why(tmp_path, samples):
+    # The loss itself, some 1e37, is finite.
+    options = ("--model.objective.weights.hole_l1=1e38", f"--data.samples_per_epoch={samples}")
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1, .* network's answer = nan"):
+        fit_tiny(tmp_path / "run", "--fit.epochs=2", *options)
+    assert not (tmp_path / "run" / "photos.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "tensor", "named"),
+    [
+        ("network", "coarse_network.0.convolution.weight", "network's answer = nan"),
+        ("discriminator", "layers.0.0.bias", "discriminator = nan"),
+    ],
+)
+def test_a_broken_network_ends_the_run_and_is_named(tmp_path, part, tensor, named):
+    experiment = tiny_experiment("--fit.epochs=2")
+    with torch.no_grad():
+        getattr(experiment.model, part).get_parameter(tensor)[0] = float("nan")
+    with pytest.raises(NonFiniteLossError, match=named):
+        fit_run(experiment, tmp_path / "run", "run")
+
+
+class Overflowing(torch.nn.Module):
+    """A term that is infinite, among others that are not."""
+
+    def forward(self, inputs):
+        return inputs.stages.refined.mean() + float("inf")
+
+
+def test_a_term_that_is_not_finite_is_named(tmp_path):
+    experiment = tiny_experiment("--fit.epochs=2")
+    experiment.model.objective._terms["known_l1"] = Overflowing()
+    with pytest.raises(NonFiniteLossError, match=r"known_l1 = inf") as error:
+        fit_run(experiment, tmp_path / "run", "run")
+    assert "hole_l1 = 0." in str(error.value)
+    assert "gradient_clip" in str(error.value)
+
+
+def test_train_reports_a_loss_that_is_not_finite_and_ends_with_status_2(tmp_path, capsys):
+    options = [*TINY, "--runs", str(tmp_path), "--model.objective.weights.hole_l1=1e38"]
+    assert train.main([*options, "--fit.epochs=2"]) == 2
+    assert "network's answer = nan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "part"),
+    [
+        ("--data.size=40", "data"),
+        ("--model.objective.weights.hole_l1=1", "model"),
+        ("--model.network.width=10", "model"),
+        ("--fit.seed=5", "fit"),
+        ("--data.seed=5", "data"),
+    ],
+)
+def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, part, capsys):
+    command = [*TINY, "--runs", str(tmp_path), "--name", "run", "--fit.epochs=1"]
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(tiny_experiment("--fit.epochs=1").yaml)
+    assert train.main([*command, option]) == 2
+    assert f"other settings ({part} differ" in capsys.readouterr().err
+    assert not (folder / "photos.csv").exists()
+    with pytest.raises(SettingsError, match=part):
+        refuse_other_settings(tiny_experiment("--fit.epochs=1", option), folder)
+
+
+@pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.threads=2", "--fit.log_every=3"])
+def test_what_changes_no_result_may_change(tmp_path, option):
+    (tmp_path / "config.yaml").write_text(tiny_experiment().yaml)
+    refuse_other_settings(tiny_experiment(option), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path):
+    longer = ("--data.samples_per_epoch=64", *FOUR)
+    command = [*TINY, *longer, "--name", "run", "--runs", tmp_path / "runs"]
+    run = tmp_path / "runs" / "run"
+    last, second = run / "checkpoints" / "last.ckpt", run / "checkpoints" / "epoch-002.pt"
+
+    process = start_command("train", *command, folder=tmp_path)
+    wait_until(process, lambda: second.exists() and newer(last, second))
+    time.sleep(0.1)  # sixteen steps take longer
+    os.killpg(process.pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert "epoch 2:" in output
+    assert "epoch 3:" not in output
+    assert set(read_photos(run).index.get_level_values("epoch")) == {1, 2}
+
+    process = start_command("train", *command, folder=tmp_path)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert [line.split(":")[0] for line in output.splitlines() if line.startswith("epoch")] == [
+        "epoch 3",
+        "epoch 4",
+    ]
+    assert fit_tiny(tmp_path / "whole", *longer) == [1, 2, 3, 4]
+    assert_same_run(run, tmp_path / "whole")
+
+
+def newer(path, other):
+    return path.exists() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
+
+
+def wait_until(process, condition, seconds=120):
+    """Wait for what a process does on disk."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)

@@ -1,6 +1,7 @@
 """What every test shares: one thread, and W&B out of the way unless a test is about it."""
 
 import os
+import signal
 
 import pytest
 
@@ -15,3 +16,24 @@ def no_tracking(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
+
+
+@pytest.fixture
+def start():
+    """`tests.tiny.start_command`; what is still running at the end of the test is killed."""
+    from tests.tiny import start_command
+
+    started = []
+
+    def start_and_remember(*arguments, **options):
+        process = start_command(*arguments, **options)
+        started.append(process)
+        return process
+
+    yield start_and_remember
+    for process in started:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+        process.communicate()

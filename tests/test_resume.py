@@ -14,7 +14,7 @@ from lab import train
 from lab.runs import fit_run, refuse_other_settings
 from lab.settings import SettingsError
 from lab.variants import NonFiniteLossError
-from tests.tiny import TINY, fit_tiny, read_photos, start_command, tiny_experiment
+from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.
 EAGER = (
@@ -288,13 +288,13 @@ def test_what_changes_no_result_may_change(tmp_path, option):
 
 
 @pytest.mark.slow
-def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path):
+def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path, start):
     longer = ("--data.samples_per_epoch=64", *FOUR)
     command = [*TINY, *longer, "--name", "run", "--runs", tmp_path / "runs"]
     run = tmp_path / "runs" / "run"
     last, second = run / "checkpoints" / "last.ckpt", run / "checkpoints" / "epoch-002.pt"
 
-    process = start_command("train", *command, folder=tmp_path)
+    process = start("train", *command, folder=tmp_path)
     wait_until(process, lambda: second.exists() and newer(last, second))
     time.sleep(0.1)  # sixteen steps take longer
     os.killpg(process.pid, signal.SIGKILL)
@@ -304,7 +304,7 @@ def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path):
     assert "epoch 3:" not in output
     assert set(read_photos(run).index.get_level_values("epoch")) == {1, 2}
 
-    process = start_command("train", *command, folder=tmp_path)
+    process = start("train", *command, folder=tmp_path)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert [line.split(":")[0] for line in output.splitlines() if line.startswith("epoch")] == [

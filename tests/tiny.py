@@ -57,7 +57,8 @@ def start_command(command, *arguments, folder, tracking="disabled"):
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "OMP_THREAD_LIMIT": "1",
+        # Threads that wait for each other on a busy machine should not spin.
+        "OMP_WAIT_POLICY": "passive",
         "PYTHONPATH": str(PROJECT),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",

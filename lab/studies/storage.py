@@ -54,7 +54,9 @@ def open_storage(address: str | None, folder: Path) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path)))
         # Several processes write: wait for a lock rather than fail.
         options = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
-        return RDBStorage(address, engine_kwargs=options)
+        # Two processes that make the same tables at once would fail.
+        with FileLock(folder / "storage.lock"):
+            return RDBStorage(address, engine_kwargs=options)
     except Exception as error:
         raise SettingsError(
             f"the storage {address!r} cannot be opened: {error}. It must be journal:FILE or an "

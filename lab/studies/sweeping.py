@@ -160,7 +160,8 @@ def _run_in_processes(sweep: Sweep, workers: int, display: SweepDisplay) -> None
     context = multiprocessing.get_context("spawn")
     news: multiprocessing.Queue[TrialEvent | str] = context.Queue()
     processes = [
-        context.Process(target=_work, args=(sweep, number, news), daemon=True)
+        # No daemons: those may not have loader processes.
+        context.Process(target=_work, args=(sweep, number, news))
         for number in range(workers)
     ]
     for process in processes:

@@ -15,6 +15,9 @@ from lab.imaging import to_uint8
 
 PROJECT = "background-inpainting"
 
+# The trainer logs an "epoch" of its own, which counts from 0.
+EPOCHS_TRAINED = "epochs_trained"
+
 # Long enough for a slow connection, short enough that a trial does not wait for a dead one.
 _SECONDS_TO_CONNECT = 30.0
 
@@ -27,7 +30,7 @@ class WandbTracker:
 
     def log_epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Log metrics of an epoch."""
-        self.logger.experiment.log({**values, "epoch": epoch})
+        self.logger.experiment.log({**values, EPOCHS_TRAINED: epoch})
 
     def log_images(self, epoch: int, panels: Mapping[str, Sequence[tuple[str, Tensor]]]) -> None:
         """Log captioned images ``(3, H, W)`` under ``visuals/<panel>``.
@@ -40,7 +43,7 @@ class WandbTracker:
             ]
             for panel, images in panels.items()
         }
-        self.logger.experiment.log({**entries, "epoch": epoch})
+        self.logger.experiment.log({**entries, EPOCHS_TRAINED: epoch})
 
     def finish(self, exit_code: int = 0) -> None:
         """End the run; what is not sent yet is on disk."""
@@ -84,9 +87,9 @@ def start_wandb(
         except Exception as second:
             warnings.warn(f"W&B could not start ({second}); not tracked", stacklevel=2)
             return None
-    run.define_metric("epoch")
+    run.define_metric(EPOCHS_TRAINED)
     for pattern in ("validation/*", "visuals/*"):
-        run.define_metric(pattern, step_metric="epoch")
+        run.define_metric(pattern, step_metric=EPOCHS_TRAINED)
     return WandbTracker(WandbLogger(experiment=run))
 
 

@@ -168,8 +168,13 @@ def _print_advice(results: StudyResults, folder: Path, console: Console) -> None
     goal = results.question.goals[0]
     best = results.ranked[0]
     others = [(row.label, row) for row in results.ranked[1:2]]
+    others += [
+        (f"{row.label}, which the question names", row)
+        for row in results.ranked[2:]
+        if row.is_reference
+    ]
     worst = results.worst
-    if worst is not best and all(worst is not row for row in results.ranked[1:2]):
+    if worst is not best and all(worst is not row for _, row in others):
         others.append((f"the worst, {_label(worst)} after {worst.epochs} epochs", worst))
     others += [(row.label, row) for row in results.baselines]
     console.print(

@@ -39,6 +39,7 @@ class Row:
         photos: a column a metric, a row a photo.
         checkpoint: the network to use; None for a baseline.
         reason: why a failed trial failed.
+        is_reference: queued by the question, before any was drawn.
     """
 
     label: str
@@ -49,6 +50,7 @@ class Row:
     photos: pd.DataFrame
     checkpoint: Path | None
     reason: str = ""
+    is_reference: bool = False
 
     def mean(self, metric: str) -> float:
         """The metric's mean over the photos; NaN when nothing was scored."""
@@ -157,6 +159,7 @@ def _row(trial: FrozenTrial, folder: Path, goal: str) -> Row:
         photos=photos,
         checkpoint=checkpoint_path(run, epoch) if epoch is not None else None,
         reason=str(trial.user_attrs.get("reason", "")),
+        is_reference=bool(trial.user_attrs.get("first")),
     )
 
 

@@ -36,6 +36,7 @@ from lab.masks.mixture import Mixture
 from lab.masks.person_mixture import PersonMixture
 from lab.masks.person_rectangle import PersonRectangle
 from lab.masks.scribbles import Scribbles
+from lab.masks.silhouettes import Silhouettes
 from lab.masks.union import Union
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "PersonMixture",
     "PersonRectangle",
     "Scribbles",
+    "Silhouettes",
     "Union",
 ]
 
@@ -55,6 +57,7 @@ MASK_GENERATORS: Mapping[str, Callable[[], MaskGenerator]] = {
     "person_mixture": PersonMixture,
     "person_rectangle": PersonRectangle,
     "scribbles": Scribbles,
+    "silhouettes": Silhouettes,
     "boxes": Boxes,
     "union": lambda: Union([PersonRectangle(), Scribbles()]),
     "mixture": lambda: Mixture([PersonRectangle(), Boxes()], [0.5, 0.5]),

@@ -1,0 +1,113 @@
+"""Photos to choose from, in a folder or in WebDataset shards, known by their content."""
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from torch import Tensor
+
+from data_prep.commands import DataError
+from data_prep.packing import INDEX
+from data_prep.shards import read_samples
+from lab.data.photo_sets import list_photos
+from lab.imaging import Crop, CropReader
+
+# Of Places2, photos that nothing is trained on.
+_PREFERRED_SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class PoolPhoto:
+    """A photo that reads; ``sha256`` is of its file, ``name`` says where in the pool it is."""
+
+    name: str
+    sha256: str
+    height: int
+    width: int
+
+
+class PhotoPool(Protocol):
+    """Photos to choose from."""
+
+    photos: list[PoolPhoto]
+
+    def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
+        """Yield the central square of each, ``(3, size, size)`` in [0, 1], in any order."""
+        ...
+
+
+def open_pool(folder: Path) -> PhotoPool:
+    """Open a folder of photos, or of shards that ``data_prep.places2`` has finished.
+
+    Of shards, the validation photos are taken if there are any, then the test photos, else all.
+
+    Raises:
+        DataError: no such folder, unfinished shards, no photos, or too many that cannot be read.
+    """
+    if (folder / INDEX).exists():
+        return _ShardPool(folder)
+    return _FolderPool(folder)
+
+
+class _FolderPool:
+    def __init__(self, folder: Path) -> None:
+        try:
+            found = list_photos(folder)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        self._paths = {photo.name: photo.path for photo in found.photos}
+        self.photos = [
+            PoolPhoto(photo.name, photo.sha256, photo.height, photo.width) for photo in found.photos
+        ]
+
+    def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
+        reader = _reader(size)
+        for photo in chosen:
+            yield photo, reader.read(self._paths[photo.name], Crop())
+
+
+class _ShardPool:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            index = json.loads((folder / INDEX).read_text())
+        except ValueError as error:
+            raise DataError(f"{folder / INDEX} is damaged ({error})") from error
+        if not index.get("complete"):
+            raise DataError(f"the shards in {folder} are not finished: run data_prep.places2 again")
+        splits = index["splits"]
+        chosen = next(([name] for name in _PREFERRED_SPLITS if name in splits), list(splits))
+        self.photos = []
+        self._shard_of: dict[str, str] = {}
+        for split in chosen:
+            for shard in splits[split]["shards"]:
+                for sample in read_samples(folder / shard["listing"]):
+                    name = f"{Path(shard['name']).stem}/{sample.key}"
+                    self._shard_of[name] = shard["name"]
+                    self.photos.append(PoolPhoto(name, sample.sha256, sample.height, sample.width))
+
+    def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
+        reader = _reader(size)
+        wanted: dict[str, dict[str, PoolPhoto]] = {}
+        for photo in chosen:
+            key = photo.name.partition("/")[2]
+            wanted.setdefault(self._shard_of[photo.name], {})[key] = photo
+        with TemporaryDirectory() as temporary:
+            for shard, photos in sorted(wanted.items()):
+                with tarfile.open(self._folder / shard, "r:") as archive:
+                    for member in archive:
+                        key, _, suffix = member.name.partition(".")
+                        content = archive.extractfile(member) if key in photos else None
+                        if content is not None:
+                            path = Path(temporary, f"photo.{suffix}")
+                            path.write_bytes(content.read())
+                            yield photos[key], reader.read(path, Crop())
+
+
+def _reader(size: int) -> CropReader:
+    # Nothing is read twice, and files of one name follow each other: nothing may be kept.
+    return CropReader(size, 1.0, cache_bytes=0)

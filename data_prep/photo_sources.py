@@ -1,0 +1,155 @@
+"""Where photos are streamed from: a folder, or an archive that is never unpacked.
+
+What does not lie safely below the source is refused: absolute paths, ``..``, links, devices. So is
+what is too large for a photo. The refused are reported, like the unreadable ones later, with a
+reason; files without a photo's suffix and hidden files are passed over.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from data_prep.commands import DataError
+from lab.imaging import PHOTO_SUFFIXES
+
+LARGEST_PHOTO = 64 * 2**20
+"""The largest file in bytes that is taken for a photo: a header may claim any size."""
+
+
+@dataclass(frozen=True, order=True)
+class Bookmark:
+    """Where in a source an entry begins: its number from 0, and its byte (0 in a folder)."""
+
+    position: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A photo's bytes, not yet decoded; ``name`` is its path in the source, with ``/``."""
+
+    place: Bookmark
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An entry that gives no photo, and why."""
+
+    place: Bookmark
+    name: str
+    reason: str
+
+
+class PhotoSource(Protocol):
+    """Streams photos in an order that is always the same.
+
+    ``fingerprint`` tells one source from another, so that work is only taken up on the same.
+    """
+
+    fingerprint: str
+
+    def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
+        """Stream from ``start`` on.
+
+        Raises:
+            DataError: the source is damaged or ends too early.
+        """
+        ...
+
+    def fraction(self) -> float:
+        """How much of the source has been streamed, in [0, 1]."""
+        ...
+
+
+def unsafe_path(name: str) -> str | None:
+    """Say why a path must not be followed below a folder; None where it may."""
+    parts = name.replace("\\", "/").split("/")
+    if not name or "\0" in name:
+        return "its name is empty or damaged"
+    if parts[0] == "" or (len(parts[0]) == 2 and parts[0][1] == ":"):
+        return "its path is absolute"
+    return "its path leaves the folder by '..'" if ".." in parts else None
+
+
+def is_photo_name(name: str) -> bool:
+    """Whether a path has a photo's suffix and is not hidden."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+
+
+def too_large(size: int) -> str | None:
+    """Say why a file of ``size`` bytes is no photo; None where it may be one."""
+    if size <= LARGEST_PHOTO:
+        return None
+    return f"it claims {size} bytes, more than the {LARGEST_PHOTO} of the largest photo"
+
+
+def printable(name: str) -> str:
+    """Return a name that any terminal and JSON file can show."""
+    name = name.encode("utf-8", "backslashreplace").decode()
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+class FolderSource:
+    """The photos below a folder, sorted; its own name is part of theirs, as in an archive.
+
+    Args:
+        folder: the unpacked archive; links in it are refused, not followed.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = folder.resolve().name
+        self._position = 0
+        names = hashlib.sha256()
+        self._total = 0
+        for entry, name in self._walk(folder, self._root):
+            del entry
+            names.update(os.fsencode(name) + b"\0")
+            self._total += 1
+        self.fingerprint = names.hexdigest()
+
+    def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
+        """Stream from ``start`` on; see ``PhotoSource``."""
+        for position, (entry, raw_name) in enumerate(self._walk(self._folder, self._root)):
+            self._position = position + 1
+            if position < start.position:
+                continue
+            place, name = Bookmark(position), printable(raw_name)
+            if entry.is_symlink():
+                yield LeftOut(place, name, "it is a link")
+            elif not entry.is_file(follow_symlinks=False):
+                yield LeftOut(place, name, "it is no regular file")
+            elif is_photo_name(name):
+                try:
+                    reason = too_large(entry.stat(follow_symlinks=False).st_size)
+                    data = b"" if reason else Path(entry.path).read_bytes()
+                except OSError as error:
+                    reason = error.strerror or str(error)
+                yield LeftOut(place, name, reason) if reason else SourceFile(place, name, data)
+
+    def fraction(self) -> float:
+        """How much of the folder has been streamed."""
+        return self._position / max(1, self._total)
+
+    def _walk(self, folder: Path, name: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
+        """Yield what lies below, links to folders among it, in the order of the names."""
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"cannot list {folder}: {error.strerror}") from error
+        for entry in entries:
+            below = f"{name}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(Path(entry.path), below)
+            else:
+                yield entry, below

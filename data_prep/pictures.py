@@ -1,0 +1,88 @@
+"""PNG files with their hashes, and folders that are written once."""
+
+import hashlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data_prep.commands import DataError
+from lab.files import replacing
+
+MANIFEST = "manifest.json"
+"""The file that says what a folder holds; it is written last, so a folder that has it is whole."""
+
+_UNFINISHED = ".unfinished"
+
+
+def write_png(path: Path, pixels: np.ndarray) -> str:
+    """Write 8-bit pixels, ``(H, W)`` or RGB ``(H, W, 3)``; return the file's SHA-256."""
+    file = io.BytesIO()
+    # The level of zlib's default, said here since the hash depends on it.
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", compress_level=6)
+    data = file.getvalue()
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_mask(path: Path, mask: np.ndarray) -> str:
+    """Write a mask ``(H, W)`` of 0 and 1 as black and white; return the file's SHA-256."""
+    return write_png(path, (mask != 0).astype(np.uint8) * 255)
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def begin_folder(folder: Path) -> None:
+    """Make an empty folder; what an interrupted command left there is cleared away.
+
+    Raises:
+        DataError: it is finished already, or holds something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / _UNFINISHED
+    there = sorted(path for path in folder.iterdir() if path != marker)
+    if (folder / MANIFEST).exists():
+        raise DataError(f"{folder} is finished already: remove it, or name a new folder")
+    if there and not marker.exists():
+        raise DataError(f"{folder} holds something else ({there[0].name}): name a new folder")
+    marker.touch()
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def end_folder(folder: Path, manifest: dict) -> None:
+    """Write the manifest, which finishes the folder."""
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / _UNFINISHED).unlink()
+
+
+def read_manifest(folder: Path, kind: str) -> dict:
+    """Read a folder's manifest.
+
+    Raises:
+        DataError: there is none, it is damaged, or it is not of ``kind``.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder} has no {MANIFEST}: was the command that makes it ended?"
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        raise DataError(f"{path} is not of {kind}")
+    return manifest

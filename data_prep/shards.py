@@ -1,0 +1,283 @@
+"""Write WebDataset shards so that a kill at any moment loses only the shard being written.
+
+A shard is a tar archive of at most ``shard_size`` samples, one photo each, named by its key. Beside
+``train-000003.tar`` lies its listing ``train-000003.json``: the hash of the shard, every sample's
+key, path in the source, hash and size, what was left out on the way, and where to take the work up.
+The listing is written first and the shard is moved to its name last, so a shard that has its name
+is finished. The bytes of a shard depend on the source and the settings alone.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tarfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from data_prep.commands import DataError
+from data_prep.photo_proof import ProvenPhoto
+from data_prep.photo_sources import Bookmark, LeftOut
+from lab.files import replacing
+
+_LISTING = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{6})\.json")
+_BUFFER = 2**20
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo on its way into a shard; ``name`` is its path in the source."""
+
+    place: Bookmark
+    name: str
+    split: str
+    key: str
+    photo: ProvenPhoto
+
+
+@dataclass(frozen=True)
+class SampleRecord:
+    """What a listing says of one sample; ``sha256`` and ``bytes`` are of the photo's file."""
+
+    key: str
+    name: str
+    sha256: str
+    bytes: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class ShardListing:
+    """What is known of one finished shard, but for its samples, which would fill the memory.
+
+    Attributes:
+        shard: its file name.
+        split: ``train``, ``val``, ``test`` or ``photos``.
+        photos: how many samples it has.
+        bytes: of the file.
+        sha256: of the file.
+        seen: the last entry of the source that had been dealt with when it was finished.
+        resume: where to take up the source after it.
+        left_out: names and reasons, since the listing before it.
+    """
+
+    shard: str
+    split: str
+    photos: int
+    bytes: int
+    sha256: str
+    seen: Bookmark
+    resume: Bookmark
+    left_out: tuple[tuple[str, str], ...]
+
+    def write(self, folder: Path, samples: Sequence[SampleRecord]) -> None:
+        """Write it, with its samples, beside its shard."""
+        content = asdict(self) | {"samples": [list(vars(sample).values()) for sample in samples]}
+        with replacing(folder / listing_name(self.shard)) as temporary:
+            temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "ShardListing":
+        """Read what ``write`` wrote.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        try:
+            content = json.loads(path.read_text())
+            del content["samples"]
+            for name in ("seen", "resume"):
+                content[name] = Bookmark(**content[name])
+            content["left_out"] = tuple((name, reason) for name, reason in content["left_out"])
+            return cls(**content)
+        except (TypeError, KeyError, ValueError) as error:
+            raise DataError(f"{path} is no listing of a shard ({error})") from error
+
+
+def read_samples(listing: Path) -> list[SampleRecord]:
+    """Read a listing's samples, in the order of its shard."""
+    return [SampleRecord(*sample) for sample in json.loads(listing.read_text())["samples"]]
+
+
+def listing_name(shard: str) -> str:
+    """Return the file name of a shard's listing."""
+    return Path(shard).with_suffix(".json").name
+
+
+def finished_shards(folder: Path) -> list[ShardListing]:
+    """Read the listings of the shards that are finished, and clear away what a kill left behind.
+
+    Raises:
+        DataError: a shard in the middle is missing, or one has another size than is listed.
+    """
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()
+    listings, counts = [], defaultdict[str, int](int)
+    for path in sorted(folder.glob("*.json")):
+        match = _LISTING.fullmatch(path.name)
+        if match is None:
+            continue
+        shard = path.with_suffix(".tar")
+        if not shard.exists():
+            # Killed between writing the listing and naming the shard.
+            path.unlink()
+            continue
+        listing = ShardListing.read(path)
+        if shard.stat().st_size != listing.bytes or int(match["number"]) != counts[match["split"]]:
+            raise DataError(
+                f"{shard} or one before it was changed or removed after it was finished: "
+                "remove the folder, or name another"
+            )
+        counts[match["split"]] += 1
+        listings.append(listing)
+    return listings
+
+
+class _OpenShard:
+    """The shard of one split that is being written."""
+
+    def __init__(self, folder: Path, split: str, number: int) -> None:
+        self.name = f"{split}-{number:06d}.tar"
+        self.split = split
+        self.records: list[SampleRecord] = []
+        self.keys: set[str] = set()
+        self.first: Bookmark | None = None
+        self.bytes = 0
+        self._path = folder / self.name
+        self._partial = folder / f".{self.name}.partial"
+        self._file = self._partial.open("wb", buffering=_BUFFER)
+        self._sha256 = hashlib.sha256()
+
+    def add(self, sample: Sample) -> None:
+        """Append one photo."""
+        photo = sample.photo
+        header = tarfile.TarInfo(sample.key + photo.suffix)
+        header.size = len(photo.data)
+        self._write(header.tobuf(tarfile.PAX_FORMAT))
+        self._write(photo.data)
+        self._write(bytes(-len(photo.data) % tarfile.BLOCKSIZE))
+        self.first = self.first or sample.place
+        self.keys.add(sample.key)
+        self.records.append(
+            SampleRecord(
+                sample.key, sample.name, photo.sha256, header.size, photo.height, photo.width
+            )
+        )
+
+    def end(self) -> str:
+        """Write the end mark and return the hash; the file has not got its name yet."""
+        self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._file.close()
+        return self._sha256.hexdigest()
+
+    def name_file(self) -> None:
+        """Give the file its name."""
+        os.replace(self._partial, self._path)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._sha256.update(data)
+        self.bytes += len(data)
+
+
+@dataclass
+class ShardWriter:
+    """Deals samples out into the shards of their splits; takes up where finished shards end.
+
+    Args:
+        folder: of the shards.
+        shard_size: the most samples in one.
+        listings: of the shards that are finished; grows.
+    """
+
+    folder: Path
+    shard_size: int
+    listings: list[ShardListing]
+    _open: dict[str, _OpenShard] = field(default_factory=dict)
+    _left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Find out what is done."""
+        latest = max(self.listings, key=lambda listing: listing.seen, default=None)
+        self.resume = latest.resume if latest else Bookmark()
+        self._seen = latest.seen if latest else Bookmark()
+        self._recorded = self._seen.position if latest else -1
+        self._done: dict[str, int] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+        for listing in self.listings:
+            seen = listing.seen.position
+            # Of this split everything up to there is in its shards or was left out.
+            self._done[listing.split] = max(self._done.get(listing.split, -1), seen)
+            self._counts[listing.split] += 1
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Names and reasons of all that was left out so far."""
+        earlier = [entry for listing in self.listings for entry in listing.left_out]
+        return earlier + self._left_out
+
+    def add(self, entry: Sample | LeftOut) -> None:
+        """Take the next entry of the source; what is in finished shards is passed over."""
+        self._seen = max(self._seen, entry.place)
+        if isinstance(entry, LeftOut):
+            self._leave_out(entry)
+            return
+        if entry.place.position <= self._done.get(entry.split, -1):
+            return
+        shard = self._open.get(entry.split)
+        if shard is None:
+            number = self._counts[entry.split]
+            shard = self._open[entry.split] = _OpenShard(self.folder, entry.split, number)
+        if entry.key in shard.keys:
+            # WebDataset would take the two for one sample.
+            reason = "a photo just before it has the same name"
+            self._leave_out(LeftOut(entry.place, entry.name, reason))
+            return
+        shard.add(entry)
+        if len(shard.records) == self.shard_size:
+            self._finish(shard)
+
+    def finish(self) -> None:
+        """Finish the shards that are still open."""
+        for shard in list(self._open.values()):
+            self._finish(shard)
+
+    def abandon(self) -> None:
+        """Remove the shards that are still open."""
+        for shard in self._open.values():
+            shard.abandon()
+
+    def _leave_out(self, entry: LeftOut) -> None:
+        # Some entries are streamed a second time after a kill: their listing has them already.
+        if entry.place.position > self._recorded:
+            self._left_out.append((entry.name, entry.reason))
+
+    def _finish(self, shard: _OpenShard) -> None:
+        """Write the listing, then name the shard: in this order, or a kill could part them."""
+        del self._open[shard.split]
+        sha256 = shard.end()
+        waiting = [other.first for other in self._open.values() if other.first is not None]
+        listing = ShardListing(
+            shard=shard.name,
+            split=shard.split,
+            photos=len(shard.records),
+            bytes=shard.bytes,
+            sha256=sha256,
+            seen=self._seen,
+            resume=min([self._seen, *waiting]),
+            left_out=tuple(self._left_out),
+        )
+        listing.write(self.folder, shard.records)
+        shard.name_file()
+        self.listings.append(listing)
+        self._recorded = self._seen.position
+        self._left_out = []
+        self._counts[shard.split] += 1

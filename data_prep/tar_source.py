@@ -1,0 +1,221 @@
+"""Stream photos from a tar archive, plain or compressed, in constant memory.
+
+Python's ``tarfile`` reads a header of any declared size into memory, keeps a record of every
+member, and takes an archive that was cut off for one that ends: not for 25 GB off the internet.
+Here its parser of single headers is used, and the stream around it is read by hand. The format:
+POSIX.1-2001, ``pax`` utility, "pax Interchange Format" and "ustar Interchange Format"; the GNU long
+names are described in GNU tar's manual, "Basic Tar Format".
+"""
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
+
+from data_prep.commands import DataError
+from data_prep.photo_sources import (
+    Bookmark,
+    LeftOut,
+    SourceFile,
+    is_photo_name,
+    printable,
+    too_large,
+    unsafe_path,
+)
+
+_BLOCK = tarfile.BLOCKSIZE
+_BUFFER = 2**20
+# Names of a few hundred bytes are all that these headers are needed for.
+_LARGEST_EXTENSION = 2**20
+# Larger ones are passed over, but an offset must fit in 64 bits.
+_LARGEST_MEMBER = 2**50
+_PAX, _PAX_GLOBAL = (b"x", b"X"), b"g"
+_GNU_NAME, _GNU_LINK = b"L", b"K"
+_WITHOUT_DATA = {
+    tarfile.SYMTYPE: "it is a link",
+    tarfile.LNKTYPE: "it is a link",
+    tarfile.CHRTYPE: "it is a device",
+    tarfile.BLKTYPE: "it is a device",
+    tarfile.FIFOTYPE: "it is a pipe",
+}
+
+
+class TarSource:
+    """The photos of a tar archive, in its order.
+
+    Args:
+        path: a ``.tar``, or one compressed by gzip, bzip2 or xz.
+
+    Raises:
+        DataError: it is no tar archive.
+        OSError: it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._raw: BinaryIO | None = None
+        with path.open("rb") as file:
+            start = file.read(_BUFFER)
+        # Not of the whole archive, which would take as long as reading it. A download that was
+        # cut off and is now whole may be taken up.
+        self.fingerprint = hashlib.sha256(start).hexdigest()
+        self._magic = start[:6]
+        if start.startswith(b"PK\3\4"):
+            raise DataError(f"{path} is a zip archive: unpack it, and name the folder")
+
+    def fraction(self) -> float:
+        """How much of the file has been read."""
+        if self._raw is None:
+            return 0.0
+        return 1.0 if self._raw.closed else min(1.0, self._raw.tell() / self._size)
+
+    def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
+        """Stream from ``start`` on; see ``PhotoSource``."""
+        with self._path.open("rb", buffering=_BUFFER) as self._raw, self._plain() as stream:
+            try:
+                stream.seek(start.offset)
+                yield from _Reader(self._path, stream, start).entries()
+            except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+                raise DataError(f"{self._path} is damaged or cut off ({error})") from error
+
+    def _plain(self) -> BinaryIO:
+        """Return the archive's bytes, decompressed."""
+        raw = cast(BinaryIO, self._raw)
+        if self._magic.startswith(b"\x1f\x8b"):
+            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        if self._magic.startswith(b"BZh"):
+            return cast(BinaryIO, bz2.BZ2File(raw))
+        if self._magic.startswith(b"\xfd7zXZ\0"):
+            return cast(BinaryIO, lzma.LZMAFile(raw))
+        return raw
+
+
+class _Reader:
+    """Reads the blocks of one archive."""
+
+    def __init__(self, path: Path, stream: BinaryIO, start: Bookmark) -> None:
+        self._path = path
+        self._stream = stream
+        self._offset = start.offset
+        self._position = start.position
+
+    def entries(self) -> Iterator[SourceFile | LeftOut]:
+        """Yield photos and what is refused, until the archive's end mark."""
+        while True:
+            # A member begins at its first header: those before the last one extend it.
+            place = Bookmark(self._position, self._offset)
+            member = self._next_member()
+            if member is None:
+                return
+            self._position += 1
+            name = printable(member.name)
+            reason = unsafe_path(member.name) or _WITHOUT_DATA.get(member.type)
+            # What has no data may still declare a size.
+            size = 0 if member.type in _WITHOUT_DATA else member.size
+            if member.isdir() and not reason:
+                self._skip(size)
+            elif reason:
+                self._skip(size)
+                yield LeftOut(place, name, reason)
+            elif not is_photo_name(name):
+                self._skip(size)
+            elif reason := too_large(size):
+                self._skip(size)
+                yield LeftOut(place, name, reason)
+            else:
+                yield SourceFile(place, name, self._read(size))
+
+    def _next_member(self) -> tarfile.TarInfo | None:
+        """Read the headers of the next member; None at the end mark."""
+        name: str | None = None
+        size: int | None = None
+        while (header := self._read_header()) is not None:
+            if header.type == tarfile.GNUTYPE_SPARSE:
+                self._fail("holds a sparse file, which no photo is")
+            extends = header.type in (*_PAX, _PAX_GLOBAL, _GNU_NAME, _GNU_LINK)
+            if not extends:
+                header.name = header.name if name is None else name
+                header.size = header.size if size is None else size
+                return header
+            if header.size > _LARGEST_EXTENSION:
+                self._fail(f"has a header that claims {header.size} bytes")
+            body = self._read(header.size)
+            if header.type == _GNU_NAME:
+                name = body.rstrip(b"\0").decode("utf-8", "surrogateescape")
+            elif header.type in _PAX:
+                records = self._pax_records(body)
+                if any(key.startswith(b"GNU.sparse.") for key in records):
+                    self._fail("holds a sparse file, which no photo is")
+                if b"path" in records:
+                    name = records[b"path"].decode("utf-8", "surrogateescape")
+                if b"size" in records:
+                    size = self._pax_size(records[b"size"])
+        return None
+
+    def _read_header(self) -> tarfile.TarInfo | None:
+        """Read one header block; None at the end mark."""
+        begins = self._offset
+        block = self._read(_BLOCK)
+        if not any(block):
+            return None
+        try:
+            # Python's own parser: checksums, octal and binary sizes, the prefix of long names.
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.HeaderError as error:
+            if begins == 0:
+                raise DataError(f"{self._path} is no tar archive ({error})") from error
+            self._fail(f"is damaged ({error})")
+        if not 0 <= header.size < _LARGEST_MEMBER:
+            self._fail(f"has a header that claims {header.size} bytes")
+        return header
+
+    def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
+        r"""Parse records of the form ``b"27 path=data_256/a/b.jpg\n"``."""
+        records = {}
+        while body.rstrip(b"\0"):
+            length, _, _ = body.partition(b" ")
+            end = int(length) if length.isdigit() and len(length) < 9 else 0
+            key, equals, value = body[len(length) + 1 : end - 1].partition(b"=")
+            if not equals or end > len(body) or body[end - 1 : end] != b"\n":
+                self._fail("has a damaged header")
+            records[key] = value
+            body = body[end:]
+        return records
+
+    def _pax_size(self, value: bytes) -> int:
+        if not value.isdigit() or len(value) > 15:
+            self._fail("has a damaged header")
+        return int(value)
+
+    def _read(self, size: int) -> bytes:
+        """Read ``size`` bytes and the rest of their last block."""
+        padded = -(-size // _BLOCK) * _BLOCK
+        data = self._stream.read(padded)
+        if len(data) < padded:
+            self._fail("ends in the middle of a file or without its end mark")
+        self._offset += padded
+        return data[:size]
+
+    def _skip(self, size: int) -> None:
+        """Pass over ``size`` bytes and the rest of their last block."""
+        padded = -(-size // _BLOCK) * _BLOCK
+        if padded == 0:
+            return
+        # To the byte before the last, which must be there.
+        self._stream.seek(padded - 1, io.SEEK_CUR)
+        if not self._stream.read(1):
+            self._fail("ends in the middle of a file or without its end mark")
+        self._offset += padded
+
+    def _fail(self, what: str) -> NoReturn:
+        raise DataError(
+            f"{self._path} {what} (at byte {self._offset}): download it again; what is finished "
+            "is kept, and the same command takes it up"
+        )

@@ -1,0 +1,264 @@
+"""Official archives become WebDataset shards: all forms, all bytes, and what is no photo."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+from PIL import Image
+
+from data_prep.places2 import main
+from data_prep.places_layout import photo_place
+from lab.imaging import decode_photo
+from tests.data_prep.making import (
+    data_256,
+    easyformat,
+    jpeg,
+    member,
+    read_json,
+    unpack,
+    val_256,
+    write_tar,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def pack(source, dest, *options):
+    assert main([str(source), str(dest), *options]) == 0
+    return read_json(dest / "index.json")
+
+
+def samples(dest, split):
+    """What WebDataset itself reads, by key."""
+    shards = sorted(str(path) for path in dest.glob(f"{split}-*.tar"))
+    read = webdataset.WebDataset(shards, shardshuffle=False)
+    return {sample["__key__"]: sample["jpg"] for sample in read}
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_the_easy_format_has_two_splits(tmp_path, mode):
+    source = write_tar(tmp_path / "places365standard_easyformat.tar", easyformat(), mode)
+    index = pack(source, tmp_path / "shards")
+
+    assert index["complete"]
+    assert {name: split["photos"] for name, split in index["splits"].items()} == {
+        "train": 6,
+        "val": 3,
+    }
+    train = samples(tmp_path / "shards", "train")
+    assert list(train) == [
+        *(f"airfield/{number:08d}" for number in (1, 2, 3)),
+        *(f"zen_garden/{number:08d}" for number in (4, 5, 6)),
+    ]
+    assert list(train.values()) == [jpeg(number) for number in range(6)]
+    assert list(samples(tmp_path / "shards", "val").values()) == [jpeg(n) for n in (6, 7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("members", "split", "first", "last"),
+    [
+        (data_256, "train", "airfield/00000001", "balcony/exterior/00000006"),
+        (val_256, "val", "Places365_val_00000001", "Places365_val_00000006"),
+    ],
+)
+def test_archives_and_the_folders_unpacked_from_them(tmp_path, members, split, first, last):
+    source = write_tar(tmp_path / "archive.tar", members())
+    index = pack(source, tmp_path / "from_tar", "--shard-size", "4")
+    unpacked = unpack(members(), tmp_path / "unpacked") / ("data_256", "val_256")[split == "val"]
+    pack(unpacked, tmp_path / "from_folder", "--shard-size", "4")
+
+    assert [shard["photos"] for shard in index["splits"][split]["shards"]] == [4, 2]
+    keys = list(samples(tmp_path / "from_tar", split))
+    assert (keys[0], keys[-1], len(keys)) == (first, last, 6)
+    for shard in index["splits"][split]["shards"]:
+        data = (tmp_path / "from_tar" / shard["name"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == shard["sha256"]
+        assert data == (tmp_path / "from_folder" / shard["name"]).read_bytes()
+
+
+def test_listings_say_what_is_in_a_shard(tmp_path):
+    pack(write_tar(tmp_path / "a.tar", data_256()), tmp_path / "shards")
+
+    listing = read_json(tmp_path / "shards" / "train-000000.json")
+    key, name, sha256, size, height, width = listing["samples"][2]
+    assert (key, name) == ("airfield/00000003", "data_256/a/airfield/00000003.jpg")
+    assert sha256 == hashlib.sha256(jpeg(2)).hexdigest()
+    assert (size, height, width) == (len(jpeg(2)), 64, 64)
+
+
+def test_what_cannot_be_read_is_listed_and_left_out(tmp_path, capsys):
+    whole = jpeg(0)
+    damaged = bytearray(jpeg(9, 128))
+    damaged[2000:2200] = bytes(200)
+    bad = {
+        "cut": whole[: len(whole) // 2],
+        "without_end": whole[:-2],
+        "empty": b"",
+        "text": b"<html>404 Not Found</html>",
+        "damaged": bytes(damaged),
+    }
+    members = [
+        *(member(f"val_256/{name}.jpg", data) for name, data in bad.items()),
+        *val_256(3),
+        member("val_256/readme.txt", b"no photo"),
+        member("val_256/._Places365_val_00000001.jpg", b"of a Mac"),
+    ]
+    index = pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
+
+    assert index["photos"] == 3
+    left_out = {Path(name).stem: reason for name, reason in index["left_out"]}
+    assert left_out.keys() == bad.keys()
+    assert all(left_out.values())
+    assert "Premature end" in left_out["cut"]
+    out = capsys.readouterr().out
+    assert "5 left out" in out
+    assert "val_256/cut.jpg: Premature end" in out
+
+
+def test_every_kind_of_photo_is_kept_as_it_is(tmp_path):
+    picture = Image.open(io.BytesIO(jpeg(0)))
+    files = {"plain.jpg": jpeg(0), "junk.jpg": jpeg(1)[:-2] + b"\x12\x34" + jpeg(1)[-2:]}
+    for name, mode in (("gray.jpg", "L"), ("cmyk.jpg", "CMYK"), ("alpha.png", "RGBA")):
+        file = io.BytesIO()
+        picture.convert(mode).save(file, "PNG" if name.endswith("png") else "JPEG")
+        files[name] = file.getvalue()
+    members = [member(f"val_256/{name}", data) for name, data in files.items()]
+    index = pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
+
+    assert index["left_out"] == []
+    with tarfile.open(tmp_path / "shards" / "val-000000.tar") as shard:
+        kept = {info.name: shard.extractfile(info).read() for info in shard}
+    assert kept == files
+
+
+def test_photos_are_shrunk_on_request_and_never_enlarged(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    wide = io.BytesIO()
+    Image.fromarray(np.repeat(np.array(Image.open(io.BytesIO(jpeg(0)))), 2, 1)).save(wide, "JPEG")
+    members = [
+        member("val_256/large.jpg", jpeg(0, 96)),
+        member("val_256/turned.jpg", jpeg(1, 96, exif=exif)),
+        member("val_256/small.jpg", jpeg(2, 32)),
+        member("val_256/wide.jpg", wide.getvalue()),
+    ]
+    source = write_tar(tmp_path / "a.tar", members)
+    pack(source, tmp_path / "shards", "--size", "48")
+
+    read = samples(tmp_path / "shards", "val")
+    sizes = {key: Image.open(io.BytesIO(data)).size for key, data in read.items()}
+    assert sizes == {"large": (48, 48), "turned": (48, 48), "small": (32, 32), "wide": (96, 48)}
+    assert read["small"] == jpeg(2, 32)
+    (tmp_path / "before.jpg").write_bytes(jpeg(1, 96, exif=exif))
+    (tmp_path / "after.jpg").write_bytes(read["turned"])
+    before = decode_photo(tmp_path / "before.jpg").reshape(48, 2, 48, 2, 3).mean((1, 3))
+    assert np.abs(before - decode_photo(tmp_path / "after.jpg")).mean() < 4
+
+
+def test_keys_are_unlike_each_other_and_fit_for_webdataset(tmp_path):
+    names = ["a.b.jpg", "a_b.jpg", "ä.jpg", "a b.jpg", "x" * 120 + ".jpg", "y/" * 60 + "z.jpg"]
+    members = [member(f"photos/{name}", jpeg(n)) for n, name in enumerate(names)]
+    pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
+
+    assert len(samples(tmp_path / "shards", "photos")) == len(names)
+    assert photo_place("photos/c/a_b.jpg").key == "c/a_b"
+    assert photo_place("places365_standard/train/train_station/platform/1.jpg").key == (
+        "train_station/platform/1"
+    )
+
+
+def test_a_second_photo_of_the_same_name_is_left_out(tmp_path):
+    members = [*val_256(2), member("val_256/Places365_val_00000001.png", jpeg(5))]
+    index = pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
+
+    assert index["photos"] == 2
+    assert "same name" in index["left_out"][0][1]
+
+
+def test_a_second_call_changes_nothing(tmp_path, capsys):
+    source = write_tar(tmp_path / "a.tar", val_256())
+    first = pack(source, tmp_path / "shards")
+    stamps = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
+
+    assert pack(source, tmp_path / "shards") == first
+    for path in (tmp_path / "shards").glob("[a-z]*"):
+        assert path.stat().st_mtime_ns == stamps[path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--size", "32"], "begun with --size None, not 32"),
+        (["--shard-size", "3"], "begun with --shard-size 2000, not 3"),
+        (["other.tar"], "another source"),
+        (["full"], "holds something else"),
+        (["nothing.tar"], "there is no"),
+        (["text.tar"], "is no tar archive"),
+        (["zip.tar"], "zip archive"),
+        (["empty.tar"], "no readable photo"),
+        (["lost"], "missing from a set"),
+    ],
+)
+def test_mistakes_are_answered_in_words(tmp_path, capsys, change, message):
+    source, dest = write_tar(tmp_path / "a.tar", val_256()), tmp_path / "shards"
+    pack(source, dest)
+    write_tar(tmp_path / "other.tar", data_256())
+    write_tar(tmp_path / "empty.tar", [member("readme.txt", b"nothing")])
+    (tmp_path / "text.tar").write_bytes(b"no archive" * 100)
+    (tmp_path / "zip.tar").write_bytes(b"PK\3\4" + bytes(600))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    if change == ["full"]:
+        dest, change = tmp_path / "full", []
+    elif change == ["lost"]:
+        (dest / "val-000000.tar").unlink()
+        change = []
+    elif change[0].endswith(".tar"):
+        source = tmp_path / change[0]
+        dest = dest if change == ["other.tar"] else tmp_path / "new"
+        change = []
+
+    assert main([str(source), str(dest), *change]) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "full" / "thesis.txt").exists()
+
+
+def test_an_archive_that_was_cut_off_is_taken_up_when_whole(tmp_path, capsys, monkeypatch):
+    # The real fingerprint is of the first MiB.
+    monkeypatch.setattr("data_prep.tar_source._BUFFER", 2**12)
+    source = write_tar(tmp_path / "a.tar", val_256(8))
+    whole = source.read_bytes()
+    expected = pack(source, tmp_path / "expected", "--shard-size", "2")
+    source.write_bytes(whole[: len(whole) // 2])
+    assert main([str(source), str(tmp_path / "shards"), "--shard-size", "2"]) == 2
+    assert "ends in the middle" in capsys.readouterr().err
+    assert list((tmp_path / "shards").glob("*.tar"))
+
+    source.write_bytes(whole)
+    assert pack(source, tmp_path / "shards", "--shard-size", "2") == expected
+
+
+def test_a_broken_compressed_archive_is_an_error(tmp_path, capsys):
+    source = write_tar(tmp_path / "a.tar.gz", val_256(8), "w:gz")
+    source.write_bytes(source.read_bytes()[:-3000])
+
+    assert main([str(source), str(tmp_path / "shards")]) == 2
+    assert "cut off" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["places2", "clean_plate", "silhouettes", "evaluation_sets"])
+def test_help_comes_at_once(command):
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", f"data_prep.{command}", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert time.monotonic() - began < 3
+    assert done.stdout.startswith(f"usage: python -m data_prep.{command}")

@@ -1,0 +1,114 @@
+"""Killed at any moment, the command goes on, and leaves finished shards alone."""
+
+import os
+import signal
+
+import pytest
+
+import data_prep.shards
+import lab.files
+from data_prep.packing import pack_photos
+from data_prep.places2 import main
+from data_prep.tar_source import TarSource
+from tests.data_prep.making import jpeg, member, read_json, write_tar
+
+OPTIONS = ("--shard-size", "3", "--workers", "2")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Two splits that take turns, with what is left out between them."""
+    members = []
+    for number in range(20):
+        split = "val" if number % 5 == 4 else "train"
+        name = f"places365_standard/{split}/airfield/{number:08d}.jpg"
+        members.append(member(name, jpeg(number)))
+        if number % 3 == 0:
+            members.append(member(name.replace(".jpg", "x.jpg"), b"damaged"))
+        if number % 6 == 1:
+            members.append(member(name.replace(".jpg", ".jpeg"), jpeg(number + 50)))
+        if number % 7 == 0:
+            members.append(member(f"../{number}.jpg", jpeg(number)))
+    return write_tar(tmp_path_factory.mktemp("archive") / "easy.tar", members)
+
+
+@pytest.fixture(scope="module")
+def expected(source, tmp_path_factory):
+    dest = tmp_path_factory.mktemp("expected") / "shards"
+    assert main([str(source), str(dest), *OPTIONS]) == 0
+    return contents(dest)
+
+
+def contents(dest):
+    return {path.name: path.read_bytes() for path in dest.glob("[a-z]*")}
+
+
+def stamps(dest):
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in dest.glob("*.tar")}
+
+
+def run_and_kill(source, dest, moment):
+    """Run the command in a process that is killed with -9 just before it moves a file.
+
+    Returns whether it got so far.
+    """
+    child = os.fork()
+    if child == 0:
+        moves = 0
+        replace = os.replace
+
+        def replace_or_die(*paths):
+            nonlocal moves
+            moves += 1
+            if moves == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(*paths)
+
+        data_prep.shards.os.replace = lab.files.os.replace = replace_or_die
+        os._exit(main([str(source), str(dest), *OPTIONS]))
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def test_a_kill_at_any_moment_loses_only_the_shard_being_written(source, expected, tmp_path):
+    # Each shard moves two files, its listing and itself; the index is moved first and last.
+    moves = 2 * sum(name.endswith(".tar") for name in expected) + 2
+    for moment in range(1, moves + 1):
+        dest = tmp_path / f"killed-{moment}"
+        assert run_and_kill(source, dest, moment)
+        finished = stamps(dest)
+        assert len(finished) == max(0, (moment - 2) // 2)
+        assert main([str(source), str(dest), *OPTIONS]) == 0
+        assert contents(dest) == expected
+        assert finished.items() <= stamps(dest).items()
+        assert not list(dest.glob(".*.partial"))
+    assert not run_and_kill(source, tmp_path / "whole", moves + 1)
+
+
+def test_kill_after_kill(source, expected, tmp_path):
+    dest, finished, kills = tmp_path / "shards", {}, 0
+    while run_and_kill(source, dest, 4):
+        assert finished.items() <= stamps(dest).items()
+        finished = stamps(dest)
+        kills += 1
+    assert kills > 3
+    assert contents(dest) == expected
+
+
+def test_an_error_in_the_source_leaves_no_half_shard(source, tmp_path):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack_photos(TarSource(source), tmp_path, None, 1000, 1, fail)
+    assert [path.name for path in tmp_path.glob("[a-z]*")] == ["index.json"]
+    assert not list(tmp_path.glob(".*.partial"))
+    assert not read_json(tmp_path / "index.json")["complete"]
+
+
+def test_two_commands_on_one_folder(source, tmp_path, capsys):
+    def again(*_):
+        assert main([str(source), str(tmp_path), *OPTIONS]) == 2
+
+    pack_photos(TarSource(source), tmp_path, None, 3, 1, again)
+    assert "another process is writing" in capsys.readouterr().err

@@ -61,7 +61,12 @@ class CommandParser(argparse.ArgumentParser):
         if not option.startswith("-"):
             advice = ". Settings are written in one piece: --data.size=64" if settings else ""
             self.error(f"what is {option!r}? It belongs to no option{advice}")
-        near = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.7)
+        _, dot, rest = name.removeprefix("--").partition(".")
+        if settings and dot:
+            known = [f"--{known}.{rest}" for known in SETTING_GROUPS]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        else:
+            near = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.7)
         hint = f". The nearest option is {near[0]}" if near else ""
         if settings and not near:
             hint = ". A setting begins with its group, such as --fit.epochs=3: see the settings by "

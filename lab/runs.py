@@ -98,10 +98,13 @@ def fit_run(
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
 
     Raises:
+        SettingsError: a device that is not there.
         NonFiniteLossError: a loss was NaN or infinite.
         KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
     """
     fit = experiment.fit
+    if fit.device == "gpu" and not torch.accelerator.is_available():
+        raise SettingsError("fit.device is gpu, but PyTorch finds none here: leave it at auto")
     with replacing(folder / "config.yaml") as temporary:
         temporary.write_text(experiment.yaml)
     if fit.threads is not None:

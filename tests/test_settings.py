@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lab import inpaint, sweep, train
@@ -118,21 +119,16 @@ def test_options_go_on_top_of_a_file_and_the_later_of_two_counts(tmp_path):
 
 MISSPELT = {
     "modle.network.width": "model.network.width",
-    "model.ntwork.width": "model.network.width",
     "model.network.widht": "model.network.width",
-    "model.network.widt": "model.network.width",
     "model.discriminator.dpeth": "model.discriminator.depth",
     "model.optimization.gradient_clp": "model.optimization.gradient_clip",
     "model.objective.wieghts.hole_l1": "model.objective.weights.hole_l1",
     "model.objective.weights.adversarail": "model.objective.weights.adversarial",
     "model.objective.weights.sty": "model.objective.weights.style",
     "model.objective.weights.hole_ll": "model.objective.weights.hole_l1",
-    "dta.size": "data.size",
     "data.sise": "data.size",
     "data.batchsize": "data.batch_size",
-    "data.masks.scribble_probabilty": "data.masks.scribble_probability",
     "fit.epcohs": "fit.epochs",
-    "fit.epoch": "fit.epochs",
 }
 
 
@@ -287,6 +283,8 @@ def test_a_printed_file_leaves_no_setting_out(capsys):
         (train.main, ["--nmae", "x"], "--name"),
         (train.main, ["--confg", "x"], "--config"),
         (train.main, ["--data.size", "64"], "in one piece: --data.size="),
+        (train.main, ["--modle.network.width=8"], "nearest option is --model.network.width"),
+        (train.main, ["--epochs=3"], "--fit.epochs="),
         (train.main, ["size=64"], "'size=64'"),
         (sweep.main, ["loss_weights", "--trails", "3"], "--trials"),
         (sweep.main, ["loss_weights", "--photo", "x"], "--photos"),
@@ -306,6 +304,11 @@ def test_a_misspelt_option_of_a_command_names_the_nearest(main, arguments, messa
         (["--data.sise=64"], "The nearest is --data.size"),
         (["--data.size=16"], "size must be at least 32"),
         (["--data.photos=/no/such/folder"], "/no/such/folder does not exist"),
+        pytest.param(
+            ["--fit.device=gpu"],
+            "PyTorch finds none here",
+            marks=pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU"),
+        ),
         (["--config", "/no/such/file.yaml"], "file.yaml cannot be read"),
     ],
 )

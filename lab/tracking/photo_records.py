@@ -30,7 +30,8 @@ class PhotoRecords:
         """All rows so far, with `COLUMNS`; no rows when the file does not exist yet."""
         if not self.path.exists():
             return pd.DataFrame({column: [] for column in COLUMNS})
-        return pd.read_csv(self.path, dtype={"photo": str, "metric": str})
+        # A photo may be called "NA" or "null".
+        return pd.read_csv(self.path, dtype={"photo": str, "metric": str}, keep_default_na=False)
 
     def write_epoch(self, epoch: int, scores: Sequence[PhotoScore]) -> None:
         """Add the scores of ``epoch``, in place of rows of it and of any later one.

@@ -83,6 +83,8 @@ def start_wandb(
             return None
         warnings.warn(f"W&B did not answer ({error}); this run is tracked offline", stacklevel=2)
         try:
+            # W&B's own process believes that the run goes on; a new one does not.
+            wandb.teardown()
             run = _start(folder, name, group, run_id, config, "offline")
         except Exception as second:
             warnings.warn(f"W&B could not start ({second}); not tracked", stacklevel=2)

@@ -106,7 +106,7 @@ def assert_complete(site, count, epochs=4):
 
 
 def test_an_interrupted_and_then_killed_sweep_loses_only_the_running_epoch(tmp_path, start):
-    site = Site(tmp_path, start, trials=3)
+    site = Site(tmp_path, start, trials=2)
     command = ("--workers", "1")
 
     # Ctrl-C in the first trial.
@@ -132,17 +132,17 @@ def test_an_interrupted_and_then_killed_sweep_loses_only_the_running_epoch(tmp_p
     assert process.returncode == -signal.SIGKILL
     assert epochs_trained(second).keys() == all_epochs([0]) - done.keys() | {(1, 1), (1, 2)}
     before = site.trials()
-    assert [trial.state for trial in before[:2]] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert [trial.state for trial in before] == [TrialState.COMPLETE, TrialState.RUNNING]
     kept = [site.study / "trials" / "trial-000" / "photos.csv"]
     kept += [site.checkpoint(1, f"epoch-{epoch:03d}.pt") for epoch in (1, 2)]
     stamps = [path.stat().st_mtime_ns for path in kept]
 
     third = site.run(*command)
     assert "Going on with 1 finished trials" in third
-    assert epochs_trained(third).keys() == {(1, 3), (1, 4)} | all_epochs([2])
+    assert epochs_trained(third).keys() == {(1, 3), (1, 4)}
     assert [path.stat().st_mtime_ns for path in kept] == stamps
-    assert_complete(site, 3)
-    assert [trial.params for trial in site.trials()[:2]] == [trial.params for trial in before[:2]]
+    assert_complete(site, 2)
+    assert [trial.params for trial in site.trials()] == [trial.params for trial in before]
     assert set(epochs_trained(first, second, third).values()) == {1}
 
     # The trial that went on ends as if it had never been killed.
@@ -155,11 +155,11 @@ def test_an_interrupted_and_then_killed_sweep_loses_only_the_running_epoch(tmp_p
 
 
 def test_two_processes_share_a_study_and_run_no_trial_twice(tmp_path, start):
-    site = Site(tmp_path, start, trials=4, epochs=2)
+    site = Site(tmp_path, start, trials=3, epochs=2)
     processes = [site.start("--workers", "1") for _ in range(2)]
     outputs = [ended(process) for process in processes]
-    assert epochs_trained(*outputs) == Counter(all_epochs(range(4), 2))
-    assert_complete(site, 4, epochs=2)
+    assert epochs_trained(*outputs) == Counter(all_epochs(range(3), 2))
+    assert_complete(site, 3, epochs=2)
 
 
 def test_workers_share_a_study_stop_with_it_and_go_on_with_it(tmp_path, start):

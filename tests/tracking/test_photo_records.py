@@ -47,3 +47,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         records.write_epoch(2, scores(21.0))
     assert records.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["photos.csv"]
+
+
+@pytest.mark.parametrize("photo", ["NA", "null", "nan", "007", "1e5", "a,b", 'a "quoted" one', "é"])
+def test_any_photos_name_comes_back(tmp_path, photo):
+    records = PhotoRecords(tmp_path / "photos.csv")
+    records.write_epoch(1, [PhotoScore(photo, 0.25, {"hole_psnr": 20.0})])
+    records.write_epoch(2, [PhotoScore(photo, 0.25, {"hole_psnr": 21.0})])
+    assert records.by_photo("hole_psnr")[photo].to_dict() == {1: 20.0, 2: 21.0}

@@ -150,16 +150,25 @@ def fit_run(
             weights_only=True,
         )
         exit_code = 0
-    except SystemExit as stop:
-        # The trainer turns Ctrl-C into an exit of the whole process, and deafens it to a second.
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from stop
+    except BaseException as error:
+        # The trainer turns Ctrl-C into an exit of the whole process, or, where it is clearing up
+        # loader processes, into an error of its own.
+        if _came_of_ctrl_c(error):
+            raise KeyboardInterrupt from error
         raise
     finally:
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
         if tracker is not None:
             tracker.finish(exit_code)
+
+
+def _came_of_ctrl_c(error: BaseException) -> bool:
+    """Whether the error, or one that it was raised in answer to, is the person's interruption."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def refuse_other_settings(experiment: Experiment, folder: Path) -> None:

@@ -256,6 +256,7 @@ def test_another_goal_is_refused(tmp_path):
         )
 
 
+@pytest.mark.parametrize("address", ["sqlite", "journal"], indirect=True)
 def test_fresh_sets_the_study_aside_and_loses_nothing(tmp_path, address):
     office = Office(tmp_path, address=address)
     for value in (1.0, 2.0):

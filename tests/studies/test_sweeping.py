@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import optuna
@@ -190,6 +191,7 @@ def test_the_best_is_compared_photo_by_photo(finished):
     assert finished.results.compare(worst, best).mean == pytest.approx(-difference.mean)
 
 
+@pytest.mark.slow
 def test_another_call_trains_only_what_is_new(begin):
     sweep = begin({"trials": 1, "epochs": 1})
     run(sweep)
@@ -225,10 +227,11 @@ def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
     sweep = begin(
         {
             "search": {LEARNING_RATE: {"choices": [1e-4, BAD]}},
-            "first": [{LEARNING_RATE: 1e-4}],
+            # Those that are asked for by name run to their end, whatever they are worth.
+            "first": [{LEARNING_RATE: 1e-4}, {LEARNING_RATE: BAD}],
             "sampler": "grid",
-            "trials": 3,
-            "epochs": 4,
+            "trials": 4,
+            "epochs": 3,
             "pruning": {"keep_share": 0.5, "startup_trials": 1, "warmup_epochs": 1},
         }
     )
@@ -237,28 +240,13 @@ def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
     assert pruned.state == "pruned"
     assert pruned.values == {LEARNING_RATE: BAD}
     assert pruned.epochs == 2
-    assert [row.epochs for row in results.ranked] == [4, 4]
-    assert (results.planned_epochs, results.run_epochs) == (12, 10)
-    assert results.saved_share == pytest.approx(1 / 6)
-    assert "Pruning saved 17% of the epochs (10 run of 12 planned)" in printed
+    assert [row.epochs for row in results.ranked] == [3, 3, 3]
+    assert (results.planned_epochs, results.run_epochs) == (12, 11)
+    assert results.saved_share == pytest.approx(1 / 12)
+    assert "Pruning saved 8% of the epochs (11 run of 12 planned)" in printed
     assert f"{pruned.label} pruned" in printed
-    assert sorted(state.name for state in states(sweep)) == ["COMPLETE", "COMPLETE", "PRUNED"]
     # It is not taken up again.
-    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 3, sweep.seed) is None
-
-
-def test_the_first_trial_is_never_pruned(begin):
-    sweep = begin(
-        {
-            "search": {LEARNING_RATE: {"choices": [1e-4, BAD]}},
-            "first": [{LEARNING_RATE: 1e-4}, {LEARNING_RATE: BAD}],
-            "trials": 2,
-            "epochs": 2,
-            "pruning": {"keep_share": 0.5, "startup_trials": 1, "warmup_epochs": 0},
-        }
-    )
-    run(sweep)
-    assert states(sweep) == [TrialState.COMPLETE] * 2
+    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 4, sweep.seed) is None
 
 
 OVERFLOWING = {
@@ -291,6 +279,7 @@ def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
     assert "Telea" in printed
 
 
+@pytest.mark.slow
 def test_several_goals_are_kept_apart_and_nothing_is_pruned(begin):
     sweep = begin(
         {
@@ -324,7 +313,7 @@ def importance(sweep, values):
         LEARNING_RATE: optuna.distributions.FloatDistribution(1e-5, 0.1, log=True),
         HOLE: optuna.distributions.FloatDistribution(0.5, 4.0),
     }
-    for _ in range(30):
+    for _ in range(20):
         drawn = {
             LEARNING_RATE: 10.0 ** generator.uniform(-5, -1),
             HOLE: generator.uniform(0.5, 4.0),
@@ -335,7 +324,7 @@ def importance(sweep, values):
     return collect_results(sweep, study).importance
 
 
-def test_importance_asks_what_makes_the_goal_better_in_either_direction(begin):
+def test_importance_asks_what_makes_the_goal_better_also_with_several_goals(begin):
     # Only the learning rate makes it good; the weight makes it bad at one end, never good.
     def quality(drawn):
         good = drawn[LEARNING_RATE] > 1e-2
@@ -344,9 +333,7 @@ def test_importance_asks_what_makes_the_goal_better_in_either_direction(begin):
     psnr = importance(begin(name="one"), lambda drawn: [quality(drawn)])
     changes = {"goal": ["hole_psnr", "hole_l1"]}
     both = importance(begin(changes, name="two"), lambda drawn: [quality(drawn), 0.0])
-    error = importance(begin({"goal": "hole_l1"}, name="three"), lambda drawn: [-quality(drawn)])
     assert both == pytest.approx(psnr)
-    assert error == pytest.approx(psnr)
     assert sum(psnr.values()) == pytest.approx(1.0)
 
 
@@ -356,41 +343,39 @@ def test_options_without_effect_spoil_nothing(begin):
 
 
 def test_a_trial_that_was_trained_but_not_told_is_told_and_not_trained_again(begin):
-    sweep = begin({"trials": 1})
+    sweep = begin({"trials": 1, "epochs": 1})
     claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
     fit_run(sweep.build(claim.values, sweep.threads), claim.folder, "tiny-000")
     claim.lock.release()  # killed between the last epoch and the study's database
-    before = (claim.folder / "checkpoints" / "epoch-002.pt").stat().st_mtime_ns
+    before = (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns
 
     results, _ = run(sweep)
     assert states(sweep) == [TrialState.COMPLETE]
-    assert results.ranked[0].epochs == 2
-    assert (claim.folder / "checkpoints" / "epoch-002.pt").stat().st_mtime_ns == before
+    assert results.ranked[0].epochs == 1
+    assert (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns == before
 
 
 def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
-    sweep = begin({"trials": 2, "epochs": 3})
-    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 2, sweep.seed)
+    sweep = begin({"trials": 1})
+    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
 
     class KilledError(Exception):
         pass
 
     def kill(progress):
-        if progress.epoch == 3:
+        if progress.epoch == 2:
             raise KilledError
 
     with pytest.raises(KilledError):
         fit_run(sweep.build(claim.values, 1), claim.folder, "tiny-000", on_step=kill)
     claim.lock.release()
-    kept = [claim.folder / "checkpoints" / f"epoch-00{epoch}.pt" for epoch in (1, 2)]
-    before = [path.stat().st_mtime_ns for path in kept]
+    kept = claim.folder / "checkpoints" / "epoch-001.pt"
+    before = kept.stat().st_mtime_ns
 
     _, printed = run(sweep)
-    assert [path.stat().st_mtime_ns for path in kept] == before
-    assert [line for line in printed.splitlines() if line.startswith("trial 0 epoch")] == [
-        line for line in printed.splitlines() if line.startswith("trial 0 epoch 3/3")
-    ]
-    assert states(sweep) == [TrialState.COMPLETE] * 2
+    assert kept.stat().st_mtime_ns == before
+    assert re.findall(r"^trial 0 epoch (\d)/2", printed, re.MULTILINE) == ["2"]
+    assert states(sweep) == [TrialState.COMPLETE]
     fit_run(sweep.build(claim.values, 1), tmp_path / "whole", "whole")
     pd.testing.assert_series_equal(read_photos(claim.folder), read_photos(tmp_path / "whole"))
 
@@ -441,7 +426,6 @@ def test_a_study_goes_on_only_with_the_settings_it_was_begun_with(begin):
     begin()
     begin(trials=9)
     for changes in (
-        {"settings": ["--data.size=40"]},
         {"settings": ["--model.objective.weights.known_l1=1"]},
         {"epochs": 3},
         {"seed": 1},

@@ -4,6 +4,7 @@ Reads ``sweeps/NAME.yaml``, trains its trials (or goes on with them), and prints
 which epoch to keep.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = " ".join(["python -m lab.sweep", *(arguments or sys.argv[1:])])
-        again = again.replace(" --fresh", "")
+        words = [word for word in (arguments or sys.argv[1:]) if word != "--fresh"]
+        again = f"python -m lab.sweep {shlex.join(words)}"
         print(
             "\nInterrupted. Finished trials are kept, and an interrupted one goes on from its last "
             f"epoch:\n  {again}",

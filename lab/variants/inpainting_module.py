@@ -74,9 +74,10 @@ class Optimization:
 class InpaintingModule(lightning.LightningModule):
     """Trains a network against an objective, with a discriminator where the objective has one.
 
-    Logged at every step: ``train/total``, ``train/<term>`` for every term with a weight (raw, not
-    weighted), ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means:
-    a discriminator that wins or dies shows there). Validation returns every metric of every photo.
+    Logged: ``train/total``, ``train/<term>`` for every term with a weight (raw, not weighted),
+    ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means: a
+    discriminator that wins or dies shows there). The trainer adds ``_step`` to the names of values
+    at a step and ``_epoch`` to an epoch's means. Validation returns every metric of every photo.
 
     Args:
         network: what is trained, ``(image, mask) -> Stages``.

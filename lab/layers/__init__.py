@@ -2,7 +2,7 @@
 
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
-from lab.layers.gated_convolution import Gate, GatedConvolution
+from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
 from lab.layers.partial_convolution import PartialConvolution
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
@@ -14,6 +14,7 @@ __all__ = [
     "Gate",
     "GatedChannelTransformation",
     "GatedConvolution",
+    "Initialization",
     "PartialConvolution",
     "SelfAttention",
 ]

@@ -16,6 +16,10 @@ from lab.layers.gated_channel_transformation import GatedChannelTransformation, 
 
 Activation = Literal["leaky_relu", "none"]
 Gate = Literal["sigmoid", "gct", "both"]
+Initialization = Literal["kaiming", "identity"]
+
+# What an identity start leaves of the published draw: enough to tell the taps apart.
+_NOISE, _GATE = 0.05, 0.1
 
 
 class GatedConvolution(nn.Module):
@@ -44,9 +48,11 @@ class GatedConvolution(nn.Module):
         gate: the weight: ``"sigmoid"`` of the gate branch, pixel by pixel, as published;
             ``"gct"``, channel by channel (V3.1.1); or the product of ``"both"`` (V3.1.2).
         gct_norm: the embedding's norm in ``"gct"`` and ``"both"``; ``"l1"`` as the notes chose.
+        initialization: ``"kaiming"`` as published; or ``"identity"``, which passes the features on
+            (see :meth:`start_as_identity`).
 
     Raises:
-        ValueError: another gate or norm.
+        ValueError: another gate, norm or initialization.
     """
 
     def __init__(
@@ -60,10 +66,14 @@ class GatedConvolution(nn.Module):
         upsample: bool = False,
         gate: Gate = "sigmoid",
         gct_norm: GCTNorm = "l1",
+        initialization: Initialization = "kaiming",
     ) -> None:
         super().__init__()
         if gate not in get_args(Gate):
             raise ValueError(unknown_name_message("gate", gate, get_args(Gate)))
+        known = get_args(Initialization)
+        if initialization not in known:
+            raise ValueError(unknown_name_message("initialization", initialization, known))
         self.convolution = nn.Conv2d(
             in_channels,
             2 * out_channels,
@@ -81,6 +91,28 @@ class GatedConvolution(nn.Module):
         )
         # As the published code initializes it.
         nn.init.kaiming_normal_(self.convolution.weight)
+        if initialization == "identity":
+            self.start_as_identity()
+
+    @torch.no_grad()
+    def start_as_identity(self) -> None:
+        """Start with features that are the input's, turned where the number of channels changes.
+
+        The middle tap is the identity or an orthogonal matrix, all else a little noise, the gates
+        nearly even: a deep stack without skip connections then shows its input from the first
+        step. After Lechao Xiao et al., "Dynamical Isometry and a Mean Field Theory of CNNs" (ICML
+        2018), section 3.
+        """
+        feature, gate = self.convolution.weight.chunk(2)
+        out_channels, in_channels, side, _ = feature.shape
+        middle = torch.eye(out_channels)
+        if in_channels != out_channels:
+            middle = nn.init.orthogonal_(torch.empty(out_channels, in_channels))
+        # An even kernel has no middle tap, but four: their mean.
+        taps = slice((side - 1) // 2, side // 2 + 1)
+        feature.mul_(_NOISE)
+        feature[:, :, taps, taps] += middle[:, :, None, None] / (1 if side % 2 else 4)
+        gate.mul_(_GATE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')``."""

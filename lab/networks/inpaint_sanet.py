@@ -28,6 +28,7 @@ from lab.layers import (
     GatedChannelTransformation,
     GatedConvolution,
     GCTNorm,
+    Initialization,
     SelfAttention,
 )
 
@@ -51,6 +52,8 @@ class InpaintSANet(nn.Module):
             :class:`~lab.layers.SelfAttention`.
         coordinate_attention: ``"off"`` as published; added to the attention's ``"output"`` (V3.4)
             or to its ``"keys"`` (V3.5).
+        initialization: ``"kaiming"`` as published; or ``"identity"``, with which short training
+            gets further: see :class:`~lab.layers.GatedConvolution`.
 
     Raises:
         ValueError: a width below 8 or odd, another number of input channels, or an option that
@@ -65,6 +68,7 @@ class InpaintSANet(nn.Module):
         gct_norm: GCTNorm = "l1",
         attention_scale: AttentionScale = "none",
         coordinate_attention: CoordinatePlace = "off",
+        initialization: Initialization = "kaiming",
     ) -> None:
         super().__init__()
         if width < 8 or width % 2:
@@ -79,8 +83,11 @@ class InpaintSANet(nn.Module):
         self.gct_norm = gct_norm
         self.attention_scale = attention_scale
         self.coordinate_attention = coordinate_attention
+        self.initialization = initialization
         deep = 4 * width
-        gated = partial(GatedConvolution, gate=gate, gct_norm=gct_norm)
+        gated = partial(
+            GatedConvolution, gate=gate, gct_norm=gct_norm, initialization=initialization
+        )
         self.coarse_network = nn.Sequential(
             gated(input_channels, width, 5),
             gated(width, 2 * width, 4, stride=2),

@@ -55,3 +55,26 @@ def test_normalization_leaves_of_a_channel_gate_what_differs_within_the_batch():
 def test_another_gate_is_refused():
     with pytest.raises(ValueError, match=r"no gate is called 'gtc'\. Did you mean 'gct'"):
         GatedConvolution(4, 3, 3, gate="gtc")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("channels", "out", "kernel", "stride"), [(6, 6, 3, 1), (5, 8, 4, 2)])
+def test_an_identity_start_passes_the_features_on(channels, out, kernel, stride):
+    torch.manual_seed(0)
+    layer = GatedConvolution(channels, out, kernel, stride, initialization="identity")
+    smooth = F.interpolate(torch.randn(1, channels, 4, 4), size=32, mode="bilinear")
+    feature = layer.convolution(smooth)[:, :out]
+    if channels == out:
+        expected = smooth
+    else:  # turned, but no information lost: an orthogonal map of every pixel's channels
+        middle = layer.convolution.weight[:out].sum((2, 3))
+        torch.testing.assert_close(middle.T @ middle, torch.eye(channels), atol=0.5, rtol=0)
+        expected = torch.einsum("oi,bihw->bohw", middle, F.avg_pool2d(smooth, 2))
+    known = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+    difference = (feature[known] - expected[known]).square().mean().sqrt()
+    assert difference < 0.35 * expected.std()
+
+
+def test_another_initialization_is_refused():
+    with pytest.raises(ValueError, match=r"no initialization is called 'dirac'"):
+        GatedConvolution(4, 3, 3, initialization="dirac")

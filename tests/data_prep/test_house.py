@@ -7,12 +7,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS_BELOW = {
-    *("checks", "contracts", "files", "command_line"),
+    *("checks", "contracts", "files", "command_line", "formats"),
     *("imaging", "layers", "masks", "networks"),
     *("losses", "metrics", "mask_sources", "strategies", "data", "variants"),
 }
 FILES = sorted((ROOT / "data_prep").rglob("*.py"))
-COMMANDS = {"places2", "clean_plate", "silhouettes", "evaluation_sets"}
+COMMANDS = {"places2", "clean_plate", "silhouettes", "evaluation_sets", "upscalers"}
 
 
 def imports(tree):

@@ -1,4 +1,6 @@
-"""What every strategy promises, over the table of them all."""
+"""What every strategy promises, over the table of them all and over nested pairs of them."""
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import torch
 from torch import nn
 
 from lab.contracts import Stages
-from lab.strategies import STRATEGIES
+from lab.strategies import STRATEGIES, Tiled
 
 
 class Rough(nn.Module):
@@ -24,9 +26,16 @@ class Rough(nn.Module):
         return Stages((answer,))
 
 
-@pytest.fixture(params=STRATEGIES)
+WRAPPERS = [name for name in STRATEGIES if name != "direct" and not name.startswith("opencv")]
+NESTED = [f"{outer} of {inner}" for outer, inner in product(WRAPPERS, STRATEGIES)]
+
+
+@pytest.fixture(params=[*STRATEGIES, *NESTED])
 def strategy(request):
-    return STRATEGIES[request.param](Rough())
+    outer, _, inner = request.param.partition(" of ")
+    if not inner:
+        return STRATEGIES[outer](Rough())
+    return STRATEGIES[outer](Rough(), inner=STRATEGIES[inner])
 
 
 def samples(height, width):
@@ -105,3 +114,14 @@ def test_inputs_that_break_the_conventions_are_refused(strategy):
         strategy(image * 255, mask)
     with pytest.raises(ValueError, match="does not fit the image"):
         strategy(image, mask[..., 1:])
+
+
+@pytest.mark.parametrize("blending", ["none", "smooth"])
+@pytest.mark.parametrize("tiles", [{"rows": 3, "columns": 2}, {"tile": 17}])
+@pytest.mark.parametrize("overlap", [0, 1, 8])
+def test_tiling_an_identity_leaves_no_seam(image_and_mask, tiles, overlap, blending):
+    image, mask = image_and_mask
+    tiled = Tiled(
+        lambda image, mask: Stages((image,)), overlap=overlap, context=3, blending=blending, **tiles
+    )
+    torch.testing.assert_close(tiled(image, mask), image, rtol=0, atol=1e-6)

@@ -1,8 +1,9 @@
-"""Complete photo files: one, or a folder of photos with a folder of masks."""
+"""Complete photo files: one, or a folder of photos with masks from files or from a mask source."""
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch import Tensor
 from lab.contracts import Strategy
 from lab.imaging import (
     PHOTO_SUFFIXES,
+    MaskReading,
     SourcePhoto,
     check_destination,
     contact_sheet,
+    dilate,
     outline_hole,
     paste_into_source,
     read_mask,
@@ -22,6 +25,7 @@ from lab.imaging import (
     write_image,
     write_photo,
 )
+from lab.mask_sources import MaskSource
 
 _PREVIEW_SIDE = 1024
 _TIFF = (".tif", ".tiff")
@@ -30,12 +34,17 @@ _MASK_ENDING = "_mask"
 
 @dataclass(frozen=True)
 class Job:
-    """One photo to complete: where it, its mask and the results lie."""
+    """One photo to complete: where it, its mask and the results lie.
+
+    ``mask`` is ``None`` where a mask source finds the hole in the photo. ``saved_mask`` is where
+    the mask that was used is written.
+    """
 
     photo: Path
-    mask: Path
+    mask: Path | None
     output: Path
     preview: Path | None = None
+    saved_mask: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,13 @@ class Pairing:
     ambiguous: tuple[tuple[Path, str], ...] = ()
 
 
-def pair_files(photos: Path, masks: Path, output: Path, preview: Path | None = None) -> Pairing:
+def pair_files(
+    photos: Path,
+    masks: Path | None,
+    output: Path,
+    preview: Path | None = None,
+    saved_masks: Path | None = None,
+) -> Pairing:
     """Pair the photos of one folder with the masks of another by their names without suffix.
 
     ``beach.jpg`` is paired with ``beach.png`` or ``beach_mask.png``. If both folders are the same,
@@ -70,26 +85,28 @@ def pair_files(photos: Path, masks: Path, output: Path, preview: Path | None = N
 
     Args:
         photos: the folder of photos.
-        masks: the folder of masks.
+        masks: the folder of masks; ``None`` where a mask source finds the hole of every photo.
         output: the folder for results: TIFF for TIFF photos, PNG for all others.
         preview: the folder for previews, ``beach_preview.png``; ``None`` for none.
+        saved_masks: the folder for masks, ``beach_mask.png``; ``None`` for none.
 
     Raises:
-        ValueError: no photo has a mask, a folder is something else, or results would lie among the
-            photos or the masks.
+        ValueError: no photo (or none with a mask), a folder is something else, or results would lie
+            among the photos or the masks.
         OSError: a folder cannot be listed.
     """
-    for folder in (photos, masks):
+    folders = [photos] if masks is None else [photos, masks]
+    for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder: with a folder of photos, masks are one too")
-    for target in (output, preview):
+    for target in (output, preview, saved_masks):
         if target is not None and target.exists() and not target.is_dir():
             raise ValueError(f"{target} is a file: with a folder of photos, name a folder")
         # Results named like the photos would replace photos and masks, one pair after another.
-        if target is not None and any(_is_same_file(target, folder) for folder in (photos, masks)):
+        if target is not None and any(_is_same_file(target, folder) for folder in folders):
             raise ValueError(f"{target} holds the photos or masks: name another folder for results")
-    photo_files, mask_files = _image_files(photos), _image_files(masks)
-    if photos.samefile(masks):
+    photo_files, mask_files = _image_files(photos), [] if masks is None else _image_files(masks)
+    if masks is not None and photos.samefile(masks):
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
         photo_files = [path for path in photo_files if path not in mask_files]
     masks_named = defaultdict(list)
@@ -101,7 +118,7 @@ def pair_files(photos: Path, masks: Path, output: Path, preview: Path | None = N
         found = masks_named[photo.stem] + masks_named[photo.stem + _MASK_ENDING]
         used.update(found)
         target = output / f"{photo.stem}{photo.suffix if photo.suffix.lower() in _TIFF else '.png'}"
-        if not found:
+        if not found and masks is not None:
             lonely.append(photo)
         elif len(found) > 1:
             names = ", ".join(path.name for path in found)
@@ -111,7 +128,10 @@ def pair_files(photos: Path, masks: Path, output: Path, preview: Path | None = N
             ambiguous.append((photo, f"{other} gives {target.name} already; rename one"))
         else:
             shown = preview / f"{photo.stem}_preview.png" if preview else None
-            jobs[target] = Job(photo, found[0], target, shown)
+            saved = saved_masks / f"{photo.stem}{_MASK_ENDING}.png" if saved_masks else None
+            jobs[target] = Job(photo, found[0] if found else None, target, shown, saved)
+    if masks is None and not photo_files:
+        raise ValueError(f"no photos in {photos}: looked for {', '.join(PHOTO_SUFFIXES)}")
     if not jobs and not ambiguous:
         raise ValueError(
             f"none of the {len(photo_files)} photos in {photos} has a mask among the "
@@ -128,6 +148,8 @@ def complete_file(
     invert_mask: bool = False,
     overwrite: bool = False,
     lossy: bool = False,
+    dilation: int = 0,
+    mask_source: MaskSource | None = None,
 ) -> Completion:
     """Complete one photo file and write the result, known pixels, alpha and EXIF as they were.
 
@@ -137,9 +159,12 @@ def complete_file(
         invert_mask: black marks the hole instead of white.
         overwrite: replace results that exist.
         lossy: allow an output format that changes known pixels (see ``check_destination``).
+        dilation: pixels by which the hole is grown, in steps of a 3x3 square.
+        mask_source: finds the hole where the job names no mask file.
 
     Raises:
         UnreadablePhotoError: the photo or the mask cannot be read.
+        NoPersonError: the mask source found nobody.
         ValueError: a mask that will not do, an output that exists or would replace an input, or a
             format that cannot hold the result.
         OSError: the result cannot be written.
@@ -148,13 +173,16 @@ def complete_file(
     check_targets(job, overwrite)
     source = read_source(job.photo)
     check_destination(job.output, source, lossy)
-    reading = read_mask(job.mask, (source.height, source.width), invert_mask)
+    reading = _find_hole(job, source, invert_mask, dilation, mask_source)
     completed = strategy(source.image()[None], reading.mask[None])[0]
     result = paste_into_source(source, completed, reading.mask)
     write_photo(job.output, result, lossy)
     if job.preview is not None:
         # A preview is for looking at: no promise is broken by writing it as JPEG.
         write_image(job.preview, _preview(source, result, reading.mask), lossy=True)
+    if job.saved_mask is not None:
+        white = (255 * reading.mask[0, :, :, None]).byte().numpy()
+        write_photo(job.saved_mask, SourcePhoto(white))
     notes = [*source.notes, *([reading.note] if reading.note else [])]
     notes += _transparency_note(source, reading.mask)
     return Completion(
@@ -168,20 +196,43 @@ def complete_file(
 
 def check_targets(job: Job, overwrite: bool) -> None:
     """Raise ``ValueError`` where writing the results would replace what must stay."""
-    targets = [job.output] if job.preview is None else [job.output, job.preview]
-    for target in targets:
+    named = (("result", job.output), ("preview", job.preview), ("mask", job.saved_mask))
+    targets = [(what, path) for what, path in named if path is not None]
+    for _, target in targets:
         if target.is_dir():
             raise ValueError(f"{target} is a folder: name the file to write")
         for what, source in (("photo", job.photo), ("mask", job.mask)):
-            if _is_same_file(target, source):
+            if source is not None and _is_same_file(target, source):
                 raise ValueError(f"{target} is the {what} itself: choose another name")
         if target.exists() and not overwrite:
             raise ValueError(f"{target} exists: choose another name, or add --overwrite")
-    if job.preview is not None:
-        if _is_same_file(job.preview, job.output):
-            raise ValueError(f"{job.preview} is to be both result and preview: name two files")
-        if job.preview.suffix.lower() not in PHOTO_SUFFIXES:
-            raise ValueError(f"cannot write the preview {job.preview}: end its name in .png")
+    for (what, target), (other_what, other) in combinations(targets, 2):
+        if _is_same_file(target, other):
+            raise ValueError(f"{other} is to be both {what} and {other_what}: name two files")
+    if job.preview is not None and job.preview.suffix.lower() not in PHOTO_SUFFIXES:
+        raise ValueError(f"cannot write the preview {job.preview}: end its name in .png")
+    # In JPEG black and white become gray, and other formats have no advantage.
+    if job.saved_mask is not None and job.saved_mask.suffix.lower() != ".png":
+        raise ValueError(f"cannot write the mask {job.saved_mask}: end its name in .png")
+
+
+def _find_hole(
+    job: Job, source: SourcePhoto, invert: bool, dilation: int, mask_source: MaskSource | None
+) -> MaskReading:
+    """Read the mask file, or look for the hole in the photo; then grow it."""
+    if job.mask is not None:
+        reading = read_mask(job.mask, (source.height, source.width), invert)
+    elif mask_source is not None:
+        reading = MaskReading(mask_source(source.image()[None])[0])
+    else:
+        raise ValueError(f"{job.photo} has no mask: name a mask file, or give a mask source")
+    mask = dilate(reading.mask[None], dilation)[0]
+    if mask.all():
+        raise ValueError(
+            f"the mask of {job.photo}, dilated by {dilation} pixels, covers the whole photo, and "
+            "nothing is left to restore from: dilate it less, or mark less"
+        )
+    return replace(reading, mask=mask)
 
 
 def _preview(source: SourcePhoto, result: SourcePhoto, mask: Tensor) -> Tensor:

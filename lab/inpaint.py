@@ -1,11 +1,12 @@
 """Take something out of photos: ``python -m lab.inpaint photo.jpg --mask mask.png -o out.png``.
 
-Restores a photo, or a folder of photos, where a mask marks a hole. Pixels outside the hole, the
-alpha channel and the EXIF data come back as they were.
+Restores a photo, or a folder of photos, where a mask marks a hole, or where --person finds the
+person to remove. Pixels outside the hole, the alpha channel and the EXIF data come back as they
+were.
 """
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,13 @@ EXAMPLE = """\
   python -m lab.inpaint photo.jpg --mask mask.png -o restored.png --preview preview.png
   python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt -o restored.png
   python -m lab.inpaint photos/ --mask masks/ -o restored/     (beach.jpg with beach_mask.png)
+  python -m lab.inpaint photo.jpg --person u2net -o restored.png --save-mask mask.png
+  python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o restored.png
 """
 
 _SUCCESS, _SOME_FAILED, _USER_ERROR = 0, 1, 2
+# The largest tile of a photo, and the least that leaves a network something to see, in pixels.
+_TILE, _LEAST_TILE = 512, 64
 # What files, masks and checkpoints may be guilty of; anything else is a fault of this program.
 _EXPECTED = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -34,12 +39,39 @@ def parser() -> CommandParser:
     add("photo", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
     # Not `required` in argparse's sense: it would complain of a missing --mask before it could
     # name the misspelt --msak.
-    add(
+    hole = options.add_mutually_exclusive_group()
+    hole.add_argument(
         "--mask",
         type=Path,
         metavar="MASK",
-        help="required; white = hole, of the photo's size; for a folder of photos, a folder of "
-        "masks named alike: beach.png or beach_mask.png for beach.jpg",
+        help="this or --person is required; white = hole, of the photo's size; for a folder of "
+        "photos, a folder of masks named alike: beach.png or beach_mask.png for beach.jpg",
+    )
+    hole.add_argument(
+        "--person",
+        choices=("u2net", "u2net-small", "grabcut"),
+        help="find the person: by U2-Net, whose published weights are downloaded once (168 or 4 "
+        "MiB), or by GrabCut in a --box, without weights",
+    )
+    add("--box", type=_box, metavar="X,Y,W,H", help="for grabcut: around the person, in pixels")
+    add(
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="for u2net: hole from this probability on; lower takes more away; default: 0.1",
+    )
+    add(
+        "--dilate",
+        type=_pixels,
+        metavar="N",
+        help="grow the hole by N pixels; a rim of the person that is left spoils the result, and "
+        "large photos want more; default: 10 with --person, 0 with --mask",
+    )
+    add(
+        "--save-mask",
+        type=Path,
+        metavar="FILE",
+        help="also write the mask that was used, dilated (for a folder, a folder)",
     )
     add(
         "-o",
@@ -56,6 +88,13 @@ def parser() -> CommandParser:
         "--method",
         choices=("telea", "navier-stokes"),
         help="restore without a network; default: telea",
+    )
+    add(
+        "--tile",
+        type=int,
+        metavar="N",
+        help="with --checkpoint: complete larger photos in overlapping tiles of at most N pixels a "
+        f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
     add("--invert-mask", action="store_true", help="black marks the hole")
     add(
@@ -77,9 +116,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 if some pairs of a folder failed, 2 on misuse."""
     options = parser()
     given = options.parse_args(arguments)
-    for name, value in (("--mask MASK", given.mask), ("-o OUT", given.output)):
-        if value is None:
-            options.error(f"{name} is missing")
+    if given.mask is None and given.person is None:
+        options.error("--mask MASK is missing, or --person to find who is to be removed")
+    if given.output is None:
+        options.error("-o OUT is missing")
+    _check_person(options, given)
+    if given.tile is not None and given.checkpoint is None:
+        options.error("--tile goes with --checkpoint: OpenCV's methods need no tiles")
+    if given.tile is None:
+        given.tile = _TILE
+    if given.tile != 0 and given.tile < _LEAST_TILE:
+        options.error(f"--tile is {given.tile}, but must be at least {_LEAST_TILE}, or 0 for none")
     try:
         return _run(given)
     except _EXPECTED as error:
@@ -89,44 +136,100 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _box(text: str) -> tuple[int, ...]:
+    """Read ``x,y,w,h``."""
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise ArgumentTypeError(
+            f"{text!r} must be four whole numbers x,y,w,h: the upper left corner of the box, "
+            "counted from 0, its width and its height, in pixels"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def _pixels(text: str) -> int:
+    """Read a number of pixels."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} must be a whole number of pixels, 0 or more")
+    return int(text)
+
+
+def _check_person(options: CommandParser, given: Namespace) -> None:
+    """End the command where an option has no meaning beside ``--person`` or its absence."""
+    if (given.box is None) == (given.person == "grabcut"):
+        options.error("--person grabcut and --box X,Y,W,H go together: cut out whom, and where")
+    if given.threshold is not None:
+        if given.person not in ("u2net", "u2net-small"):
+            options.error("--threshold goes with --person u2net or u2net-small")
+        if not 0.0 < given.threshold < 1.0:
+            options.error(f"--threshold is {given.threshold:g}, but must lie between 0 and 1")
+    if given.person is not None and given.invert_mask:
+        options.error("--invert-mask goes with --mask: --person has no colours to invert")
+    if given.person == "grabcut" and given.photo.is_dir():
+        options.error(f"{given.photo} is a folder, but a --box belongs to one photo")
+
+
 def _run(given: Namespace) -> int:
     """Complete what the options name; a bad pair of a folder does not stop the others."""
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.completion import Job, Pairing, check_targets, complete_file, pair_files
+    from lab.mask_sources import DILATION, MASK_SOURCES
     from lab.networks import load_network
-    from lab.strategies import Direct, OpenCVInpainting
+    from lab.strategies import Direct, OpenCVInpainting, Tiled
 
     is_folder = given.photo.is_dir()
     if is_folder:
-        pairing = pair_files(given.photo, given.mask, given.output, given.preview)
+        pairing = pair_files(given.photo, given.mask, given.output, given.preview, given.save_mask)
     else:
-        job = Job(given.photo, given.mask, given.output, given.preview)
+        job = Job(given.photo, given.mask, given.output, given.preview, given.save_mask)
         check_targets(job, given.overwrite)
         pairing = Pairing((job,))
     strategy: Strategy
     if given.checkpoint is not None:
-        strategy, method = Direct(load_network(given.checkpoint)), given.checkpoint.name
+        network, method = load_network(given.checkpoint), given.checkpoint.name
+        strategy = Direct(network)
+        if given.tile:
+            shared = given.tile // 8
+            strategy = Tiled(
+                network, tile=given.tile, overlap=shared, context=shared, blending="smooth"
+            )
     else:
         classical = OpenCVInpainting(given.method or "telea")
         strategy, method = classical, classical.method
+
+    mask_source, dilation = None, given.dilate or 0
+    if given.person is not None:
+        chosen = {"box": given.box, "threshold": given.threshold}
+        mask_source = MASK_SOURCES[given.person](
+            **{name: value for name, value in chosen.items() if value is not None}
+        )
+        dilation = DILATION if given.dilate is None else given.dilate
 
     failures = list(pairing.ambiguous)
     for job in pairing.jobs:
         try:
             completion = complete_file(
-                job, strategy, given.invert_mask, given.overwrite, given.lossy
+                job,
+                strategy,
+                given.invert_mask,
+                given.overwrite,
+                given.lossy,
+                dilation,
+                mask_source,
             )
         except _EXPECTED as error:
             if not is_folder:
                 raise
             failures.append((job.photo, _one_line(error)))
         else:
-            _report(job, completion, method)
+            _report(job, completion, method, given.tile if given.checkpoint else 0)
     return _report_folder(pairing, failures) if is_folder else _SUCCESS
 
 
-def _report(job: "Job", completion: "Completion", method: str) -> None:
+def _report(job: "Job", completion: "Completion", method: str, tile: int) -> None:
     """Say what was done to one photo, and what the user should know."""
+    if 0 < tile < max(completion.width, completion.height):
+        method += f" in tiles of {tile} pixels"
     print(
         f"{job.output}: {100 * completion.hole_share:.3g} % of "
         f"{completion.width}x{completion.height} pixels restored by {method} "
@@ -148,7 +251,8 @@ def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]]) -> 
     for photo, reason in failures:
         print(f"failed: {photo}: {reason}", file=sys.stderr)
     total = len(pairing.jobs) + len(pairing.ambiguous)
-    print(f"{total - len(failures)} of {total} pairs completed")
+    what = "photos" if any(job.mask is None for job in pairing.jobs) else "pairs"
+    print(f"{total - len(failures)} of {total} {what} completed")
     return _SOME_FAILED if failures else _SUCCESS
 
 

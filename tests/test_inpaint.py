@@ -164,6 +164,32 @@ def test_a_checkpoint_restores():
 
 
 @pytest.mark.parametrize(
+    ("option", "said"),
+    [("", "network.pt in 0"), ("--tile 64", "network.pt in tiles of 64 "), ("--tile 0", "pt in 0")],
+)
+def test_a_photo_larger_than_a_tile_is_restored_in_tiles(capsys, option, said):
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), "network.pt")
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 150, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    mask = np.zeros((70, 150), bool)
+    mask[20:60, 20:130] = True
+    Image.fromarray(mask).save("mask.png")
+
+    assert run(f"photo.png --mask mask.png --checkpoint network.pt -o out.png {option}") == 0
+    assert np.array_equal(read_source("out.png").pixels[~mask], pixels[~mask])
+    assert said in capsys.readouterr().out
+
+
+def test_photos_of_more_than_512_pixels_are_tiled_unasked(capsys):
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), "network.pt")
+    Image.fromarray(np.full((40, 513, 3), 99, np.uint8)).save("photo.png")
+    Image.fromarray(np.arange(40 * 513).reshape(40, 513) == 9999).save("mask.png")
+
+    assert run("photo.png --mask mask.png --checkpoint network.pt -o out.png") == 0
+    assert "network.pt in tiles of 512 pixels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("nothing.png --mask mask.png -o out.png", "nothing.png: there is no such file"),
@@ -219,6 +245,8 @@ def test_mistakes_are_answered_in_one_line(capsys, line, message):
         ("photo.png --mask mask.png", "-o OUT is missing"),
         ("photo.png -o out.png", "--mask MASK is missing"),
         ("photo.png --mask m.png -o o.png --method telea --checkpoint c", "not allowed with"),
+        ("photo.png --mask m.png -o o.png --tile 256", "--tile goes with --checkpoint"),
+        ("photo.png --mask m.png -o o.png --checkpoint c --tile 8", "at least 64, or 0"),
     ],
 )
 def test_misspelt_options_name_the_right_one(capsys, line, message):

@@ -92,6 +92,16 @@ def load_network(path: Path | str) -> nn.Module:
     )
 
 
+def checkpoint_epoch(path: Path | str) -> int:
+    """After how many epochs a run wrote the checkpoint; 0 for a published one.
+
+    Raises:
+        FileNotFoundError, UnreadableCheckpointError: as `load_network`.
+    """
+    content = read_checkpoint(Path(path))
+    return int(content["epoch"]) if content.get("format") == CHECKPOINT_FORMAT else 0
+
+
 def _state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a published file, which may wrap them under a name of its own."""
     for wrapper in ("netG_state_dict", "state_dict", "generator", "model"):

@@ -18,6 +18,8 @@ import torch
 from rich.console import Console
 from rich.progress import wrap_file
 
+from lab.files import file_sha256, replacing
+
 CACHE_VARIABLE = "BACKGROUND_INPAINTING_CACHE"
 
 # Seconds for connecting, and for the longest silence between two reads.
@@ -103,7 +105,7 @@ def locate_or_download(weight_file: WeightFile) -> Path:
 
     Looks in :func:`cache_folder`, then in torch hub's folder of checkpoints, which is only read.
     A download goes to a temporary name and is moved into place once its hash is right, so that an
-    interrupted one leaves nothing behind.
+    interrupted one leaves nothing behind, and several processes may fetch the same file at once.
 
     Raises:
         WrongHashError: a file of this name, found or downloaded, has another SHA-256.
@@ -113,16 +115,14 @@ def locate_or_download(weight_file: WeightFile) -> Path:
     for candidate in (target, Path(torch.hub.get_dir()) / "checkpoints" / weight_file.name):
         if candidate.is_file():
             _check_hash(
-                _hash_of(candidate), weight_file, f"{candidate} is not", "Delete or move it"
+                file_sha256(candidate), weight_file, f"{candidate} is not", "Delete or move it"
             )
             return candidate
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    answered = f"{weight_file.address} did not answer with"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        found = _download(weight_file, temporary)
-        answered = f"{weight_file.address} did not answer with"
-        _check_hash(found, weight_file, answered, "Look for a proxy or a login page in between")
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            found = _download(weight_file, temporary)
+            _check_hash(found, weight_file, answered, "Look for a proxy or a login page in between")
     except (OSError, http.client.HTTPException) as reason:
         raise MissingWeightsError(
             f"the weights {weight_file.name} are not here and cannot be downloaded: {reason}. "
@@ -130,8 +130,6 @@ def locate_or_download(weight_file: WeightFile) -> Path:
             f"on a machine that can, and put it at {target}; "
             f"or set {CACHE_VARIABLE} to the folder that holds it"
         ) from reason
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 
@@ -153,11 +151,6 @@ def _download(weight_file: WeightFile, path: Path) -> str:
     if received < expected:
         raise ConnectionError(f"the connection ended after {received} of {expected} bytes")
     return digest.hexdigest()
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_hash(found: str, weight_file: WeightFile, what: str, advice: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import multiprocessing
 import os
 import pickle
 import threading
@@ -27,16 +28,26 @@ NOWHERE = "http://127.0.0.1:9/weights.pth"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Serves ``/weights.pth`` whole, ``/cut.pth`` without its second half, and nothing else."""
+    """Serves ``/weights.pth`` whole, ``/cut.pth`` without its second half, and nothing else.
+
+    ``/both.pth`` goes out in halves: each only when two downloads have come as far.
+    """
+
+    half_way = threading.Barrier(2, timeout=20)
 
     def do_GET(self):
-        if self.path not in ("/weights.pth", "/cut.pth"):
+        if self.path not in ("/weights.pth", "/cut.pth", "/both.pth"):
             self.send_error(404)
             return
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        self.wfile.write(CONTENT if self.path == "/weights.pth" else CONTENT[: len(CONTENT) // 2])
+        for half in (CONTENT[: len(CONTENT) // 2], CONTENT[len(CONTENT) // 2 :]):
+            if self.path == "/both.pth":
+                self.half_way.wait()
+            self.wfile.write(half)
+            if self.path == "/cut.pth":
+                return
 
     def log_message(self, *arguments):
         pass
@@ -108,6 +119,19 @@ def test_a_download_is_verified_and_kept(cache, server):
     assert os.listdir(cache) == ["weights.pth"]
     # The second time nothing is asked for: this address refuses.
     assert locate_or_download(WeightFile("weights.pth", NOWHERE, SHA256)) == found
+
+
+def test_two_processes_may_download_the_same_file_at_once(cache, server):
+    entry = WeightFile("weights.pth", f"{server}/both.pth", SHA256)
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=locate_or_download, args=(entry,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert (cache / "weights.pth").read_bytes() == CONTENT
+    assert os.listdir(cache) == ["weights.pth"]
 
 
 def test_a_download_of_another_file_is_refused_and_leaves_nothing(cache, server):

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from rich.console import Console
 
-    from lab.runs import StepProgress, fit_run, refuse_other_settings
+    from lab.files import lock_run
+    from lab.runs import StepProgress, fit_run, refuse_missing_device, refuse_other_settings
     from lab.settings import SettingsError, build_experiment, parse_experiment
     from lab.tracking import EpochScore
     from lab.variants import NonFiniteLossError
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.print_config:
             print(experiment.yaml, end="")
             return 0
+        refuse_missing_device(experiment.fit)
         refuse_other_settings(experiment, folder)
         console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
         with console.status("starting") as status:
@@ -61,7 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 values = ", ".join(f"{name} {score.means[name]:.4f}" for name in shown)
                 console.print(f"epoch {score.epoch}: {values}", soft_wrap=True, highlight=False)
 
-            fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
+            lock = lock_run(folder)
+            if lock is None:
+                raise SettingsError(
+                    f"another process is writing the run in {folder}: wait until it has ended, or "
+                    "give this one another --name"
+                )
+            with lock:
+                fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
     except (SettingsError, NonFiniteLossError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,18 @@
 """Metrics: how far a completed photo is from the truth, in the hole, at its rim and as a whole."""
 
 from lab.metrics.ratios import RATIO_BINS, hole_ratio, ratio_bin
-from lab.metrics.table import METRICS, Metric, measure
+from lab.metrics.seams import SeamSteps, seam_steps
+from lab.metrics.table import ANSWER_METRICS, METRICS, Metric, measure, measure_answer
 
-__all__ = ["METRICS", "RATIO_BINS", "Metric", "hole_ratio", "measure", "ratio_bin"]
+__all__ = [
+    "ANSWER_METRICS",
+    "METRICS",
+    "RATIO_BINS",
+    "Metric",
+    "SeamSteps",
+    "hole_ratio",
+    "measure",
+    "measure_answer",
+    "ratio_bin",
+    "seam_steps",
+]

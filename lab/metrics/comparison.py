@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lab.imaging import similarity_pyramid
+from lab.metrics.sharpness import gradient_magnitude
 
 
 class Comparison:
@@ -44,3 +45,8 @@ class Comparison:
     def ssim_map(self) -> Tensor:
         """``(B, 3, H, W)``."""
         return self.similarity_pyramid[0][0]
+
+    @cached_property
+    def gradient_magnitudes(self) -> tuple[Tensor, Tensor]:
+        """Of the completed photos and of the truth, each ``(B, 1, H, W)``."""
+        return gradient_magnitude(self.completed), gradient_magnitude(self.truth)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lab.imaging import ms_ssim_of_pyramid, region_mean
 from lab.metrics.comparison import Comparison
+from lab.metrics.sharpness import sharpness_ratios
 
 LEAST_SQUARED_ERROR = 1e-6
 """The floor under PSNR's squared error: a perfect fill scores 60 dB instead of infinity, so that
@@ -56,6 +57,14 @@ def _rmse(comparison: Comparison, region: Tensor) -> Tensor:
     return _mean_squared_error(comparison, region).sqrt()
 
 
+def _sharpness_error(comparison: Comparison, region: Tensor) -> Tensor:
+    return sharpness_ratios(*comparison.gradient_magnitudes, region).abs().mean(1)
+
+
+def _blur(comparison: Comparison, region: Tensor) -> Tensor:
+    return (-sharpness_ratios(*comparison.gradient_magnitudes, region)).clamp_min(0).mean(1)
+
+
 MEASURES: Mapping[str, Measure] = {
     "psnr": Measure(
         higher_is_better=True,
@@ -96,6 +105,27 @@ MEASURES: Mapping[str, Measure] = {
         unit="",
         definition="root of the mean squared difference of pixels and channels in [0, 1]",
         compute=_rmse,
+    ),
+    "sharpness_error": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "how far the quartiles of the gradient's magnitude are from the truth's, either way: "
+            "mean over the three of |log2(completed / true)|; 0 = as sharp as the truth, 1 = half "
+            "or twice its gradients (Sobel's filter, which reaches 1 pixel beyond the region; see "
+            "lab.metrics.sharpness)"
+        ),
+        compute=_sharpness_error,
+    ),
+    "blur": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "by how much those quartiles fall short of the truth's: mean over the three of "
+            "max(0, log2(true / completed)); 0 = nowhere less sharp, 1 = half of its gradients; "
+            "noise makes it small, so it is a warning and no goal"
+        ),
+        compute=_blur,
     ),
 }
 """Every measure by name. A new one is a row here; it is then measured in every region."""

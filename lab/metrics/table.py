@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_image, check_mask
+from lab.imaging import region_mean
 from lab.metrics.comparison import Comparison
 from lab.metrics.measures import MEASURES
 from lab.metrics.regions import REGIONS
@@ -35,7 +36,22 @@ METRICS: Mapping[str, Metric] = {
     for where, region in REGIONS.items()
     for what, how in MEASURES.items()
 }
-"""Every metric by name: ``hole_psnr``, ``rim_ssim``, ``whole_l1`` and so on."""
+
+"""Every metric of a completed photo by name: ``hole_psnr``, ``rim_ssim`` and so on."""
+
+ANSWER_METRICS: Mapping[str, Metric] = {
+    "answer_known_l1": Metric(
+        name="answer_known_l1",
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "Over the known pixels: mean absolute difference of the network's own answer, clamped "
+            "to [0, 1], from the photo, before anything is pasted."
+        ),
+    )
+}
+"""What a run records besides, by name: of the network's own answer, so no method without a network
+has it, and no question can have it for a goal."""
 
 
 @torch.no_grad()
@@ -76,6 +92,19 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
         for where, pixels in regions.items()
         for what, how in MEASURES.items()
     }
+
+
+@torch.no_grad()
+def measure_answer(answer: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Measure every metric of ``ANSWER_METRICS`` for each photo, ``(B,)`` by name.
+
+    Args:
+        answer: the network's refined image ``(B, 3, H, W)``, nothing pasted, of any range.
+        truth: ``(B, 3, H, W)`` in [0, 1].
+        mask: ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
+    """
+    difference = (answer.float().clamp(0.0, 1.0) - truth).abs()
+    return {"answer_known_l1": region_mean(difference, 1.0 - mask)}
 
 
 def _check_measurable(mask: Tensor) -> None:

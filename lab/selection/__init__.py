@@ -1,5 +1,15 @@
 """Choosing between results."""
 
 from lab.selection.paired import PairedDifference, paired_difference
+from lab.selection.ranking import HELD, Ranking, rank
+from lab.selection.resampling import mean_errors, photo_of
 
-__all__ = ["PairedDifference", "paired_difference"]
+__all__ = [
+    "HELD",
+    "PairedDifference",
+    "Ranking",
+    "mean_errors",
+    "paired_difference",
+    "photo_of",
+    "rank",
+]

@@ -1,10 +1,12 @@
 """Comparing two results photo by photo: the same photos, the same holes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap
+
+from lab.selection.resampling import Floats, mean_errors
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class PairedDifference:
         low: lower end of the interval.
         high: upper end.
         share_won: share of the photos on which the first is better; ties count half.
-        photos: how many were compared.
+        photos: how many were compared; crops of one photo count each.
     """
 
     mean: float
@@ -36,16 +38,24 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, higher_is_better: bool, seed: int = 0
+    first: ArrayLike,
+    second: ArrayLike,
+    higher_is_better: bool,
+    photos: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> PairedDifference:
-    """Compare per-photo values of two results, in the same order of photos.
+    """Compare values a sample of two results, in the same order of samples.
 
-    The interval is the percentile bootstrap over photos (Efron and Tibshirani 1993, chapter 13)
-    with 9,999 resamples. Several crops of one photo are not independent: with few photos the
-    interval is too narrow.
+    Args:
+        first: the values of one result, one a sample.
+        second: the values of the other.
+        higher_is_better: the metric's direction.
+        photos: the photo of each sample, where several are crops of one (`photo_of`); without it
+            every sample is a photo of its own.
+        seed: of the bootstrap (`mean_errors`).
 
     Raises:
-        ValueError: another number of photos on either side, none, or a value that is not finite.
+        ValueError: another number of samples on either side, none, or a value that is not finite.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or a.size == 0:
@@ -53,17 +63,19 @@ def paired_difference(
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("a value is not finite; measure caps PSNR, so every metric should be")
     gain = a - b if higher_is_better else b - a
-    won = float(np.mean(gain > 0) + 0.5 * np.mean(gain == 0))
+    names = [str(index) for index in range(gain.size)] if photos is None else photos
+    errors = mean_errors(gain[:, None], names, seed)[0][:, 0] if len(set(names)) > 1 else None
+    return describe_difference(gain, errors)
+
+
+def describe_difference(gain: Floats, errors: Floats | None) -> PairedDifference:
+    """Put a gain ``(samples,)`` into numbers, by the errors ``(draws,)`` of its mean.
+
+    Without errors, which one photo cannot give, the interval is without end.
+    """
     mean = float(gain.mean())
-    if gain.size == 1 or np.ptp(gain) == 0:
-        # One photo says nothing about others; equal gains leave nothing to resample.
-        low, high = (-np.inf, np.inf) if gain.size == 1 else (mean, mean)
-        return PairedDifference(mean, float(low), float(high), won, gain.size)
-    interval = bootstrap(
-        (gain,),
-        np.mean,
-        n_resamples=9_999,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return PairedDifference(mean, float(interval.low), float(interval.high), won, gain.size)
+    low, high = -np.inf, np.inf
+    if errors is not None:
+        low, high = mean + np.quantile(errors, (0.025, 0.975))
+    won = float(np.mean(gain > 0) + 0.5 * np.mean(gain == 0))
+    return PairedDifference(mean, float(low), float(high), won, gain.size)

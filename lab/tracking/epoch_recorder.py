@@ -7,13 +7,15 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from lab.data import Batch
 from lab.files import replacing
 from lab.networks import describe_network
 from lab.tracking.epoch_visuals import PhotoVisual, write_visuals
-from lab.tracking.photo_records import PhotoRecords, PhotoScore
+from lab.tracking.loss_records import LossRecords
+from lab.tracking.photo_records import PhotoRecords, PhotoScore, mean_scores
 from lab.tracking.wandb_tracker import WandbTracker
 from lab.variants import InpaintingModule
 
@@ -34,7 +36,7 @@ def checkpoint_path(run: Path, epoch: int) -> Path:
 
 
 class EpochRecorder(lightning.Callback):
-    """After every epoch's validation: ``photos.csv``, ``visuals/``, the checkpoint, W&B.
+    """After every epoch's validation: ``photos.csv``, ``losses.csv``, ``visuals/``, network, W&B.
 
     Epochs are counted from 1: epoch 9 is the state after nine passes.
 
@@ -59,6 +61,29 @@ class EpochRecorder(lightning.Callback):
         self._on_epoch = on_epoch
         self._records = PhotoRecords(folder / "photos.csv")
         self._scores: list[PhotoScore] = []
+        self._losses = LossRecords(folder / "losses.csv")
+        self._loss_sums: dict[str, Tensor] = {}
+        self._steps = 0
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Forget the last epoch's losses."""
+        self._loss_sums, self._steps = {}, 0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,  # noqa: ANN401 (Lightning's signature)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Add up the step's losses, on their device."""
+        assert isinstance(pl_module, InpaintingModule)
+        self._steps += 1
+        for name, value in pl_module.step_losses.items():
+            self._loss_sums[name] = self._loss_sums.get(name, 0.0) + value.double()
 
     def on_validation_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -89,11 +114,12 @@ class EpochRecorder(lightning.Callback):
             return
         assert isinstance(pl_module, InpaintingModule)
         epoch = pl_module.current_epoch + 1
-        means = {
-            name: sum(score.metrics[name] for score in self._scores) / len(self._scores)
-            for name in self._scores[0].metrics
-        }
+        means = mean_scores(self._scores)
         self._records.write_epoch(epoch, self._scores)
+        if self._steps:
+            self._losses.write_epoch(
+                epoch, {name: float(total) / self._steps for name, total in self._loss_sums.items()}
+            )
         write_visuals(self._folder / "visuals", epoch, _visuals(trainer, pl_module), self._tracker)
         with replacing(checkpoint_path(self._folder, epoch)) as temporary:
             torch.save(describe_network(pl_module.network, epoch, self._settings), temporary)

@@ -14,14 +14,22 @@ STAGES_BY_EPOCH = ("coarse", "refined", "completed")
 
 @dataclass(frozen=True)
 class PhotoVisual:
-    """What one epoch shows of one photo: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``."""
+    """What one epoch shows of one photo: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``.
+
+    A method without a network has no stages.
+    """
 
     photo: str
     truth: Tensor
     mask: Tensor
-    coarse: Tensor
-    refined: Tensor
+    coarse: Tensor | None
+    refined: Tensor | None
     completed: Tensor
+
+    def stages(self) -> dict[str, Tensor]:
+        """What there is, by name, coarse to fine, as it can be shown."""
+        images = {name: getattr(self, name) for name in STAGES_BY_EPOCH}
+        return {name: image.clamp(0.0, 1.0) for name, image in images.items() if image is not None}
 
 
 def visual_path(folder: Path, photo: str, what: str, epoch: int | None = None) -> Path:
@@ -46,14 +54,12 @@ def write_visuals(
             path = visual_path(folder, visual.photo, what)
             if not path.exists():
                 write_image(path, image)
-        for what in STAGES_BY_EPOCH:
-            write_image(
-                visual_path(folder, visual.photo, what, epoch),
-                getattr(visual, what).clamp(0.0, 1.0),
-            )
+        stages = visual.stages()
+        for what, image in stages.items():
+            write_image(visual_path(folder, visual.photo, what, epoch), image)
         panels[visual.photo] = [
             ("photo with its hole", hole),
-            *((what, getattr(visual, what).clamp(0.0, 1.0)) for what in STAGES_BY_EPOCH),
+            *stages.items(),
             ("truth", visual.truth),
         ]
     if tracker is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab.files import replacing
+from lab.tracking.epoch_table import EpochTable
 
 COLUMNS = ("epoch", "photo", "hole_ratio", "metric", "value")
 
@@ -20,36 +20,39 @@ class PhotoScore:
     metrics: dict[str, float]
 
 
+def mean_scores(scores: Sequence[PhotoScore]) -> dict[str, float]:
+    """The mean of every metric over the photos."""
+    return {
+        name: sum(score.metrics[name] for score in scores) / len(scores)
+        for name in scores[0].metrics
+    }
+
+
 class PhotoRecords:
-    """The table on disk. Each epoch rewrites it whole, so that it is never half an epoch."""
+    """The table on disk, of `COLUMNS`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._table = EpochTable(path, COLUMNS, names=("photo", "metric"))
 
     def read(self) -> pd.DataFrame:
-        """All rows so far, with `COLUMNS`; no rows when the file does not exist yet."""
-        if not self.path.exists():
-            return pd.DataFrame({column: [] for column in COLUMNS})
-        # A photo may be called "NA" or "null".
-        return pd.read_csv(self.path, dtype={"photo": str, "metric": str}, keep_default_na=False)
+        """All rows so far; no rows when the file does not exist yet.
+
+        Raises:
+            ValueError: the file is no such table; names it.
+        """
+        return self._table.read()
 
     def write_epoch(self, epoch: int, scores: Sequence[PhotoScore]) -> None:
-        """Add the scores of ``epoch``, in place of rows of it and of any later one.
-
-        A run that was killed after scoring an epoch but before its checkpoint repeats that epoch:
-        its rows are replaced, so nothing is counted twice.
-        """
-        rows = [
-            (epoch, score.photo, round(score.hole_ratio, 6), metric, value)
-            for score in scores
-            for metric, value in score.metrics.items()
-        ]
-        earlier = self.read()
-        earlier = earlier[earlier["epoch"] < epoch]
-        new = pd.DataFrame(rows, columns=list(COLUMNS))
-        table = pd.concat([earlier, new], ignore_index=True) if len(earlier) else new
-        with replacing(self.path) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        """Add the scores of ``epoch``, in place of rows of it and of any later one."""
+        self._table.write_epoch(
+            epoch,
+            [
+                (score.photo, round(score.hole_ratio, 6), metric, value)
+                for score in scores
+                for metric, value in score.metrics.items()
+            ],
+        )
 
     def by_photo(self, metric: str) -> pd.DataFrame:
         """One metric as a table: a row an epoch, a column a photo.

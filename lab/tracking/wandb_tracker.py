@@ -21,6 +21,9 @@ EPOCHS_TRAINED = "epochs_trained"
 # Long enough for a slow connection, short enough that a trial does not wait for a dead one.
 _SECONDS_TO_CONNECT = 30.0
 
+# Once the server did not answer, the later runs of this process do not wait for it again.
+_server_is_silent = False
+
 
 @dataclass
 class WandbTracker:
@@ -57,7 +60,7 @@ def start_wandb(
 
     Online when the person is logged in (``wandb login`` or ``WANDB_API_KEY``), otherwise offline;
     ``WANDB_MODE`` decides where it is set. A server that does not answer means offline too, with
-    a warning.
+    a warning; later runs of the same process are then offline at once and without another.
 
     Args:
         folder: of the run.
@@ -69,19 +72,25 @@ def start_wandb(
     Returns:
         WandbTracker | None: None only where ``WANDB_MODE=disabled`` asks for no tracking.
     """
+    global _server_is_silent
     asked = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
     if asked == "disabled":
         return None
     # Words that W&B knew of old ("dryrun", "run") mean the same as its present ones.
     asked = {"dryrun": "offline", "run": "online"}.get(asked, asked)
-    mode = cast(Literal["online", "offline", "shared"], asked)
+    mode = cast(Literal["online", "offline", "shared"], "offline" if _server_is_silent else asked)
     try:
         run = _start(folder, name, group, run_id, config, mode)
     except Exception as error:
         if mode == "offline":
             warnings.warn(f"W&B could not start ({error}); this run is not tracked", stacklevel=2)
             return None
-        warnings.warn(f"W&B did not answer ({error}); this run is tracked offline", stacklevel=2)
+        warnings.warn(
+            f"W&B did not answer ({error}); this run and later ones of this process are tracked "
+            "offline",
+            stacklevel=2,
+        )
+        _server_is_silent = True
         try:
             # W&B's own process believes that the run goes on; a new one does not.
             wandb.teardown()

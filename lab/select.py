@@ -1,0 +1,96 @@
+"""Choose a checkpoint: ``python -m lab.select runs/loss_weights``.
+
+Ranks the checkpoints of a run, or of all trials of a study together, by what their validation
+photos scored: how sure it is which is best, which cannot be told apart, which only look good. With
+--keep it deletes the networks that nobody will use.
+"""
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+from lab.command_line import INTERRUPTED, CommandParser
+
+EXAMPLE = """\
+  python -m lab.select runs/first
+  python -m lab.select runs/loss_weights --metric hole_ssim rim_ssim hole_sharpness_error
+  python -m lab.select runs/loss_weights --votes
+  python -m lab.select runs/loss_weights --keep 3 --dry-run
+"""
+
+
+def parser() -> CommandParser:
+    """The command's options."""
+    options = CommandParser("select", __doc__ or "", EXAMPLE)
+    add = options.add_argument
+    add("folder", type=Path, metavar="RUN|STUDY", help="the folder of a run or a study")
+    add(
+        "--metric",
+        nargs="+",
+        metavar="METRIC",
+        help="the first decides, all make the Pareto set; default: the study's goals, else "
+        "hole_ssim, then hole_psnr and rim_ssim",
+    )
+    add("--votes", action="store_true", help="print what blind votes in votes/ say, too")
+    add("--keep", type=int, metavar="K", help="delete the networks of all but the K best epochs")
+    add("--dry-run", action="store_true", help="with --keep: list what would go, delete nothing")
+    add("--seed", type=int, default=0, metavar="N", help="of the bootstrap")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser()
+    given = options.parse_args(arguments)
+    if given.keep is not None and given.keep < 1:
+        options.error(f"--keep must be at least 1, not {given.keep}")
+    if given.dry_run and given.keep is None:
+        options.error("--dry-run says what --keep would delete: give --keep, too")
+    # After parsing: what follows takes seconds to import, and --help should not wait for it.
+    from rich.console import Console
+
+    from lab.selection.checkpoints import SelectionError, find_runs
+    from lab.selection.choosing import choose
+    from lab.selection.display import print_selection, print_votes, write_selection
+    from lab.selection.keeping import delete_checkpoints, locked_runs, spare_checkpoints
+    from lab.selection.voting import count_votes
+    from lab.settings import SettingsError
+    from lab.studies import goals_of
+
+    console = Console()
+    try:
+        runs = list(find_runs(given.folder).values())
+        metrics = given.metric or list(
+            dict.fromkeys([*goals_of(given.folder), "hole_ssim", "hole_psnr", "rim_ssim"])
+        )
+        deletes = given.keep is not None and not given.dry_run
+        # The locks first: what is ranked is what is deleted.
+        with locked_runs(runs) if deletes else nullcontext():
+            selection = choose(given.folder, list(dict.fromkeys(metrics)), given.seed)
+            counted = count_votes(selection, given.seed)
+            print_selection(selection, console)
+            if given.votes:
+                print_votes(counted, console)
+            write_selection(selection, counted, given.folder)
+            if given.keep is not None:
+                favourite = [counted.ranked[0].checkpoint] if counted.ranked else []
+                spare = spare_checkpoints(selection, given.keep, also_keep=favourite)
+                size = sum(point.path.stat().st_size for point in spare) / 2**20
+                verb = "Deleting" if deletes else "Would delete"
+                console.print(f"{verb} {len(spare)} networks, {size:.1f} MiB:", highlight=False)
+                for point in spare:
+                    console.print(f"  {point.path}", highlight=False, soft_wrap=True)
+                if deletes:
+                    delete_checkpoints(spare)
+    except (SelectionError, SettingsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was not deleted yet is all there.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

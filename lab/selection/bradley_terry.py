@@ -1,0 +1,167 @@
+"""What votes say: a ranking with intervals, and which metric agrees with the eye.
+
+Bradley and Terry, "Rank Analysis of Incomplete Block Designs" (1952), with Davidson's ties ("On
+Extending the Bradley-Terry Model to Accommodate Ties in Paired Comparison Experiments", 1970): of
+two items with strengths a and b (logarithms), left wins, right wins and ties are in proportion
+e^a : e^b : nu * e^((a + b) / 2). A normal prior on the strengths keeps an item that never lost
+from being infinitely strong.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.stats import binomtest
+
+from lab.metrics import METRICS
+from lab.selection.resampling import Floats
+from lab.selection.votes import Vote
+
+STRENGTH_SPREAD = 1.5
+"""Standard deviation of the prior on a strength: most items win 5 to 95 % against the average."""
+
+_DRAWS = 4_000
+
+
+@dataclass(frozen=True)
+class Voted:
+    """One checkpoint in the ranking by votes.
+
+    Attributes:
+        checkpoint: its name.
+        wins: share of its comparisons with the average checkpoint that it would win, ties split.
+        low: lower end of the 95 % interval of ``wins``.
+        high: upper end.
+        probability: that it is the strongest.
+        votes: in which it was shown.
+    """
+
+    checkpoint: str
+    wins: float
+    low: float
+    high: float
+    probability: float
+    votes: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often the voted side is the better one by a metric, with its 95 % interval.
+
+    Attributes:
+        metric: its name.
+        share: of the votes that chose a side, on photos where the metric sees a difference.
+        low: lower end (Wilson 1927).
+        high: upper end.
+        votes: how many those are.
+    """
+
+    metric: str
+    share: float
+    low: float
+    high: float
+    votes: int
+
+
+def rank_votes(votes: Sequence[Vote], seed: int = 0) -> list[Voted]:
+    """Rank the checkpoints that were voted on, the strongest first.
+
+    The intervals come from the normal approximation at the most probable strengths (Laplace's);
+    they take votes for independent, so many votes on few photos make them too narrow.
+
+    Args:
+        votes: at least one.
+        seed: of the draws behind ``probability``.
+    """
+    names = sorted({name for vote in votes for name in (vote.left, vote.right)})
+    number = {name: index for index, name in enumerate(names)}
+    sides = np.array([(number[vote.left], number[vote.right]) for vote in votes])
+    outcomes = np.array([("left", "right", "tie").index(vote.choice) for vote in votes])
+    strengths, covariance = _fit(sides, outcomes, len(names))
+    draws = np.random.default_rng(seed).multivariate_normal(strengths, covariance, _DRAWS)
+    # Only differences between strengths mean anything: they are told against the average.
+    draws -= draws.mean(axis=1, keepdims=True)
+    low, high = expit(np.quantile(draws, (0.025, 0.975), axis=0))
+    probability = np.bincount(draws.argmax(axis=1), minlength=len(names)) / _DRAWS
+    wins = expit(strengths - strengths.mean())
+    shown = np.bincount(sides.ravel(), minlength=len(names))
+    return [
+        Voted(
+            checkpoint=names[index],
+            wins=float(wins[index]),
+            low=float(low[index]),
+            high=float(high[index]),
+            probability=float(probability[index]),
+            votes=int(shown[index]),
+        )
+        for index in np.argsort(-wins, kind="stable")
+    ]
+
+
+def agreement(
+    votes: Sequence[Vote], values: Mapping[str, Mapping[tuple[str, str], float]]
+) -> list[Agreement]:
+    """Compare votes with metrics, the most agreeing first.
+
+    Args:
+        votes: ties say nothing here.
+        values: for each metric, the value of (photo, checkpoint); votes on others are left out.
+    """
+    found = []
+    for metric, scored in values.items():
+        sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+        agreed = []
+        for vote in votes:
+            left, right = ((vote.photo, name) for name in (vote.left, vote.right))
+            if vote.choice == "tie" or left not in scored or right not in scored:
+                continue
+            lead = sign * (scored[left] - scored[right])
+            if np.isfinite(lead) and lead != 0.0:
+                agreed.append((lead > 0.0) == (vote.choice == "left"))
+        if agreed:
+            interval = binomtest(sum(agreed), len(agreed)).proportion_ci(0.95, "wilson")
+            share = sum(agreed) / len(agreed)
+            found.append(
+                Agreement(metric, share, float(interval.low), float(interval.high), len(agreed))
+            )
+    return sorted(found, key=lambda item: -item.share)
+
+
+def _fit(sides: Floats, outcomes: Floats, items: int) -> tuple[Floats, Floats]:
+    """The most probable strengths, and their covariance."""
+
+    def shares(parameters: Floats) -> tuple[Floats, Floats]:
+        strengths, log_ties = parameters[:items], parameters[items]
+        left, right = strengths[sides[:, 0]], strengths[sides[:, 1]]
+        logits = np.column_stack([left, right, log_ties + (left + right) / 2])
+        logits -= logits.max(axis=1, keepdims=True)
+        likelihood = np.exp(logits)
+        return logits, likelihood / likelihood.sum(axis=1, keepdims=True)
+
+    rows = np.arange(len(outcomes))
+    # How each outcome's logit depends on the parameters.
+    design = np.zeros((len(outcomes), 3, items + 1))
+    for outcome, (weight_left, weight_right) in enumerate(((1, 0), (0, 1), (0.5, 0.5))):
+        design[rows, outcome, sides[:, 0]] = weight_left
+        design[rows, outcome, sides[:, 1]] = weight_right
+    design[:, 2, items] = 1.0
+    # The share of ties is all but free, yet finite where there are none, or nothing else.
+    precision = np.append(np.full(items, STRENGTH_SPREAD**-2), 0.1)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        logits, probabilities = shares(parameters)
+        normalizer = np.log(np.exp(logits).sum(axis=1))
+        value = (normalizer - logits[rows, outcomes]).sum()
+        value += 0.5 * (precision * parameters**2).sum()
+        slope = np.einsum("vo,vop->p", probabilities, design)
+        slope -= design[rows, outcomes].sum(axis=0)
+        return float(value), slope + precision * parameters
+
+    best = minimize(loss, np.zeros(items + 1), jac=True, method="L-BFGS-B").x
+    _, probabilities = shares(best)
+    means = np.einsum("vo,vop->vp", probabilities, design)
+    curvature = np.einsum("vo,vop,voq->pq", probabilities, design, design, optimize=True)
+    curvature += np.diag(precision) - means.T @ means
+    return best[:items], np.linalg.inv(curvature)[:items, :items]

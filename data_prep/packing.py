@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,12 +18,11 @@ from data_prep.shards import (
     ShardListing,
     ShardWriter,
     finished_shards,
-    listing_name,
 )
 from lab.files import replacing
+from lab.formats.shards import INDEX, IndexedShard, listing_name
 from lab.imaging import UnreadablePhotoError
 
-INDEX = "index.json"
 _LOCK = ".lock"
 # A thread takes this much at a time: handing over single photos would cost as much as decoding.
 _BATCH_FILES = 32
@@ -181,13 +181,15 @@ def _totals(listings: list[ShardListing]) -> dict:
         split["photos"] += listing.photos
         split["bytes"] += listing.bytes
         split["shards"].append(
-            {
-                "name": listing.shard,
-                "photos": listing.photos,
-                "bytes": listing.bytes,
-                "sha256": listing.sha256,
-                "listing": listing_name(listing.shard),
-            }
+            asdict(
+                IndexedShard(
+                    name=listing.shard,
+                    photos=listing.photos,
+                    bytes=listing.bytes,
+                    sha256=listing.sha256,
+                    listing=listing_name(listing.shard),
+                )
+            )
         )
     return {"photos": sum(split["photos"] for split in splits.values()), "splits": splits}
 

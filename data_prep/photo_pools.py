@@ -1,23 +1,27 @@
 """Photos to choose from, in a folder or in WebDataset shards, known by their content."""
 
-import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from torch import Tensor
 
 from data_prep.commands import DataError
-from data_prep.packing import INDEX
-from data_prep.shards import read_samples
 from lab.data.photo_sets import list_photos
-from lab.imaging import Crop, CropReader
+from lab.formats.shards import (
+    INDEX,
+    TEST_SPLIT,
+    VALIDATION_SPLIT,
+    IndexedShard,
+    read_index,
+    read_samples,
+)
+from lab.imaging import Crop, CropReader, PhotoBytes
 
 # Of Places2, photos that nothing is trained on.
-_PREFERRED_SPLITS = ("val", "test")
+_PREFERRED_SPLITS = (VALIDATION_SPLIT, TEST_SPLIT)
 
 
 @dataclass(frozen=True)
@@ -74,21 +78,20 @@ class _ShardPool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:
-            index = json.loads((folder / INDEX).read_text())
+            splits = read_index(folder).splits
+            chosen = next(([name] for name in _PREFERRED_SPLITS if name in splits), list(splits))
+            self._open([shard for split in chosen for shard in splits[split]])
         except ValueError as error:
-            raise DataError(f"{folder / INDEX} is damaged ({error})") from error
-        if not index.get("complete"):
-            raise DataError(f"the shards in {folder} are not finished: run data_prep.places2 again")
-        splits = index["splits"]
-        chosen = next(([name] for name in _PREFERRED_SPLITS if name in splits), list(splits))
+            raise DataError(str(error)) from error
+
+    def _open(self, shards: list[IndexedShard]) -> None:
         self.photos = []
         self._shard_of: dict[str, str] = {}
-        for split in chosen:
-            for shard in splits[split]["shards"]:
-                for sample in read_samples(folder / shard["listing"]):
-                    name = f"{Path(shard['name']).stem}/{sample.key}"
-                    self._shard_of[name] = shard["name"]
-                    self.photos.append(PoolPhoto(name, sample.sha256, sample.height, sample.width))
+        for shard in shards:
+            for sample in read_samples(self._folder / shard.listing):
+                name = f"{Path(shard.name).stem}/{sample.key}"
+                self._shard_of[name] = shard.name
+                self.photos.append(PoolPhoto(name, sample.sha256, sample.height, sample.width))
 
     def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
         reader = _reader(size)
@@ -96,18 +99,16 @@ class _ShardPool:
         for photo in chosen:
             key = photo.name.partition("/")[2]
             wanted.setdefault(self._shard_of[photo.name], {})[key] = photo
-        with TemporaryDirectory() as temporary:
-            for shard, photos in sorted(wanted.items()):
-                with tarfile.open(self._folder / shard, "r:") as archive:
-                    for member in archive:
-                        key, _, suffix = member.name.partition(".")
-                        content = archive.extractfile(member) if key in photos else None
-                        if content is not None:
-                            path = Path(temporary, f"photo.{suffix}")
-                            path.write_bytes(content.read())
-                            yield photos[key], reader.read(path, Crop())
+        for shard, photos in sorted(wanted.items()):
+            with tarfile.open(self._folder / shard, "r:") as archive:
+                for member in archive:
+                    key = member.name.partition(".")[0]
+                    content = archive.extractfile(member) if key in photos else None
+                    if content is not None:
+                        file = PhotoBytes(f"{self._folder / shard}: {key}", content.read())
+                        yield photos[key], reader.read(file, Crop())
 
 
 def _reader(size: int) -> CropReader:
-    # Nothing is read twice, and files of one name follow each other: nothing may be kept.
+    # Nothing is read twice.
     return CropReader(size, 1.0, cache_bytes=0)

@@ -8,16 +8,15 @@ something out, so the whole photo is decoded.
 
 import hashlib
 import io
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image
 
-from lab.imaging import UnreadablePhotoError, decode_photo
+from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
 
 JPEG_QUALITY = 95
 """Of photos that were shrunk; others keep their bytes."""
@@ -88,13 +87,7 @@ def _decode_jpeg(data: bytes, name: str) -> tuple[int, int, np.ndarray | None]:
 
 def _decode_any(data: bytes, name: str) -> np.ndarray:
     """Return upright RGB pixels of any kind of file, read as training reads them."""
-    with tempfile.NamedTemporaryFile(suffix=PurePosixPath(name).suffix) as file:
-        file.write(data)
-        file.flush()
-        try:
-            return decode_photo(Path(file.name))
-        except UnreadablePhotoError as error:
-            raise UnreadablePhotoError(name, error.reason) from error
+    return decode_photo(PhotoBytes(name, data))
 
 
 def _shrink(pixels: np.ndarray, size: int) -> tuple[bytes, int, int]:

@@ -11,9 +11,8 @@ from PIL import Image
 
 from data_prep.commands import DataError
 from lab.files import replacing
-
-MANIFEST = "manifest.json"
-"""The file that says what a folder holds; it is written last, so a folder that has it is whole."""
+from lab.formats import manifests
+from lab.formats.manifests import MANIFEST
 
 _UNFINISHED = ".unfinished"
 
@@ -32,12 +31,6 @@ def write_png(path: Path, pixels: np.ndarray) -> str:
 def write_mask(path: Path, mask: np.ndarray) -> str:
     """Write a mask ``(H, W)`` of 0 and 1 as black and white; return the file's SHA-256."""
     return write_png(path, (mask != 0).astype(np.uint8) * 255)
-
-
-def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def begin_folder(folder: Path) -> None:
@@ -74,15 +67,7 @@ def read_manifest(folder: Path, kind: str) -> dict:
     Raises:
         DataError: there is none, it is damaged, or it is not of ``kind``.
     """
-    path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder} has no {MANIFEST}: was the command that makes it ended?"
-        ) from None
+        return manifests.read_manifest(folder, kind)
     except ValueError as error:
-        raise DataError(f"{path} is damaged ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
-        raise DataError(f"{path} is not of {kind}")
-    return manifest
+        raise DataError(str(error)) from error

@@ -55,10 +55,11 @@ def _run(given: Namespace) -> int:
     # After parsing: these take seconds to import, and --help should not wait for them.
     import cv2
 
-    from data_prep.packing import INDEX, pack_photos
+    from data_prep.packing import pack_photos
     from data_prep.photo_sources import FolderSource, PhotoSource
     from data_prep.progress import ProgressLine, duration
     from data_prep.tar_source import TarSource
+    from lab.formats.shards import INDEX
 
     if not given.source.exists():
         raise DataError(f"there is no {given.source}")

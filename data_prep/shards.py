@@ -21,6 +21,7 @@ from data_prep.commands import DataError
 from data_prep.photo_proof import ProvenPhoto
 from data_prep.photo_sources import Bookmark, LeftOut
 from lab.files import replacing
+from lab.formats.shards import SampleRecord, listing_name, padded
 
 _LISTING = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{6})\.json")
 _BUFFER = 2**20
@@ -35,18 +36,6 @@ class Sample:
     split: str
     key: str
     photo: ProvenPhoto
-
-
-@dataclass(frozen=True)
-class SampleRecord:
-    """What a listing says of one sample; ``sha256`` and ``bytes`` are of the photo's file."""
-
-    key: str
-    name: str
-    sha256: str
-    bytes: int
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class ShardListing:
 
     def write(self, folder: Path, samples: Sequence[SampleRecord]) -> None:
         """Write it, with its samples, beside its shard."""
-        content = asdict(self) | {"samples": [list(vars(sample).values()) for sample in samples]}
+        content = asdict(self) | {"samples": [list(sample) for sample in samples]}
         with replacing(folder / listing_name(self.shard)) as temporary:
             temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n")
 
@@ -95,16 +84,6 @@ class ShardListing:
             return cls(**content)
         except (TypeError, KeyError, ValueError) as error:
             raise DataError(f"{path} is no listing of a shard ({error})") from error
-
-
-def read_samples(listing: Path) -> list[SampleRecord]:
-    """Read a listing's samples, in the order of its shard."""
-    return [SampleRecord(*sample) for sample in json.loads(listing.read_text())["samples"]]
-
-
-def listing_name(shard: str) -> str:
-    """Return the file name of a shard's listing."""
-    return Path(shard).with_suffix(".json").name
 
 
 def finished_shards(folder: Path) -> list[ShardListing]:
@@ -158,7 +137,7 @@ class _OpenShard:
         header.size = len(photo.data)
         self._write(header.tobuf(tarfile.PAX_FORMAT))
         self._write(photo.data)
-        self._write(bytes(-len(photo.data) % tarfile.BLOCKSIZE))
+        self._write(bytes(padded(header.size) - header.size))
         self.first = self.first or sample.place
         self.keys.add(sample.key)
         self.records.append(

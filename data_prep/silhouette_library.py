@@ -12,9 +12,9 @@ import numpy as np
 
 from data_prep.commands import DataError
 from data_prep.differences import SQUARE
-from data_prep.pictures import MANIFEST, file_sha256, read_manifest
-from data_prep.triplets import KIND
-from lab.files import replacing
+from data_prep.pictures import read_manifest
+from lab.files import file_sha256, replacing
+from lab.formats.manifests import MANIFEST, TRIPLETS
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_mask
 from lab.masks.silhouettes import write_silhouettes
 
@@ -113,7 +113,7 @@ def _masks(source: Path) -> list[tuple[Path, int]]:
     if not source.is_dir():
         raise DataError(f"{source} is no folder of masks or triplets")
     if (source / MANIFEST).exists():
-        manifest = read_manifest(source, KIND)
+        manifest = read_manifest(source, TRIPLETS)
         settings = manifest["settings"]
         masks = []
         for triplet in manifest["triplets"]:

@@ -16,11 +16,9 @@ from data_prep.commands import DataError
 from data_prep.mask_pools import PoolMask, masks_of
 from data_prep.photo_pools import PhotoPool, PoolPhoto, open_pool
 from data_prep.pictures import begin_folder, end_folder, write_png
+from lab.formats import manifests
 from lab.imaging import UnreadablePhotoError, to_uint8
 from lab.metrics.ratios import RATIO_BINS
-
-KIND = "evaluation set"
-"""What the manifest says it is of."""
 
 DOCUMENTED = {
     "valid": (100, 400, 400, 100),
@@ -134,7 +132,7 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
         )
         on_progress(len(pairs), len(pairs) / len(chosen))
     manifest = {
-        "kind": KIND,
+        "kind": manifests.PAIRS,
         "set": settings.name,
         "size": settings.size,
         "masks": list(settings.masks),

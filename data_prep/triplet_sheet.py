@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.pictures import read_manifest
-from data_prep.triplets import KIND
+from lab.formats.manifests import TRIPLETS
 from lab.imaging import contact_sheet, outline_hole, read_image, read_mask, write_image
 
 _ROWS, _TRIPLETS_A_ROW = 12, 3
@@ -19,7 +19,7 @@ def write_sheet(folder: Path, path: Path, rows: int = _ROWS) -> None:
         path: of the picture.
         rows: of three triplets each.
     """
-    triplets = read_manifest(folder, KIND)["triplets"]
+    triplets = read_manifest(folder, TRIPLETS)["triplets"]
     count = min(len(triplets), rows * _TRIPLETS_A_ROW)
     cells = []
     for index in np.linspace(0, len(triplets) - 1, count).astype(int):

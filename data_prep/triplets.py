@@ -12,11 +12,10 @@ import numpy as np
 from data_prep.clips import CameraCheck, Clip
 from data_prep.commands import DataError
 from data_prep.moving_people import Box, PeopleFinder, Scene
-from data_prep.pictures import begin_folder, end_folder, file_sha256, write_mask, write_png
+from data_prep.pictures import begin_folder, end_folder, write_mask, write_png
 from data_prep.plates import LEAST_COVERAGE, SAMPLES, Plate, estimate_plate
-
-KIND = "clean plate triplets"
-"""What the manifest says it is of."""
+from lab.files import file_sha256
+from lab.formats.manifests import TRIPLETS
 
 FRAMES, MASKS, BACKGROUNDS = "frames", "masks", "backgrounds"
 _CONTEXT = 2.0
@@ -101,7 +100,7 @@ def write_triplets(
             f"nobody moves in {path}: of {frames} frames looked at, none gave a person ({reasons})"
         )
     manifest = {
-        "kind": KIND,
+        "kind": TRIPLETS,
         "clip": {
             "name": path.name,
             "sha256": file_sha256(path),

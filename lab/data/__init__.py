@@ -1,6 +1,19 @@
-"""Photos and masks as batches."""
+"""Photos and masks as batches, and the sets that are judged by."""
 
+from lab.data.evaluation_sets import (
+    EvaluationBatch,
+    EvaluationSample,
+    EvaluationSet,
+    read_evaluation_set,
+)
 from lab.data.photo_data_module import PhotoDataModule
 from lab.data.photo_datasets import Batch
 
-__all__ = ["Batch", "PhotoDataModule"]
+__all__ = [
+    "Batch",
+    "EvaluationBatch",
+    "EvaluationSample",
+    "EvaluationSet",
+    "PhotoDataModule",
+    "read_evaluation_set",
+]

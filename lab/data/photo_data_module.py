@@ -1,7 +1,6 @@
-"""Photos from a folder, or the starter photos, as training and validation batches."""
+"""Photos from a folder or from shards, or the starter photos, as batches."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -9,8 +8,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from lab.contracts import MaskGenerator
-from lab.data.photo_datasets import Batch, EpochSampler, TrainingPhotos, ValidationPhotos
-from lab.data.photo_sets import PhotoSplit, find_photos, starter_photos
+from lab.data.photo_datasets import Batch, SampleCutter, ValidationPhotos
+from lab.data.photo_sets import find_photos, starter_photos
+from lab.data.photo_source import Feed, PhotoSource, TrainingBatches
+from lab.data.shard_set import open_shards
+from lab.formats.shards import INDEX
 from lab.imaging import CropReader
 from lab.masks import PersonMixture, PersonRectangle
 
@@ -22,8 +24,9 @@ class PhotoDataModule(lightning.LightningDataModule):
     """Square crops of photos under masks.
 
     Args:
-        photos: a folder of images, searched recursively: split by ``train/`` and ``val/`` if it has
-            them, else by content. None takes the starter photos, which need no download.
+        photos: a folder of images, searched recursively, or of shards from ``data_prep.places2``;
+            split by ``train`` and ``val`` if it has them, else by content. None takes the starter
+            photos, which need no download.
         size: side of the crops, in pixels.
         batch_size: samples a training step.
         samples_per_epoch: training samples an epoch; None takes each photo once.
@@ -31,7 +34,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         validation_masks: the validation's holes.
         validation_photos: how many validation photos are scored; None takes all.
         validation_crops: samples each validation photo gives: its central square, then fixed crops.
-        validation_share: share of a folder without ``train/`` and ``val/`` kept for validation.
+        validation_share: share of a set without ``train`` and ``val`` that is for validation.
         smallest_crop: side of the smallest crop, as a share of the photo's short side, in (0, 1].
         workers: loader processes; 0 loads in the training process.
         seed: of crops and training masks.
@@ -85,19 +88,25 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.validation_seed = validation_seed
-        self._split: PhotoSplit | None = None
+        self._source: PhotoSource | None = None
         self._first_epoch = 0
 
     @property
-    def split(self) -> PhotoSplit:
-        """The photos of training and validation; reads the folder on first use.
+    def source(self) -> PhotoSource:
+        """The photos of training and validation; finds them on first use.
 
         Raises:
-            ValueError: a folder with too few or too many unreadable photos.
+            ValueError: a folder with too few or too many unreadable photos; unfinished, missing or
+                altered shards.
         """
-        if self._split is None:
-            self._split = _find(self.folder, self.validation_share)
-        return self._split
+        if self._source is None:
+            if self.folder is None:
+                self._source = starter_photos()
+            elif (self.folder / INDEX).is_file():
+                self._source = open_shards(self.folder, self.validation_share)
+            else:
+                self._source = find_photos(self.folder, self.validation_share)
+        return self._source
 
     def state_dict(self) -> dict[str, int]:
         """For the checkpoint at the end of an epoch: how many epochs are done."""
@@ -110,35 +119,20 @@ class PhotoDataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Find the photos, before training starts."""
-        _ = self.split
+        _ = self.source
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> TrainingBatches:
         """Batches of random crops, in an order drawn for each epoch."""
-        photos = self.split.training
-        samples = self.samples_per_epoch or len(photos)
-        dataset = TrainingPhotos(photos, self._reader(), self.masks, self.smallest_crop, self.seed)
-        return DataLoader(
-            dataset,
-            batch_size=min(self.batch_size, samples),
-            sampler=EpochSampler(samples, self.seed, self._first_epoch),
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            # Seeds of loader processes come from here, and leave the network's generator alone.
-            generator=torch.Generator().manual_seed(self.seed),
-            # A last batch of one sample upsets batch normalization; a full one always remains.
-            drop_last=True,
-        )
+        feed = Feed(self.batch_size, self.samples_per_epoch, self.workers, self._first_epoch)
+        return self.source.training_batches(self._cutter(self.masks, self.seed), feed)
 
     @property
     def validation_samples(self) -> ValidationPhotos:
         """The fixed validation samples, one by one."""
         return ValidationPhotos(
-            self.split.validation[: self.validation_photos],
-            self._reader(),
-            self.validation_masks,
-            self.smallest_crop,
+            self.source.validation_photos(self.validation_photos),
+            self._cutter(self.validation_masks, self.validation_seed),
             self.validation_crops,
-            self.validation_seed,
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -149,16 +143,9 @@ class PhotoDataModule(lightning.LightningDataModule):
             generator=torch.Generator().manual_seed(self.validation_seed),
         )
 
-    def _reader(self) -> CropReader:
-        return CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
-
-
-@lru_cache(maxsize=4)
-def _find(folder: Path | None, validation_share: float) -> PhotoSplit:
-    """Finding decodes every photo to prove that it reads: the trials of a process share it."""
-    if folder is None:
-        return starter_photos()
-    return find_photos(folder, validation_share=validation_share)
+    def _cutter(self, masks: MaskGenerator, seed: int) -> SampleCutter:
+        reader = CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
+        return SampleCutter(reader, masks, seed)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

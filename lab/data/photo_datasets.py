@@ -5,15 +5,15 @@ that neither the number of loader processes nor an interruption changes what is 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from lab.contracts import MaskGenerator
-from lab.data.photo_sets import Photo
-from lab.imaging import Crop, CropReader
+from lab.imaging import Crop, CropReader, PhotoFile
 
 
 class Batch(NamedTuple):
@@ -60,38 +60,70 @@ class EpochSampler(Sampler[EpochKey]):
         return self._samples
 
 
-class TrainingPhotos(Dataset[Batch]):
-    """Random square crops, mirrored half of the time, under masks drawn for each.
+class KnownPhoto(Protocol):
+    """A photo that was found."""
 
-    Args:
-        photos: the files; sample ``i`` is of photo ``i % len(photos)``.
-        reader: cuts and caches.
+    @property
+    def name(self) -> str:
+        """Unique in its set and fit for file names."""
+        ...
+
+    @property
+    def path(self) -> PhotoFile:
+        """Where its bytes lie."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes, in hexadecimal."""
+        ...
+
+
+@dataclass(frozen=True)
+class SampleCutter:
+    """Cuts a photo and draws its mask, from a generator made for that one sample.
+
+    Attributes:
+        reader: cuts, and keeps photos in memory.
         masks: draws the holes.
-        smallest_side: the smallest crop's side, as a share of the photo's short side.
-        seed: of the run.
+        seed: of the run for training; of the validation, which must not vary, for validation.
     """
 
-    def __init__(
-        self,
-        photos: Sequence[Photo],
-        reader: CropReader,
-        masks: MaskGenerator,
-        smallest_side: float,
-        seed: int,
-    ) -> None:
+    reader: CropReader
+    masks: MaskGenerator
+    seed: int
+
+    def cut(
+        self, photo: PhotoFile, name: str, sample: Sequence[int], central: bool = False
+    ) -> Batch:
+        """Return one sample, without a batch axis.
+
+        Args:
+            photo: the file.
+            name: of the sample.
+            sample: what it is for; together with the seed, all that its draws depend on.
+            central: take the central square in place of a random crop, mirrored half of the time.
+
+        Raises:
+            UnreadablePhotoError: the file cannot be read.
+        """
+        generator = np.random.default_rng([self.seed, *sample])
+        crop = Crop() if central else _random_crop(generator, self.reader.smallest_side)
+        image = self.reader.read(photo, crop)
+        size = self.reader.size
+        return Batch(image, self.masks(size, size, generator), name)
+
+
+class TrainingPhotos(Dataset[Batch]):
+    """Random square crops under masks drawn for each; sample ``i`` is of photo ``i % count``."""
+
+    def __init__(self, photos: Sequence[KnownPhoto], cutter: SampleCutter) -> None:
         self._photos = photos
-        self._reader = reader
-        self._masks = masks
-        self._smallest_side = smallest_side
-        self._seed = seed
+        self._cutter = cutter
 
     def __getitem__(self, key: EpochKey) -> Batch:
-        generator = np.random.default_rng([self._seed, key.epoch, key.sample])
         photo = self._photos[key.sample % len(self._photos)]
-        crop = _random_crop(generator, self._smallest_side)
-        image = self._reader.read(photo.path, crop)
-        mask = self._masks(self._reader.size, self._reader.size, generator)
-        return Batch(image, mask, photo.name)
+        return self._cutter.cut(photo.path, photo.name, key)
 
 
 class ValidationPhotos(Dataset[Batch]):
@@ -102,26 +134,12 @@ class ValidationPhotos(Dataset[Batch]):
 
     Args:
         photos: the files.
-        reader: cuts and caches.
-        masks: draws the holes.
-        smallest_side: the smallest crop's side, as a share of the photo's short side.
+        cutter: with the validation's seed and masks.
         crops: how many samples each photo gives.
-        seed: of the validation masks; not the run's, which may vary.
     """
 
-    def __init__(
-        self,
-        photos: Sequence[Photo],
-        reader: CropReader,
-        masks: MaskGenerator,
-        smallest_side: float,
-        crops: int,
-        seed: int,
-    ) -> None:
-        self._reader = reader
-        self._masks = masks
-        self._smallest_side = smallest_side
-        self._seed = seed
+    def __init__(self, photos: Sequence[KnownPhoto], cutter: SampleCutter, crops: int) -> None:
+        self._cutter = cutter
         # Crop by crop rather than photo by photo: the first samples show different photos.
         self._samples = [(photo, crop) for crop in range(crops) for photo in photos]
 
@@ -129,13 +147,10 @@ class ValidationPhotos(Dataset[Batch]):
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Batch:
-        photo, crop_index = self._samples[index]
-        generator = np.random.default_rng([self._seed, int(photo.sha256[:16], 16), crop_index])
-        crop = Crop() if crop_index == 0 else _random_crop(generator, self._smallest_side)
-        image = self._reader.read(photo.path, crop)
-        mask = self._masks(self._reader.size, self._reader.size, generator)
-        name = photo.name if crop_index == 0 else f"{photo.name}-crop{crop_index}"
-        return Batch(image, mask, name)
+        photo, crop = self._samples[index]
+        name = photo.name if crop == 0 else f"{photo.name}-crop{crop}"
+        content = int(photo.sha256[:16], 16)
+        return self._cutter.cut(photo.path, name, (content, crop), central=crop == 0)
 
 
 def _random_crop(generator: np.random.Generator, smallest_side: float) -> Crop:

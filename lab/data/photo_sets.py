@@ -1,8 +1,6 @@
 """Which photos train and which validate: found, verified by decoding, and split for good.
 
-Without ``train/`` and ``val/`` the split goes by content: a photo whose SHA-256, read as a fraction
-of its range, is below the validation share validates. So copies of one photo always land on one
-side, names and order do not matter, and a photo stays where it is when others are added.
+Without ``train/`` and ``val/`` the split goes by content, as ``lab.data.content_split`` says.
 """
 
 import hashlib
@@ -13,8 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import torch
+from torch.utils.data import DataLoader
+
+from lab.data.content_split import check_share, content_fraction, validation_bound
+from lab.data.photo_datasets import Batch, EpochSampler, SampleCutter, TrainingPhotos
+from lab.data.photo_source import Feed
+from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
 
 _TRAINING_FOLDERS = ("train",)
@@ -80,7 +86,7 @@ class PhotoSet:
 
 @dataclass(frozen=True)
 class PhotoSplit:
-    """Photos for training and for validation.
+    """Photos for training and for validation: a ``PhotoSource``.
 
     Attributes:
         training: sorted by path.
@@ -96,6 +102,41 @@ class PhotoSplit:
     rule: str
     unreadable: tuple[UnreadablePhoto, ...] = ()
     leaks: tuple[tuple[Photo, Photo], ...] = ()
+
+    @property
+    def training_count(self) -> int:
+        """Photos for training."""
+        return len(self.training)
+
+    @property
+    def validation_count(self) -> int:
+        """Photos for validation."""
+        return len(self.validation)
+
+    @property
+    def digest(self) -> str:
+        """Of the contents, side by side and in order, but of no name."""
+        contents = " ".join(photo.sha256 for photo in (*self.training, *self.validation))
+        return hashlib.sha256(contents.encode()).hexdigest()[:12]
+
+    def validation_photos(self, most: int | None) -> tuple[Photo, ...]:
+        """The first validation photos; None takes all."""
+        return self.validation[:most]
+
+    def training_batches(self, cutter: SampleCutter, feed: Feed) -> DataLoader[Batch]:
+        """Random crops of the photos, each as often as any other."""
+        samples = feed.samples or len(self.training)
+        return DataLoader(
+            TrainingPhotos(self.training, cutter),
+            batch_size=min(feed.batch_size, samples),
+            sampler=EpochSampler(samples, cutter.seed, feed.first_epoch),
+            num_workers=feed.workers,
+            persistent_workers=feed.workers > 0,
+            # Seeds of loader processes come from here, and leave the network's generator alone.
+            generator=torch.Generator().manual_seed(cutter.seed),
+            # A last batch of one sample upsets batch normalization; a full one always remains.
+            drop_last=True,
+        )
 
     def summary(self) -> str:
         """Return one line with the counts, then one each for what was left out and what leaks."""
@@ -126,8 +167,7 @@ def find_photos(folder: str | Path, validation_share: float = 0.2) -> PhotoSplit
         ValueError: no such folder, a share out of its range, no photos, more than 10 % of them
             unreadable, fewer than two left, or a side without any. The first ten reasons are shown.
     """
-    if not 0.0 < validation_share < 1.0:
-        raise ValueError(f"the validation share is {validation_share:g}, but must lie in (0, 1)")
+    check_share(validation_share)
     folder = Path(folder)
     paths, unlisted = _search(folder)
     side_of = {path: _side(path.relative_to(folder).parts[0]) for path in paths}
@@ -236,7 +276,7 @@ def _search(folder: Path) -> tuple[list[Path], list[UnreadablePhoto]]:
 
 def _verify(folder: Path, paths: Sequence[Path], unlisted: Sequence[UnreadablePhoto]) -> PhotoSet:
     """Decode every file; raise where too many fail."""
-    names = _names([path.relative_to(folder) for path in paths])
+    names = unique_names([path.relative_to(folder) for path in paths])
     # Decoding and hashing run outside Python's lock for the larger part.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(_examine, paths, names))
@@ -255,20 +295,28 @@ def _verify(folder: Path, paths: Sequence[Path], unlisted: Sequence[UnreadablePh
 
 
 def _examine(path: Path, name: str) -> Photo | UnreadablePhoto:
-    """Decode and hash one file. Only decoding all of it finds a truncated one."""
+    """Decode and hash one file."""
     try:
-        source = read_source(path)
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256, height, width = _proof(path, file_state(path))
     except UnreadablePhotoError as error:
         return UnreadablePhoto(path, error.reason)
+    except FileNotFoundError:
+        return UnreadablePhoto(path, "there is no such file")
     except OSError as error:
         return UnreadablePhoto(path, error.strerror or str(error))
-    return Photo(name, path, sha256, source.height, source.width)
+    return Photo(name, path, sha256, height, width)
 
 
-def _names(paths: Iterable[Path]) -> list[str]:
-    """Return a unique name for each relative path; only those that would collide get a hash."""
+# The trials of a process read the same folder; a file that has changed has another state.
+@cache
+def _proof(path: Path, state: tuple[int, int, int]) -> tuple[str, int, int]:
+    """Return a photo's hash, height and width. Only decoding all of it finds a truncated one."""
+    source = read_source(path)
+    return file_sha256(path), source.height, source.width
+
+
+def unique_names(paths: Iterable[Path]) -> list[str]:
+    """Return a name fit for files for each relative path; those that would collide get a hash."""
     paths = list(paths)
     plain = [_plain_name(path) for path in paths]
     # Without case: some file systems do not tell it apart.
@@ -299,14 +347,10 @@ def _split_by_content(
     photos: Sequence[Photo], share: float
 ) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
     """Return training and validation; both have photos unless all photos are one and the same."""
-    fractions = {photo.sha256: int(photo.sha256, 16) / 2**256 for photo in photos}
-    judged = {sha256 for sha256, fraction in fractions.items() if fraction < share}
-    if not judged:
-        judged = {min(fractions, key=fractions.__getitem__)}
-    elif len(judged) == len(fractions):
-        judged.remove(max(fractions, key=fractions.__getitem__))
-    training = tuple(photo for photo in photos if photo.sha256 not in judged)
-    return training, tuple(photo for photo in photos if photo.sha256 in judged)
+    fractions = {photo.sha256: content_fraction(photo.sha256) for photo in photos}
+    bound = validation_bound(fractions.values(), share)
+    training = tuple(photo for photo in photos if fractions[photo.sha256] >= bound)
+    return training, tuple(photo for photo in photos if fractions[photo.sha256] < bound)
 
 
 def _checked(folder: Path, split: PhotoSplit) -> PhotoSplit:

@@ -11,6 +11,8 @@ from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, erode, rim
 from lab.imaging.reading import (
     PHOTO_SUFFIXES,
+    PhotoBytes,
+    PhotoFile,
     UnreadablePhotoError,
     decode_photo,
     read_image,
@@ -31,6 +33,8 @@ __all__ = [
     "Crop",
     "CropReader",
     "MaskReading",
+    "PhotoBytes",
+    "PhotoFile",
     "PhotoMetadata",
     "SourcePhoto",
     "UnreadablePhotoError",

@@ -2,14 +2,13 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from torch import Tensor
 
 from lab.imaging.conversion import from_uint8
-from lab.imaging.reading import decode_photo
+from lab.imaging.reading import PhotoFile, decode_photo
 
 
 @dataclass(frozen=True)
@@ -37,18 +36,19 @@ class CropReader:
 
     def __init__(self, size: int, smallest_side: float, cache_bytes: int) -> None:
         self.size = size
+        self.smallest_side = smallest_side
         self._kept_short_side = int(np.ceil(size / smallest_side))
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        self._cache: OrderedDict[Path, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[PhotoFile, np.ndarray] = OrderedDict()
 
-    def read(self, path: Path, crop: Crop) -> Tensor:
+    def read(self, file: PhotoFile, crop: Crop) -> Tensor:
         """The crop as a float32 image ``(3, size, size)`` in [0, 1].
 
         Raises:
             UnreadablePhotoError: the file cannot be read.
         """
-        photo = self._photo(path)
+        photo = self._photo(file)
         height, width = photo.shape[:2]
         side = max(1, round(crop.side * min(height, width)))
         top = round(crop.top * (height - side))
@@ -58,17 +58,17 @@ class CropReader:
             square = square[:, ::-1]
         return from_uint8(np.ascontiguousarray(square))
 
-    def _photo(self, path: Path) -> np.ndarray:
-        if path in self._cache:
-            self._cache.move_to_end(path)
-            return self._cache[path]
-        photo = decode_photo(path)
+    def _photo(self, file: PhotoFile) -> np.ndarray:
+        if file in self._cache:
+            self._cache.move_to_end(file)
+            return self._cache[file]
+        photo = decode_photo(file)
         height, width = photo.shape[:2]
         scale = self._kept_short_side / min(height, width)
         if scale < 1.0:
             photo = _resize(photo, (round(width * scale), round(height * scale)))
         if photo.nbytes <= self._cache_bytes:
-            self._cache[path] = photo
+            self._cache[file] = photo
             self._cached_bytes += photo.nbytes
             while self._cached_bytes > self._cache_bytes:
                 self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes

@@ -2,7 +2,9 @@
 
 import io
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -41,7 +43,36 @@ class UnreadablePhotoError(ValueError):
         return f"cannot read {self.path}: {self.reason}"
 
 
-def read_image(path: str | Path) -> Tensor:
+class PhotoFile(Protocol):
+    """Where a photo's bytes lie: a path, or a place in an archive. Its ``str`` is for errors."""
+
+    def read_bytes(self) -> bytes:
+        """The whole file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class PhotoBytes:
+    """A photo file that is in memory already; ``name`` says in errors where it comes from."""
+
+    name: str
+    data: bytes
+
+    def read_bytes(self) -> bytes:
+        """The whole file."""
+        return self.data
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def read_image(path: str | PhotoFile) -> Tensor:
     """Read a photo as an image in the workbench's convention, upright.
 
     Gray files become three equal channels, CMYK is converted (through the embedded profile where
@@ -56,7 +87,7 @@ def read_image(path: str | Path) -> Tensor:
     return read_source(path).image()
 
 
-def decode_photo(path: str | Path) -> np.ndarray:
+def decode_photo(path: str | PhotoFile) -> np.ndarray:
     """Read a photo as 8-bit pixels, upright; as ``read_image``, 16-bit values divided by 257.
 
     Returns:
@@ -68,7 +99,7 @@ def decode_photo(path: str | Path) -> np.ndarray:
     return read_source(path).rgb8()
 
 
-def read_source(path: str | Path) -> SourcePhoto:
+def read_source(path: str | PhotoFile) -> SourcePhoto:
     """Read a photo in its file's own depth, with its alpha and metadata, upright.
 
     JPEG, PNG, WebP, BMP and TIFF, told apart by content. Of several pages or views the first is
@@ -77,21 +108,21 @@ def read_source(path: str | Path) -> SourcePhoto:
     Raises:
         UnreadablePhotoError: missing, truncated, damaged, or of a kind that is not read.
     """
-    path = Path(path)
+    file = Path(path) if isinstance(path, str) else path
     try:
-        data = path.read_bytes()
+        data = file.read_bytes()
     except FileNotFoundError:
-        raise UnreadablePhotoError(path, "there is no such file") from None
+        raise UnreadablePhotoError(str(file), "there is no such file") from None
     except IsADirectoryError:
-        raise UnreadablePhotoError(path, "it is a folder") from None
+        raise UnreadablePhotoError(str(file), "it is a folder") from None
     except OSError as error:
-        raise UnreadablePhotoError(path, error.strerror or str(error)) from error
+        raise UnreadablePhotoError(str(file), error.strerror or str(error)) from error
     try:
         return _decode(data)
     # A damaged file makes the decoders raise nearly anything: OSError, SyntaxError, KeyError,
     # struct.error, zlib.error, cv2.error.
     except Exception as error:
-        raise UnreadablePhotoError(path, _reason(error, data)) from error
+        raise UnreadablePhotoError(str(file), _reason(error, data)) from error
 
 
 def _decode(data: bytes) -> SourcePhoto:

@@ -26,6 +26,7 @@ from lab.networks import InpaintSANet, PatchDiscriminator
 from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
+from tests.benchmarks.feeding import WORKERS, feeding_rate, places_like_photos
 from tests.benchmarks.masks import median_rate
 from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
 
@@ -194,9 +195,11 @@ def main() -> None:
     table = Table(title=f"{torch.get_num_threads()} threads, bfloat16 instructions: {bfloat16}")
     for column in ("what", "yardstick", "ours", "ratio", "target"):
         table.add_column(column, justify="left" if column == "what" else "right")
+    photos_needed = {}
     for size, batch, width, depth in ((64, 16, 32, 4), (128, 4, 32, 5), (256, 2, 32, 6)):
         steps = Steps(size, batch, width, depth, bfloat16)
         plain, fast = alternate(steps.plain_step, steps.fast_step, rounds)
+        photos_needed[size] = batch / fast
         table.add_row(
             f"training step {size}x{size}, batch {batch}, width {width}",
             f"{1000 * plain:.0f} ms",
@@ -233,6 +236,17 @@ def main() -> None:
     )
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    with places_like_photos() as sets:
+        for size, batch in ((64, 16), (256, 4)):
+            for name, photos in sets.items():
+                rates = [feeding_rate(photos, size, batch, workers, 3) for workers in WORKERS]
+                table.add_row(
+                    f"JPEGs fed from {name} as {size}x{size}, 0, 1, 2 processes (against its step)",
+                    f"{photos_needed[size]:,.0f}/s",
+                    ", ".join(f"{rate:,.0f}" for rate in rates) + "/s",
+                    f"{rates[0] / photos_needed[size]:.1f}",
+                    "> 1",
+                )
     for name, build in MASK_GENERATORS.items():
         rate = f"{median_rate(build()):,.0f}/s"
         table.add_row(f"masks 256x256 on one core: {name}", "", rate, "", "2,000/s")

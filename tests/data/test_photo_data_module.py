@@ -68,7 +68,7 @@ def test_validation_batches_are_the_validation_samples_in_order_every_time():
 def test_fewer_validation_photos_are_the_first_ones():
     data = PhotoDataModule(size=32, validation_photos=2)
     assert [sample.name for sample in map(data.validation_samples.__getitem__, range(2))] == [
-        photo.name for photo in data.split.validation[:2]
+        photo.name for photo in data.source.validation[:2]
     ]
     assert len(data.validation_samples) == 2
 

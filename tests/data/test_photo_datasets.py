@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lab.data import PhotoDataModule, photo_data_module
+from lab.data import PhotoDataModule, photo_sets
+from lab.imaging import read_source
 from lab.masks import PersonMixture
 
 
@@ -36,12 +37,36 @@ def test_adding_a_photo_changes_no_other_validation_sample(folder):
     before = validation(photos=folder)
     pixels = np.full((64, 64, 3), 128, dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "another.png")
-    photo_data_module._find.cache_clear()
     after = validation(photos=folder)
     assert before.keys() <= after.keys()
     for name, sample in before.items():
         assert torch.equal(sample.image, after[name].image)
         assert torch.equal(sample.mask, after[name].mask)
+
+
+def test_what_changed_in_a_folder_is_seen_by_the_next_module_in_the_same_process(folder):
+    first = PhotoDataModule(photos=folder, size=32).source
+    path = folder / "photo3.png"
+    Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(path)
+    (folder / "photo4.png").write_bytes(b"no photo")
+    second = PhotoDataModule(photos=folder, size=32).source
+    sizes = {photo.name: (photo.height, photo.width)
+             for photo in second.training + second.validation}  # fmt: skip
+    assert sizes["photo3"] == (50, 50)
+    assert [photo.path.name for photo in second.unreadable] == ["photo4.png"]
+    assert first.digest != second.digest
+    (folder / "photo4.png").unlink()
+    assert not PhotoDataModule(photos=folder, size=32).source.unreadable
+
+
+def test_a_photo_that_has_not_changed_is_decoded_once(folder, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(
+        photo_sets, "read_source", lambda path: decoded.append(path.name) or read_source(path)
+    )
+    for _ in range(2):
+        assert PhotoDataModule(photos=folder, size=32).source.training_count
+    assert sorted(decoded) == sorted(path.name for path in folder.iterdir())
 
 
 def epoch_of(data, epoch):
@@ -74,7 +99,7 @@ def test_training_draws_anew_in_every_epoch_and_for_every_seed(folder):
 def test_every_photo_is_visited_once_an_epoch(folder):
     data = PhotoDataModule(photos=folder, size=32, batch_size=1)
     names = [name for _, _, batch in epoch_of(data, 0) for name in batch]
-    assert sorted(names) == sorted(photo.name for photo in data.split.training)
+    assert sorted(names) == sorted(photo.name for photo in data.source.training)
 
 
 def test_two_photos_are_enough(folder):

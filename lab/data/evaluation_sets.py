@@ -1,0 +1,206 @@
+"""What is judged by: fixed photos and holes with the truth behind them, read by their manifest.
+
+``data_prep.evaluation_sets`` writes pairs of photo and mask, where the truth is the photo itself;
+``data_prep.clean_plate`` writes triplets of a frame with people, their mask and what was really
+behind them. Both are read into one shape.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from os import cpu_count
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lab.files import file_sha256
+from lab.formats.manifests import MANIFEST, PAIRS, TRIPLETS, read_manifest
+from lab.imaging import read_image, read_mask
+
+
+class EvaluationSample(NamedTuple):
+    """One sample: ``image (3, H, W)``, ``mask (1, H, W)``, ``truth (3, H, W)``.
+
+    ``image`` is what a strategy is given and ``truth`` what it is scored against; they are equal
+    outside the mask. ``ratio_bin`` is the hole ratio's bin, such as ``0.3-0.5``, in sets that are
+    counted by it, else None.
+    """
+
+    image: Tensor
+    mask: Tensor
+    truth: Tensor
+    name: str
+    ratio_bin: str | None
+
+
+class EvaluationBatch(NamedTuple):
+    """Samples as a batch: tensors ``(B, C, H, W)``, names and bins."""
+
+    image: Tensor
+    mask: Tensor
+    truth: Tensor
+    name: Sequence[str]
+    ratio_bin: Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A file of a set and the SHA-256 that the manifest gives."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """Where the files of one sample lie; ``truth`` is ``image`` itself in pairs."""
+
+    name: str
+    ratio_bin: str | None
+    image: ManifestFile
+    mask: ManifestFile
+    truth: ManifestFile
+
+
+class EvaluationSet(Dataset[EvaluationSample]):
+    """The samples of a set, in the manifest's order. Use ``read_evaluation_set`` to make one.
+
+    Attributes:
+        kind: ``lab.formats.manifests.PAIRS`` or ``TRIPLETS``.
+        folder: of the set.
+        size: (height, width) in pixels, the same for all samples: the manifest says which.
+        records: of the samples.
+    """
+
+    def __init__(
+        self, kind: str, folder: Path, size: tuple[int, int], records: Sequence[EvaluationRecord]
+    ) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.size = size
+        self.records = tuple(records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> EvaluationSample:
+        record = self.records[index]
+        image = self._image(record.image)
+        truth = image if record.truth == record.image else self._image(record.truth)
+        mask = read_mask(record.mask.path, self.size).mask
+        return EvaluationSample(image, mask, truth, record.name, record.ratio_bin)
+
+    def batches(self, batch_size: int = 1, workers: int = 0) -> DataLoader[EvaluationSample]:
+        """Each ``EvaluationBatch`` in order; any ``batch_size`` fits: samples are equally large."""
+        return DataLoader(
+            self, batch_size, num_workers=workers, collate_fn=_collate, generator=torch.Generator()
+        )
+
+    def summary(self) -> str:
+        """Say in one line what it holds."""
+        bins = Counter(record.ratio_bin for record in self.records if record.ratio_bin)
+        counted = ", ".join(f"{count} in {name}" for name, count in sorted(bins.items()))
+        height, width = self.size
+        return f"{self.kind} {self.folder}: {len(self)} samples of {width}x{height} pixels" + (
+            f" ({counted})" if counted else ""
+        )
+
+    def _image(self, file: ManifestFile) -> Tensor:
+        image = read_image(file.path)
+        found = tuple(image.shape[1:])
+        if found != self.size:
+            raise ValueError(
+                f"{file.path} has {found[1]}x{found[0]} pixels (width x height), but "
+                f"{self.folder / MANIFEST} says {self.size[1]}x{self.size[0]}: make the set again"
+            )
+        return image
+
+
+def read_evaluation_set(folder: str | Path) -> EvaluationSet:
+    """Open a set of pairs or of triplets; every file is hashed, none is decoded yet.
+
+    Hashing takes a tenth of what decoding takes, and finds an altered set before it is scored.
+
+    Args:
+        folder: as written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``.
+
+    Raises:
+        ValueError: no manifest, or a damaged one, or of another kind; a file is missing or is not
+            the one that the manifest was written for.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder, PAIRS, TRIPLETS)
+    read = _read_pairs if manifest["kind"] == PAIRS else _read_triplets
+    try:
+        size, records = read(folder, manifest)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}): make the set again"
+        ) from error
+    if not records:
+        raise ValueError(f"{folder / MANIFEST} lists no samples: make the set again")
+    files = {file for record in records for file in (record.image, record.mask, record.truth)}
+    with ThreadPoolExecutor(max_workers=min(8, cpu_count() or 1)) as pool:
+        # In the order of their names: the same file is named first at every call.
+        list(pool.map(_check, sorted(files, key=lambda file: file.path)))
+    return EvaluationSet(manifest["kind"], folder, size, records)
+
+
+def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
+    file = partial(_file, folder)
+    return (manifest["size"], manifest["size"]), [
+        EvaluationRecord(
+            pair["name"], pair["bin"], file(pair["photo"]), file(pair["mask"]), file(pair["photo"])
+        )
+        for pair in manifest["pairs"]
+    ]
+
+
+def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
+    file = partial(_file, folder)
+    clip, crop = manifest["clip"], manifest["settings"]["crop"]
+    height, width = clip["height"], clip["width"]
+    # Crops are never enlarged: a small clip gives smaller ones.
+    size = (height, width) if crop is None else (min(crop, height, width),) * 2
+    return size, [
+        EvaluationRecord(
+            triplet["name"],
+            None,
+            file(triplet["frame"]),
+            file(triplet["mask"]),
+            file(triplet["background"]),
+        )
+        for triplet in manifest["triplets"]
+    ]
+
+
+def _file(folder: Path, record: dict) -> ManifestFile:
+    return ManifestFile(folder / record["file"], record["sha256"])
+
+
+def _check(file: ManifestFile) -> None:
+    """Raise unless the file is the one that the manifest was written for."""
+    try:
+        found = file_sha256(file.path)
+    except OSError as error:
+        raise ValueError(
+            f"{file.path} of an evaluation set cannot be read ({error.strerror}): make the set "
+            "again"
+        ) from error
+    if found != file.sha256:
+        raise ValueError(
+            f"{file.path} was altered: its SHA-256 is {found[:12]}…, but the set's {MANIFEST} says "
+            f"{file.sha256[:12]}…. Scores on it could not be compared: make the set again"
+        )
+
+
+def _collate(samples: Sequence[EvaluationSample]) -> EvaluationBatch:
+    image, mask, truth, name, ratio_bin = zip(*samples, strict=True)
+    return EvaluationBatch(
+        torch.stack(image), torch.stack(mask), torch.stack(truth), name, ratio_bin
+    )

@@ -1,0 +1,179 @@
+"""Training batches streamed from WebDataset shards.
+
+WebDataset reads, shuffles and deals out the shards to ranks and loader processes; so the order of
+samples depends on how many there are. What is drawn for a sample does not: its crop and its mask
+come from the run's seed, the epoch, the sample's key, and how often the epoch has met it.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+import webdataset
+from torch.utils.data import DataLoader, IterableDataset
+from webdataset.utils import make_seed, pytorch_worker_info
+
+from lab.data.photo_datasets import Batch, SampleCutter
+from lab.data.photo_source import Feed
+from lab.imaging import CropReader, PhotoBytes
+
+# Photos wait in memory as files, so that neighbours in a shard do not end up in one batch.
+_WAITING_PHOTOS = 1000
+_WAITING_BYTES = 64 * 2**20
+# Archives are sorted by category: a stream of one shard would show one category for minutes.
+_OPEN_SHARDS = 16
+
+
+class ShardStream(IterableDataset[Batch]):
+    """Random crops of the photos in shards, under masks drawn for each.
+
+    Args:
+        shards: the archives.
+        photos: in all of them together, of those that are ``wanted``.
+        mean_bytes: of a photo's file.
+        wanted: tells from a photo's SHA-256 whether it is for training; None takes all.
+        cutter: with the run's seed and masks.
+        samples: an epoch, over all ranks and processes: photos come again if they are fewer.
+    """
+
+    def __init__(
+        self,
+        shards: Sequence[Path],
+        photos: int,
+        mean_bytes: float,
+        wanted: Callable[[str], bool] | None,
+        cutter: SampleCutter,
+        samples: int,
+    ) -> None:
+        # Absolute: WebDataset takes a relative path with a colon for an address.
+        self._shards = [str(path.resolve()) for path in shards]
+        self._waiting = int(max(1, min(_WAITING_PHOTOS, _WAITING_BYTES // mean_bytes)))
+        self._passes = -(-samples // photos)
+        self._wanted = wanted
+        # A photo comes once an epoch: keeping it would only fill the memory.
+        reader = CropReader(cutter.reader.size, cutter.reader.smallest_side, cache_bytes=0)
+        self._cutter = replace(cutter, reader=reader)
+        # Loader processes live through all epochs and are told here which one begins.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def begin(self, epoch: int) -> None:
+        """Say which epoch the next iteration is for, counted from 0."""
+        self._epoch.fill_(epoch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = int(self._epoch)
+        _, ranks, _, _ = pytorch_worker_info()
+        # Shards are of unequal size, but every rank needs equally many batches.
+        passes = range(self._passes) if ranks == 1 else itertools.count()
+        for number in passes:
+            seed = make_seed(self._cutter.seed, epoch, number)
+            dealt = webdataset.DataPipeline(
+                webdataset.SimpleShardList(self._shards, seed=seed),
+                webdataset.split_by_node,
+                webdataset.split_by_worker,
+            )
+            shards = [shard["url"] for shard in dealt]
+            if not shards:
+                return  # there are more processes than shards
+            for sample in self._mixed(shards, seed):
+                yield self._cut(sample, epoch, number)
+
+    def _mixed(self, shards: Sequence[str], seed: int) -> webdataset.DataPipeline:
+        """The training photos of some shards, as WebDataset's samples."""
+        streams = [
+            webdataset.DataPipeline(
+                webdataset.SimpleShardList(shards[start::_OPEN_SHARDS]),
+                webdataset.tarfile_to_samples(),
+            )
+            for start in range(min(_OPEN_SHARDS, len(shards)))
+        ]
+        return webdataset.DataPipeline(
+            webdataset.RoundRobin(streams, longest=True),
+            webdataset.select(self._is_wanted),
+            webdataset.detshuffle(self._waiting, self._waiting, seed),
+        )
+
+    def _is_wanted(self, sample: dict) -> bool:
+        return self._wanted is None or self._wanted(sha256(_photo_of(sample)).hexdigest())
+
+    def _cut(self, sample: dict, epoch: int, number: int) -> Batch:
+        key = sample["__key__"]
+        photo = PhotoBytes(f"{sample['__url__']}: {key}", _photo_of(sample))
+        drawn_for = int.from_bytes(sha256(key.encode()).digest()[:8])
+        return self._cutter.cut(photo, key, (epoch, drawn_for, number))
+
+
+class ShardBatches:
+    """The whole batches of an epoch from shards.
+
+    Args:
+        stream: of samples.
+        feed: how training is fed.
+        samples: an epoch, over all ranks.
+        seed: of the loader processes' own generators.
+    """
+
+    def __init__(self, stream: ShardStream, feed: Feed, samples: int, seed: int) -> None:
+        _, ranks, _, _ = pytorch_worker_info()
+        share = samples // ranks
+        self._batch_size = min(feed.batch_size, share)
+        self._count = share // self._batch_size
+        self._stream = stream
+        self._epoch = feed.first_epoch
+        self._loader = DataLoader(
+            stream,
+            batch_size=self._batch_size,
+            num_workers=feed.workers,
+            persistent_workers=feed.workers > 0,
+            # Leaves the network's generator alone.
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+    @property
+    def sampler(self) -> "ShardBatches":
+        """Where Lightning looks for ``set_epoch``."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next iteration is for."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._stream.begin(self._epoch)
+        count = 0
+        for batch in itertools.islice(_whole(self._loader, self._batch_size), self._count):
+            count += 1
+            yield batch
+        if count < self._count:
+            raise ValueError(
+                f"the shards gave {count} batches of the {self._count} that they are listed with: "
+                "were they changed, or are there fewer shards than ranks?"
+            )
+
+
+def _whole(batches: DataLoader[Batch], size: int) -> Iterator[Batch]:
+    """Join what is left at the ends of the loader processes' shares to batches of ``size``."""
+    rest: list[Batch] = []
+    for batch in batches:
+        if len(batch.name) == size:
+            yield batch
+            continue
+        rest.append(batch)
+        if sum(len(part.name) for part in rest) >= size:
+            images, masks, names = zip(*rest, strict=True)
+            image, mask = torch.cat(images), torch.cat(masks)
+            name = list(itertools.chain(*names))
+            yield Batch(image[:size], mask[:size], name[:size])
+            rest = [Batch(image[size:], mask[size:], name[size:])]
+
+
+def _photo_of(sample: dict) -> bytes:
+    """The one file of a sample; the other entries are WebDataset's own."""
+    (photo,) = (value for name, value in sample.items() if not name.startswith("__"))
+    return photo

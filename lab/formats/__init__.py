@@ -1,0 +1,1 @@
+"""Data sets on disk: the names and records that ``data_prep`` writes and ``lab`` reads."""

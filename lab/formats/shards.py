@@ -1,0 +1,101 @@
+"""Folders of WebDataset shards: what ``data_prep.places2`` writes and training reads.
+
+``index.json`` names the finished shards of each split with their sizes and hashes. Beside
+``train-000003.tar`` lies its listing ``train-000003.json`` with a record of every sample, in the
+order of the shard. A shard is a tar archive of one photo a sample, each behind a header of one
+block.
+"""
+
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+INDEX = "index.json"
+"""The file by which a folder is known to hold shards."""
+
+TRAINING_SPLITS = ("train", "photos")
+VALIDATION_SPLIT = "val"
+TEST_SPLIT = "test"
+
+
+class SampleRecord(NamedTuple):
+    """What a listing says of one sample; ``sha256`` and ``bytes`` are of the photo's file."""
+
+    key: str
+    name: str
+    sha256: str
+    bytes: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class IndexedShard:
+    """What the index says of one shard; ``sha256`` and ``bytes`` are of the whole archive."""
+
+    name: str
+    photos: int
+    bytes: int
+    sha256: str
+    listing: str
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """The finished shards by split, and how many photos were left out when they were packed."""
+
+    splits: dict[str, tuple[IndexedShard, ...]]
+    left_out: int
+
+
+def listing_name(shard: str) -> str:
+    """Return the file name of a shard's listing."""
+    return Path(shard).with_suffix(".json").name
+
+
+def padded(size: int) -> int:
+    """Return how many bytes of an archive a member of ``size`` bytes takes behind its header."""
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def read_index(folder: Path) -> ShardIndex:
+    """Read the index of finished shards.
+
+    Raises:
+        ValueError: it is damaged, or the shards are not finished.
+        OSError: it cannot be read.
+    """
+    path = folder / INDEX
+    try:
+        content = json.loads(path.read_text())
+        if not content["complete"]:
+            raise ValueError(
+                f"the shards in {folder} are not finished: run data_prep.places2 again"
+            )
+        splits = {
+            name: tuple(IndexedShard(**shard) for shard in split["shards"])
+            for name, split in content["splits"].items()
+        }
+        if not any(splits.values()):
+            raise KeyError("no shards")
+        return ShardIndex(splits, len(content["left_out"]))
+    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no index of shards, or damaged ({error})") from error
+
+
+def read_samples(listing: Path) -> list[SampleRecord]:
+    """Read a listing's samples, in the order of its shard.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    try:
+        return list(map(SampleRecord._make, json.loads(listing.read_text())["samples"]))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{listing} is missing: pack the photos again, into a new folder"
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{listing} is no listing of a shard, or damaged ({error})") from error

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
-SETTING_GROUPS = ("model", "data", "fit")
+SETTING_GROUPS = ("model", "data", "fit", "evaluation", "variant")
 """What the settings of a run begin with, as in ``--data.size=64``."""
 
 INTERRUPTED = 130

@@ -17,12 +17,23 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from lab.contracts import Strategy
-from lab.data import PhotoDataModule
+from lab.contracts import Network, Strategy
+from lab.evaluation import Judged, Tasks, judge
 from lab.files import replacing
-from lab.metrics import hole_ratio, measure
+from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.settings import Experiment, Fit, SettingsError
-from lab.tracking import EpochRecorder, EpochScore, PhotoScore, start_wandb
+from lab.tracking import (
+    VISUAL_PHOTOS,
+    EpochRecorder,
+    EpochScore,
+    PhotoRecords,
+    PhotoScore,
+    PhotoVisual,
+    WandbTracker,
+    mean_scores,
+    start_wandb,
+    write_visuals,
+)
 
 
 @dataclass(frozen=True)
@@ -103,15 +114,13 @@ def fit_run(
         KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
     """
     fit = experiment.fit
-    if fit.device == "gpu" and not torch.accelerator.is_available():
-        raise SettingsError("fit.device is gpu, but PyTorch finds none here: leave it at auto")
+    refuse_missing_device(fit)
     with replacing(folder / "config.yaml") as temporary:
         temporary.write_text(experiment.yaml)
     if fit.threads is not None:
         torch.set_num_threads(fit.threads)
     _quiet_lightning()
-    run_id = sha256(f"{socket.gethostname()}:{folder.resolve()}".encode()).hexdigest()[:16]
-    tracker = start_wandb(folder, name, group, run_id, experiment.plain)
+    tracker = start_wandb(folder, name, group, _run_id(folder), experiment.plain)
     callbacks: list[lightning.Callback] = [
         EpochRecorder(folder, experiment.yaml, tracker, on_epoch),
         # After the recorder: what `last.ckpt` says is done, is on disk.
@@ -194,6 +203,12 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
         )
 
 
+def refuse_missing_device(fit: Fit) -> None:
+    """Raise ``SettingsError`` for a device that is not there."""
+    if fit.device == "gpu" and not torch.accelerator.is_available():
+        raise SettingsError("fit.device is gpu, but PyTorch finds none here: leave it at auto")
+
+
 def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:
     """What ``fit.precision`` means on this machine."""
     if fit.precision == "float32":
@@ -211,22 +226,128 @@ def computes_in_bfloat16(device: Literal["auto", "cpu", "gpu"]) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def evaluate_strategy(strategy: Strategy, data: PhotoDataModule) -> list[PhotoScore]:
-    """Score a strategy on the validation photos: the same crops and masks as every run's."""
-    data.setup("validate")
-    scores = []
-    for batch in data.val_dataloader():
-        metrics = measure(strategy(batch.image, batch.mask), batch.image, batch.mask)
-        ratios = hole_ratio(batch.mask)
-        scores += [
-            PhotoScore(
-                photo,
-                float(ratios[index]),
-                {name: float(values[index]) for name, values in metrics.items()},
-            )
-            for index, photo in enumerate(batch.name)
-        ]
-    return scores
+def evaluate_run(
+    experiment: Experiment,
+    checkpoint: Path,
+    folder: Path,
+    name: str,
+    group: str | None = None,
+) -> EpochScore:
+    """Score a trained network under the experiment's strategy, and leave the same files as a run.
+
+    Args:
+        experiment: what is scored, and by which strategy; its own network is not used.
+        checkpoint: the network; its epoch is the epoch of the scores, 0 for a published one.
+        folder: of the run: ``config.yaml``, ``photos.csv``, ``visuals/``, ``wandb/``.
+        name: of the W&B run.
+        group: the study, in W&B.
+
+    Raises:
+        SettingsError: a set that cannot be read, weights that are missing.
+        FileNotFoundError, UnreadableCheckpointError: the checkpoint.
+    """
+    fit = experiment.fit
+    refuse_missing_device(fit)
+    if fit.threads is not None:
+        torch.set_num_threads(fit.threads)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    device = torch.device("cuda" if fit.device != "cpu" and torch.cuda.is_available() else "cpu")
+    network = load_network(checkpoint).to(device)
+    experiment.model.take_network(network)
+    with replacing(folder / "config.yaml") as temporary:
+        temporary.write_text(experiment.yaml)
+    tracker = start_wandb(folder, name, group, _run_id(folder), experiment.plain)
+    try:
+        return _evaluate(
+            experiment,
+            experiment.model.strategy,
+            folder,
+            checkpoint_epoch(checkpoint),
+            network,
+            device,
+            tracker,
+        )
+    finally:
+        if tracker is not None:
+            tracker.finish()
+
+
+def evaluate_baseline(experiment: Experiment, strategy: Strategy, folder: Path) -> EpochScore:
+    """Score a method without a network on the experiment's photos: ``photos.csv``, ``visuals/``.
+
+    Raises:
+        SettingsError: a set that cannot be read, weights that are missing.
+    """
+    return _evaluate(experiment, strategy, folder)
+
+
+def _evaluate(
+    experiment: Experiment,
+    strategy: Strategy,
+    folder: Path,
+    epoch: int = 0,
+    network: Network | None = None,
+    device: torch.device | None = None,
+    tracker: WandbTracker | None = None,
+) -> EpochScore:
+    scores: list[PhotoScore] = []
+    visuals: list[PhotoVisual] = []
+    tasks = open_tasks(experiment)
+    try:
+        for judged in judge(strategy, (task.to(device) for task in tasks)):
+            scores += judged.scores
+            visuals += _visuals_of(judged, network, VISUAL_PHOTOS - len(visuals))
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    if tasks.not_found:
+        warnings.warn(
+            f"evaluation.person={experiment.evaluation.person} saw nobody in "
+            f"{len(tasks.not_found)} of {len(scores)} samples; they are scored as they were",
+            stacklevel=3,
+        )
+    means = mean_scores(scores)
+    PhotoRecords(folder / "photos.csv").write_epoch(epoch, scores)
+    write_visuals(folder / "visuals", epoch, visuals, tracker)
+    if tracker is not None:
+        tracker.log_epoch(epoch, {f"validation/{metric}": value for metric, value in means.items()})
+    return EpochScore(epoch, means)
+
+
+def open_tasks(experiment: Experiment) -> Tasks:
+    """What the experiment is scored on.
+
+    Raises:
+        SettingsError: a set that cannot be read, weights that are missing.
+    """
+    try:
+        return Tasks(experiment.evaluation, experiment.data)
+    except (MissingWeightsError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+
+
+@torch.no_grad()
+def _visuals_of(judged: Judged, network: Network | None, most: int) -> list[PhotoVisual]:
+    """What the first samples of a batch look like, stage by stage."""
+    task, count = judged.task, max(0, min(most, len(judged.task.name)))
+    if not count:
+        return []
+    stages = None if network is None else network(task.image[:count], task.mask[:count])
+    return [
+        PhotoVisual(
+            photo=task.name[index],
+            truth=task.truth[index].cpu(),
+            mask=task.mask[index].cpu(),
+            coarse=None if stages is None else stages.coarse[index].float().cpu(),
+            refined=None if stages is None else stages.refined[index].float().cpu(),
+            completed=judged.completed[index].cpu(),
+        )
+        for index in range(count)
+    ]
+
+
+def _run_id(folder: Path) -> str:
+    """W&B's name of the run in a folder: the same when it goes on."""
+    return sha256(f"{socket.gethostname()}:{folder.resolve()}".encode()).hexdigest()[:16]
 
 
 def _quiet_lightning() -> None:

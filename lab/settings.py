@@ -16,9 +16,11 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from torch import Tensor
 
+from lab.checks import unknown_name_message
 from lab.contracts import Stages
 from lab.data import PhotoDataModule
-from lab.variants import InpaintingModule
+from lab.evaluation import Evaluation
+from lab.variants import VARIANTS, InpaintingModule
 
 # Without this, a part that is called and returns a tensor (a mask generator, a strategy) is taken
 # for a factory of tensors where it is nested in another part's arguments.
@@ -72,16 +74,17 @@ class Experiment:
     model: InpaintingModule
     data: PhotoDataModule
     fit: Fit
+    evaluation: Evaluation
     yaml: str
 
     def read_photos(self) -> str:
         """Find the photos now; returns in words what was found and what was left out.
 
         Raises:
-            SettingsError: too few photos, or too many that cannot be read.
+            SettingsError: too few photos, too many that cannot be read, or altered shards.
         """
         try:
-            return self.data.split.summary()
+            return self.data.source.summary()
         except ValueError as error:
             raise SettingsError(str(error)) from error
 
@@ -93,7 +96,7 @@ class Experiment:
 
 
 def experiment_parser(**options: Any) -> ArgumentParser:  # noqa: ANN401 (argparse's own options)
-    """The parser of one run's settings: ``model``, ``data`` and ``fit``."""
+    """The parser of one run's settings: ``model``, ``data``, ``fit`` and ``evaluation``."""
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, **options)
     parser.add_argument("--config", action="config", help="a YAML file of settings")
     parser.add_subclass_arguments(
@@ -105,6 +108,7 @@ def experiment_parser(**options: Any) -> ArgumentParser:  # noqa: ANN401 (argpar
     )
     parser.add_class_arguments(PhotoDataModule, "data")
     parser.add_argument("--fit", type=Fit, default=Fit())
+    parser.add_argument("--evaluation", type=Evaluation, default=Evaluation())
     return parser
 
 
@@ -114,7 +118,8 @@ def parse_experiment(
     """Check settings without building anything: a YAML file, then options on top.
 
     Args:
-        options: as on the command line, ``["--data.size=64", …]``.
+        options: as on the command line, ``["--data.size=64", …]``. ``--variant=NAME`` stands for
+            the settings of that documented variant.
         config: a YAML file that the options go on top of.
         parser: `experiment_parser`'s, or one with more options.
 
@@ -123,6 +128,7 @@ def parse_experiment(
     """
     parser = parser or experiment_parser()
     arguments = [f"--config={config}"] if config else []
+    options = _with_variants(options)
     given = list(options)
     try:
         if config is not None:
@@ -131,10 +137,11 @@ def parse_experiment(
                 raise ValueError(f"{config} must be a mapping of settings, such as data: {{…}}")
             given = [*options_from(content), *options]
         settings = parser.parse_args([*arguments, *options])
-        if not isinstance(settings.fit, Namespace):
-            raise ValueError(f"fit must be a group of settings, not {settings.fit!r}")
+        for group in ("fit", "evaluation"):
+            if not isinstance(settings[group], Namespace):
+                raise ValueError(f"{group} must be a group of settings, not {settings[group]!r}")
         # Parsers within the parser take any beginning of an option's name for the option.
-        unknown = _unknown(given, _settings(settings, parser))
+        unknown = _unknown(_still_meant(given), _settings(settings, parser))
     except OSError as error:
         raise SettingsError(f"{config} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -153,14 +160,20 @@ def build_experiment(settings: Namespace) -> Experiment:
         SettingsError: values that do not fit together.
     """
     parser = experiment_parser()
-    kept = Namespace({key: settings[key] for key in ("model", "data", "fit")})
+    kept = Namespace({key: settings[key] for key in ("model", "data", "fit", "evaluation")})
     try:
         fit = Fit(**kept.fit.as_dict())
         lightning.seed_everything(fit.seed, workers=True, verbose=False)
         built = parser.instantiate(kept)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    return Experiment(built.model, built.data, built.fit, parser.dump(kept, skip_unset=False))
+    return Experiment(
+        built.model,
+        built.data,
+        built.fit,
+        built.evaluation,
+        parser.dump(kept, skip_unset=False),
+    )
 
 
 def options_from(values: Mapping[str, Any]) -> list[str]:
@@ -169,6 +182,21 @@ def options_from(values: Mapping[str, Any]) -> list[str]:
     ``{"data": {"size": 64}}`` becomes ``["--data.size=64"]``; dotted keys stay as they are.
     """
     return [f"--{path}={_as_text(value)}" for path, value in _flatten(values)]
+
+
+def _with_variants(options: Sequence[str]) -> list[str]:
+    """Put the settings of each ``--variant=NAME`` in its place."""
+    words: list[str] = []
+    remaining = iter(options)
+    for option in remaining:
+        if option.partition("=")[0] != "--variant":
+            words.append(option)
+            continue
+        name = option.partition("=")[2] if "=" in option else next(remaining, "")
+        if name not in VARIANTS:
+            raise SettingsError(unknown_name_message("variant", name, VARIANTS))
+        words += options_from(VARIANTS[name].settings)
+    return words
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -198,7 +226,7 @@ def _explain(message: str, parser: ArgumentParser, given: Sequence[str]) -> str:
     settings = parser.get_defaults()
     chosen: list[str] = []
     for option in given:
-        if re.search(r"=[\w.]+\.[A-Z]\w+$", option):
+        if _is_class(option):
             try:
                 settings = parser.parse_args([*chosen, option])
             except (ArgumentError, AttributeError, TypeError, ValueError):
@@ -209,6 +237,24 @@ def _explain(message: str, parser: ArgumentParser, given: Sequence[str]) -> str:
         _settings(settings, parser),
     )
     return unknown[0] if unknown else message
+
+
+def _still_meant(given: Sequence[str]) -> list[str]:
+    """Without options of a part in whose place a later option puts another class."""
+    chosen = {_path(option): number for number, option in enumerate(given) if _is_class(option)}
+    return [
+        option
+        for number, option in enumerate(given)
+        if not any(
+            _path(option).startswith(f"{part}.") and number < latest
+            for part, latest in chosen.items()
+        )
+    ]
+
+
+def _is_class(option: str) -> bool:
+    """Whether an option names a class: ``--model.network=lab.networks.RFR``."""
+    return re.search(r"=[\w.]+\.[A-Z]\w+$", option) is not None
 
 
 def _path(option: str) -> str:

@@ -15,6 +15,7 @@ EXAMPLE = """\
   python -m lab.sweep loss_weights
   python -m lab.sweep loss_weights --photos ~/photos --name loss_weights_mine --workers 2
   python -m lab.sweep loss_weights --trials 40 --data.size=128     (any setting of lab.train)
+  python -m lab.sweep erosion --checkpoint epoch-050.pt            (a question without training)
 """
 
 
@@ -35,6 +36,7 @@ def parser() -> CommandParser:
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
+    add("--checkpoint", type=Path, metavar="FILE", help="for questions about a trained network")
     add("--name", metavar="STUDY", help="of the study, if not NAME")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where studies lie")
     add("--sweeps", type=Path, default=Path("sweeps"), metavar="DIR", help="where questions lie")
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             storage=given.storage,
             seed=given.seed,
             fresh=given.fresh,
+            checkpoint=given.checkpoint,
             runs=given.runs,
             sweeps=given.sweeps,
         )

@@ -8,17 +8,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    {"checks", "contracts", "files", "command_line"},
+    {"checks", "contracts", "files", "command_line", "formats", "processors"},
     {"imaging", "layers", "masks"},
     {"networks"},
-    {"losses", "metrics", "strategies"},
+    {"losses", "metrics", "mask_sources", "strategies"},
     {"data"},
     {"variants"},
-    {"tracking", "selection", "completion"},
-    {"settings"},
+    {"tracking", "completion", "cost"},
+    {"evaluation"},
+    {"selection", "settings"},
     {"runs"},
     {"studies"},
-    {"train", "sweep", "inpaint"},
+    {"reporting"},
+    {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,11 +1,14 @@
 """Studies: a question in YAML, its trials shared out among processes, and what they found."""
 
 from lab.studies.question import Pruning, Question, Search, read_question
-from lab.studies.results import Row, StudyResults, collect_results
+from lab.studies.results import BASELINES, Row, StudyResults, collect_results
+from lab.studies.scores import print_scores
+from lab.studies.storage import goals_of
 from lab.studies.sweeping import begin_sweep, default_workers, run_sweep
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
 __all__ = [
+    "BASELINES",
     "Pruning",
     "Question",
     "Row",
@@ -16,6 +19,8 @@ __all__ = [
     "begin_sweep",
     "collect_results",
     "default_workers",
+    "goals_of",
+    "print_scores",
     "read_question",
     "run_sweep",
     "run_trials",

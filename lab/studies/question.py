@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,10 @@ from jsonargparse import ArgumentError, ArgumentParser
 from lab.checks import unknown_name_message
 from lab.metrics import METRICS
 from lab.settings import SettingsError
+from lab.variants import VARIANTS
 
-Value = float | int | str | bool | None
+# Types are tried from left to right: 1 stays a whole number.
+Value = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,12 @@ class Search:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     @property
-    def extreme(self) -> Value:
-        """A value at the end of what may be drawn, to check that a run can be built with it."""
+    def extremes(self) -> list[Value]:
+        """What a run must be buildable with: every choice, or the end of a range."""
         if self.choices is not None:
-            return self.choices[-1]
+            return self.choices
         assert self.high is not None
-        return round(self.high) if self.whole else self.high
+        return [round(self.high) if self.whole else self.high]
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,16 @@ class Question:
         search: what is varied, by the option's dotted path as on `lab.train`'s command line.
         goal: the metric to improve, or several for a Pareto front; each knows its own direction.
         base: settings of every trial, as in a `lab.train` configuration.
-        trials: how many.
+        trials: how many; of a grid no more than there are combinations.
         epochs: of each trial.
         first: trials to run before any is drawn; the first is what the others are compared with.
         sampler: "tpe" learns from earlier trials, "random" does not, "grid" takes every
             combination of choices.
         pruning: when a trial is ended early.
+        trains: False for a question about a network that is there: every trial scores it under
+            other settings (``--checkpoint``).
+        applied: variants that need no training, put on the first trial's best epoch at the end, by
+            name with settings that go on top of the variant's.
     """
 
     question: str
@@ -129,6 +136,8 @@ class Question:
     first: list[dict[str, Value]] = field(default_factory=list)
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     pruning: Pruning = Pruning()
+    trains: bool = True
+    applied: dict[str, dict[str, Value]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a question that cannot be asked.
@@ -147,13 +156,33 @@ class Question:
             for path in values:
                 if path not in self.search:
                     raise ValueError(unknown_name_message("searched option", path, self.search))
+        for variant in self.applied:
+            if variant not in VARIANTS:
+                raise ValueError(unknown_name_message("variant", variant, VARIANTS))
+            if VARIANTS[variant].is_trained:
+                raise ValueError(
+                    f"{variant} changes the training: make it a choice of the search, not one of "
+                    "the applied variants"
+                )
+        if self.applied and not (self.first and self.trains):
+            raise ValueError("applied variants need a trained trial under first to be put on")
         if self.sampler == "grid" and any(not space.choices for space in self.search.values()):
             raise ValueError("the grid sampler needs choices, not ranges, for every option")
+        if self.sampler == "grid":
+            object.__setattr__(self, "trials", min(self.trials, len(self.combinations)))
 
     @property
     def goals(self) -> list[str]:
         """The goals as a list."""
         return [self.goal] if isinstance(self.goal, str) else list(self.goal)
+
+    @property
+    def combinations(self) -> list[dict[str, Value]]:
+        """Every combination of choices that a grid takes; none for another sampler."""
+        if self.sampler != "grid":
+            return []
+        choices = (space.choices or [] for space in self.search.values())
+        return [dict(zip(self.search, values, strict=True)) for values in product(*choices)]
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:

@@ -1,20 +1,20 @@
 """The results of a study as tables on the terminal, CSV on disk, and a sheet of pictures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
-from lab.data import PhotoDataModule
 from lab.files import replacing
-from lab.imaging import contact_sheet, read_image, show_hole, write_image
+from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
+from lab.settings import options_from
 from lab.studies.question import short_names
-from lab.studies.results import BASELINES, Row, StudyResults
-from lab.tracking import VISUAL_PHOTOS, visual_path
+from lab.studies.results import Row, StudyResults
+from lab.tracking import visual_path
 
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
@@ -25,17 +25,19 @@ _CELL = 128
 def print_results(results: StudyResults, folder: Path, console: Console) -> None:
     """Print the ranking, what each option did, what pruning saved, and what to keep."""
     console.print(_ranking(results))
-    console.print(_values(results))
+    # A trial of variants alone is called by what it varied.
+    if list(results.question.search) != ["variant"]:
+        console.print(_values(results))
     for row in results.others:
         if row.state == "failed":
             console.print(f"{row.label} failed: {row.reason}", soft_wrap=True)
-    if results.importance:
+    if len(results.importance) > 1:
         names = short_names(list(results.question.search))
         shares = ", ".join(
             f"{names.get(path, path)} {share:.0%}" for path, share in results.importance.items()
         )
         console.print(f"Importance for {results.question.goals[0]}: {shares}", soft_wrap=True)
-    if results.planned_epochs:
+    if results.planned_epochs and results.question.trains and results.question.pruning.enabled:
         console.print(
             f"Pruning saved {results.saved_share:.0%} of the epochs "
             f"({results.run_epochs} run of {results.planned_epochs} planned)"
@@ -49,7 +51,7 @@ def print_results(results: StudyResults, folder: Path, console: Console) -> None
 def write_results(results: StudyResults, folder: Path) -> Path:
     """Write ``results.csv``: a line a trial and baseline, with every metric's mean and spread."""
     lines = []
-    rows = [*results.ranked, *results.others, *results.baselines]
+    rows = [*results.ranked, *results.others, *results.applied, *results.baselines]
     for row in rows:
         line: dict[str, object] = {
             "label": row.label,
@@ -70,37 +72,38 @@ def write_results(results: StudyResults, folder: Path) -> Path:
     return path
 
 
-def write_contact_sheet(results: StudyResults, data: PhotoDataModule, folder: Path) -> Path | None:
+def write_contact_sheet(results: StudyResults, folder: Path) -> Path | None:
     """Write ``contact_sheet.png``, a row a photo: hole, Telea, worst and best trial, truth."""
     if not results.ranked:
         return None
     best, worst = results.ranked[0], results.worst
-    telea = next(iter(BASELINES))
-    columns = ["hole", telea, f"worst: {worst.label}", f"best: {best.label}", "truth"]
-    rows: list[list[Tensor]] = []
-    names = []
-    for index in range(min(VISUAL_PHOTOS, len(data.validation_samples))):
-        sample = data.validation_samples[index]
-        completed = BASELINES[telea](sample.image[None], sample.mask[None])[0]
-        rows.append(
-            [
-                show_hole(sample.image, sample.mask),
-                completed,
-                _completed(worst, str(sample.name)),
-                _completed(best, str(sample.name)),
-                sample.image,
-            ]
-        )
-        names.append(str(sample.name))
-    path = folder / "contact_sheet.png"
-    write_image(path, contact_sheet(rows, columns, names, cell_size=max(_CELL, data.size)))
+    columns = {
+        results.baselines[0].label: results.baselines[0],
+        f"worst: {worst.label}": worst,
+        f"best: {best.label}": best,
+    }
+    return write_sheet(folder / "contact_sheet.png", columns)
+
+
+def write_sheet(path: Path, columns: Mapping[str, Row]) -> Path:
+    """Write a sheet of pictures: a row a photo, with its hole, what each column made, the truth."""
+    first = next(iter(columns.values()))
+    shown = [name for name in first.photos.index if (first.folder / "visuals" / name).is_dir()]
+    rows = [
+        [
+            read_image(visual_path(first.folder / "visuals", photo, "hole")),
+            *(
+                read_image(visual_path(row.folder / "visuals", photo, "completed", row.epoch))
+                for row in columns.values()
+            ),
+            read_image(visual_path(first.folder / "visuals", photo, "truth")),
+        ]
+        for photo in shown
+    ]
+    headings = ["hole", *columns, "truth"]
+    side = max(rows[0][0].shape[-2:])
+    write_image(path, contact_sheet(rows, headings, shown, cell_size=max(_CELL, side)))
     return path
-
-
-def _completed(row: Row, photo: str) -> Tensor:
-    assert row.checkpoint is not None
-    visuals = row.checkpoint.parent.parent / "visuals"
-    return read_image(visual_path(visuals, photo, "completed", row.epoch))
 
 
 def _ranking(results: StudyResults) -> Table:
@@ -118,7 +121,7 @@ def _ranking(results: StudyResults) -> Table:
             rank,
             _label(row),
             *(_mean_and_spread(row, metric) for metric in metrics),
-            "–" if row.epoch is None else f"{row.epoch} of {row.epochs}",
+            f"{row.epoch} of {row.epochs}" if row.epoch else "–",
         )
     return table
 
@@ -132,7 +135,7 @@ def _values(results: StudyResults) -> Table:
         table.add_column(names[path].replace("_", " "), justify="right")
     for rank, row in _numbered(results):
         if row.values:
-            values = (_short(row.values.get(path)) for path in results.question.search)
+            values = (short_value(row.values.get(path)) for path in results.question.search)
             table.add_row(rank, _label(row), *values)
     return table
 
@@ -146,11 +149,13 @@ def _table(title: str) -> Table:
 
 def _numbered(results: StudyResults) -> list[tuple[str, Row]]:
     ranked = [(str(rank), row) for rank, row in enumerate(results.ranked, start=1)]
-    return [*ranked, *(("–", row) for row in [*results.others, *results.baselines])]
+    others = [*results.others, *results.applied, *results.baselines]
+    return [*ranked, *(("–", row) for row in others)]
 
 
 def _label(row: Row) -> str:
-    return row.label if row.state in ("complete", "baseline") else f"{row.label} {row.state}"
+    ordinary = row.state in ("complete", "applied", "baseline")
+    return row.label if ordinary else f"{row.label} {row.state}"
 
 
 def _mean_and_spread(row: Row, metric: str) -> str:
@@ -158,7 +163,8 @@ def _mean_and_spread(row: Row, metric: str) -> str:
     return f"{row.mean(metric):.{digits}f} ± {row.spread(metric):.{digits}f}"
 
 
-def _short(value: object) -> str:
+def short_value(value: object) -> str:
+    """A varied value in few characters."""
     if value is None:
         return "–"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -197,6 +203,15 @@ def _print_advice(results: StudyResults, folder: Path, console: Console) -> None
                 "train longer, or on more photos, before using one",
                 soft_wrap=True,
             )
+    if not results.question.trains:
+        options = " ".join(options_from(results.question.options_for(best.values)))
+        console.print(
+            f"Use it: python -m lab.evaluate --checkpoint {best.checkpoint} {options}\n"
+            f"Everything is in {folder}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return
     console.print(
         f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}\n"
         f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {best.checkpoint} -o OUT\n"

@@ -1,5 +1,6 @@
 """What a study found: trials ranked, baselines that cost no training, and what each weight did."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.contracts import Strategy
 from lab.metrics import METRICS
-from lab.runs import evaluate_strategy
-from lab.selection import PairedDifference, paired_difference
+from lab.runs import evaluate_baseline, evaluate_run
+from lab.selection import PairedDifference, paired_difference, photo_of
 from lab.strategies import OpenCVInpainting
 from lab.studies.question import Question, Value
 from lab.studies.storage import trial_folder
@@ -28,27 +29,30 @@ BASELINES: Mapping[str, Strategy] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the result: a trial at its best epoch, or a baseline.
+    """One line of the result: a trial at its best epoch, an applied variant, or a baseline.
 
     Attributes:
-        label: "trial 7", or the baseline's name.
-        state: how the trial ended; "baseline" for a method without training.
+        label: the name of the variant or baseline, or "trial 7".
+        state: how the trial ended; "applied" for a variant without training, "baseline" for a
+            method without a network.
         values: what the trial varied.
-        epoch: the best one, by the first goal; None for a baseline.
+        epoch: the best one, by the first goal; None without scores, 0 for a baseline.
         epochs: how many it ran.
-        photos: a column a metric, a row a photo.
+        photos: a column a metric, a row a photo; and ``hole_ratio``.
         checkpoint: the network to use; None for a baseline.
+        folder: of the run's files.
         reason: why a failed trial failed.
         is_reference: queued by the question, before any was drawn.
     """
 
     label: str
-    state: Literal["complete", "pruned", "failed", "running", "baseline"]
+    state: Literal["complete", "pruned", "failed", "running", "applied", "baseline"]
     values: Mapping[str, Value]
     epoch: int | None
     epochs: int
     photos: pd.DataFrame
     checkpoint: Path | None
+    folder: Path
     reason: str = ""
     is_reference: bool = False
 
@@ -69,7 +73,8 @@ class StudyResults:
         question: what was asked.
         ranked: trials that ran to their end, best first.
         others: pruned, failed and running trials.
-        baselines: methods without training, on the same photos and holes.
+        applied: variants without training, on the reference's best epoch.
+        baselines: methods without a network, on the same photos and holes.
         importance: of each varied option for the first goal, adding up to 1; empty where too few
             trials are done.
         planned_epochs: of all trials that ended.
@@ -79,6 +84,7 @@ class StudyResults:
     question: Question
     ranked: list[Row]
     others: list[Row]
+    applied: list[Row]
     baselines: list[Row]
     importance: Mapping[str, float]
     planned_epochs: int
@@ -97,14 +103,31 @@ class StudyResults:
         """Share of the epochs that pruning saved."""
         return 1.0 - self.run_epochs / self.planned_epochs if self.planned_epochs else 0.0
 
-    def compare(self, first: Row, second: Row) -> PairedDifference:
-        """How much better ``first`` is by the first goal, paired by photo."""
-        goal = self.question.goals[0]
+    @property
+    def reference(self) -> Row | None:
+        """What the others are compared with: the first trial that the question names."""
+        return next((row for row in self.ranked if row.is_reference), None)
+
+    def compare(
+        self, first: Row, second: Row, metric: str | None = None, samples: pd.Index | None = None
+    ) -> PairedDifference:
+        """How much better ``first`` is, paired by photo.
+
+        Args:
+            first: a row.
+            second: another.
+            metric: default: the first goal.
+            samples: the samples to compare on; default: all that both have.
+        """
+        goal = metric or self.question.goals[0]
         both = first.photos.index.intersection(second.photos.index)
+        if samples is not None:
+            both = both.intersection(samples)
         return paired_difference(
             first.photos.loc[both, goal],
             second.photos.loc[both, goal],
             METRICS[goal].higher_is_better,
+            [photo_of(sample) for sample in both],
         )
 
 
@@ -112,7 +135,7 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     """Read what the study's trials left on disk, and score the baselines on the same photos."""
     question = sweep.question
     goal = question.goals[0]
-    rows = {trial.number: _row(trial, sweep.folder, goal) for trial in study.trials}
+    rows = {trial.number: _row(trial, sweep, goal) for trial in study.trials}
     trials = {trial.number: trial for trial in study.trials}
     complete = [row for number, row in rows.items() if trials[number].state is TrialState.COMPLETE]
     sign = -1.0 if METRICS[goal].higher_is_better else 1.0
@@ -121,14 +144,16 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
         for number, trial in trials.items()
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     ]
+    ranked = sorted(complete, key=lambda row: sign * row.mean(goal))
     return StudyResults(
         question=question,
-        ranked=sorted(complete, key=lambda row: sign * row.mean(goal)),
+        ranked=ranked,
         others=[
             row
             for number, row in rows.items()
             if trials[number].state not in (TrialState.COMPLETE, TrialState.WAITING)
         ],
+        applied=_applied(sweep, ranked),
         baselines=_baselines(sweep),
         importance=_importance(study),
         planned_epochs=question.epochs * len(ended),
@@ -136,40 +161,77 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     )
 
 
-def _row(trial: FrozenTrial, folder: Path, goal: str) -> Row:
-    run = trial_folder(folder, trial.number)
+def _row(trial: FrozenTrial, sweep: Sweep, goal: str) -> Row:
+    run = trial_folder(sweep.folder, trial.number)
     table = PhotoRecords(run / "photos.csv").read()
     states: dict[TrialState, Literal["complete", "pruned", "failed", "running"]] = {
         TrialState.COMPLETE: "complete",
         TrialState.PRUNED: "pruned",
         TrialState.FAIL: "failed",
     }
-    epoch, photos = None, pd.DataFrame()
+    epoch, photos, checkpoint = None, pd.DataFrame(), None
     if len(table):
         means = table[table["metric"] == goal].groupby("epoch")["value"].mean()
         epoch = best_epoch(goal, {int(str(key)): float(value) for key, value in means.items()})
-        chosen = table[table["epoch"] == epoch]
-        photos = chosen.pivot(index="photo", columns="metric", values="value")
+        photos = by_photo(table[table["epoch"] == epoch])
+        checkpoint = sweep.checkpoint or checkpoint_path(run, epoch)
     return Row(
-        label=f"trial {trial.number}",
+        label=str(trial.params.get("variant") or f"trial {trial.number}"),
         state=states.get(trial.state, "running"),
         values=trial.params,
         epoch=epoch,
         epochs=int(table["epoch"].max()) if len(table) else 0,
         photos=photos,
-        checkpoint=checkpoint_path(run, epoch) if epoch is not None else None,
+        checkpoint=checkpoint,
+        folder=run,
         reason=str(trial.user_attrs.get("reason", "")),
         is_reference=bool(trial.user_attrs.get("first")),
     )
 
 
+def by_photo(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one epoch as a row a photo, a column a metric, and ``hole_ratio``."""
+    photos = table.pivot(index="photo", columns="metric", values="value")
+    photos["hole_ratio"] = table.drop_duplicates("photo").set_index("photo")["hole_ratio"]
+    return photos
+
+
+def _applied(sweep: Sweep, ranked: list[Row]) -> list[Row]:
+    """Score every variant without training on the reference's best epoch."""
+    reference = next((row for row in ranked if row.is_reference), None)
+    if reference is None or reference.checkpoint is None:
+        return []
+    rows = []
+    for variant in sweep.question.applied:
+        folder = sweep.folder / "applied" / variant
+        experiment = sweep.build({**reference.values}, applied=variant)
+        # Anew each time: the reference's best epoch may be another one by now.
+        shutil.rmtree(folder, ignore_errors=True)
+        name = f"{sweep.name}-{variant}"
+        reached = evaluate_run(experiment, reference.checkpoint, folder, name, sweep.name)
+        photos = by_photo(PhotoRecords(folder / "photos.csv").read())
+        rows.append(
+            Row(
+                label=variant,
+                state="applied",
+                values={},
+                epoch=reached.epoch,
+                epochs=reached.epoch,
+                photos=photos,
+                checkpoint=reference.checkpoint,
+                folder=folder,
+            )
+        )
+    return rows
+
+
 def _baselines(sweep: Sweep) -> list[Row]:
-    data = sweep.data()
     rows = []
     for label, strategy in BASELINES.items():
-        scores = evaluate_strategy(strategy, data)
-        photos = pd.DataFrame([score.metrics for score in scores], [s.photo for s in scores])
-        rows.append(Row(label, "baseline", {}, None, 0, photos, None))
+        folder = sweep.folder / "baselines" / label
+        evaluate_baseline(sweep.build({}), strategy, folder)
+        photos = by_photo(PhotoRecords(folder / "photos.csv").read())
+        rows.append(Row(label, "baseline", {}, 0, 0, photos, None, folder))
     return rows
 
 

@@ -8,7 +8,7 @@ interrupted, and whoever finds it takes it up again from its last checkpoint.
 import json
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
+from lab.files import lock_run
 from lab.settings import SettingsError
 from lab.studies.question import Question, Value
 
@@ -94,6 +95,8 @@ def open_study(
             study.set_user_attr("goals", question.goals)
             for values in question.first:
                 study.enqueue_trial(values, user_attrs={"first": True}, skip_if_exists=True)
+            for values in question.combinations:
+                study.enqueue_trial(values, skip_if_exists=True)
             # Last: a study that carries its identity is complete.
             study.set_user_attr("identity", plain)
         elif known != plain:
@@ -108,6 +111,22 @@ def open_study(
                 "old one aside"
             )
     return study
+
+
+def goals_of(folder: Path) -> list[str]:
+    """The goals of the study kept in a folder's ``study.db``; none where there is no such file.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    path = folder / "study.db"
+    if not path.exists():
+        return []
+    try:
+        studies = optuna.get_all_study_summaries(f"sqlite:///{path}")
+    except Exception as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    return [goal for study in studies for goal in study.user_attrs.get("goals", [])]
 
 
 def claim_trial(
@@ -125,7 +144,7 @@ def claim_trial(
         )
         for frozen in begun:
             if frozen.state is TrialState.RUNNING and _is_of_this_machine(frozen, folder):
-                lock = _try_lock(trial_folder(folder, frozen.number))
+                lock = lock_run(trial_folder(folder, frozen.number))
                 if lock is not None:
                     # What it had not drawn yet, it draws as it would have.
                     study.sampler = _sampler(question, seed + frozen.number)
@@ -135,7 +154,7 @@ def claim_trial(
         # A sampler of its own a trial: the same draws in one process, and after a restart.
         study.sampler = _sampler(question, seed + len(begun))
         trial = study.ask()
-        lock = _try_lock(trial_folder(folder, trial.number))
+        lock = lock_run(trial_folder(folder, trial.number))
         assert lock is not None, "a trial that was just begun is run by nobody"
         return _claim(trial, question, folder, lock)
 
@@ -154,7 +173,7 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> Path | None:
     if not (folder / "study.lock").exists():
         return None
     for lock_file in folder.glob("trials/*/running.lock"):
-        lock = _try_lock(lock_file.parent)
+        lock = lock_run(lock_file.parent)
         if lock is None:
             raise SettingsError(
                 f"{lock_file.parent.name} of study {name!r} is being run by another process: "
@@ -192,19 +211,9 @@ def _is_of_this_machine(frozen: optuna.trial.FrozenTrial, folder: Path) -> bool:
     return bool(machine == socket.gethostname() and same_folder)
 
 
-def _try_lock(folder: Path) -> FileLock | None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "running.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return None
-    return lock
-
-
 def _pruner(question: Question) -> optuna.pruners.BasePruner:
     pruning = question.pruning
-    if not pruning.enabled or len(question.goals) > 1:
+    if not pruning.enabled or not question.trains or len(question.goals) > 1:
         return optuna.pruners.NopPruner()
     return optuna.pruners.PercentilePruner(
         100.0 * pruning.keep_share,
@@ -214,24 +223,10 @@ def _pruner(question: Question) -> optuna.pruners.BasePruner:
     )
 
 
-class _Grid(optuna.samplers.GridSampler):
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Do nothing: Optuna's own ends a loop that is not used here, and fails without it."""
-
-
 def _sampler(question: Question, seed: int) -> optuna.samplers.BaseSampler:
-    if question.sampler == "random":
+    if question.sampler != "tpe":
+        # The trials of a grid were queued when the study began, so that nothing is left to draw.
         return optuna.samplers.RandomSampler(seed=seed)
-    if question.sampler == "grid":
-        grid = {path: space.choices or [] for path, space in question.search.items()}
-        # The seed shuffles the combinations: with one a trial, some would come twice, some never.
-        return _Grid(grid, seed=0)
     # A third of the trials explore before the sampler trusts what it has seen.
     startup = max(3, question.trials // 3)
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -14,7 +13,12 @@ import yaml
 from optuna.trial import TrialState
 from rich.console import Console
 
+from lab.files import file_sha256
+from lab.networks import UnreadableCheckpointError, load_network
+from lab.processors import usable_processors
+from lab.runs import open_tasks
 from lab.settings import SettingsError, options_from
+from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
 from lab.studies.question import read_question
 from lab.studies.result_table import print_results, write_contact_sheet, write_results
@@ -22,16 +26,24 @@ from lab.studies.results import StudyResults, collect_results
 from lab.studies.storage import open_storage, set_aside
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
+# What a sweep sets in every trial, and the option that says how.
+_SET_BY_THE_SWEEP = {
+    "--fit.threads": "--workers, among which the cores are shared out",
+    "--fit.epochs": "--epochs",
+    "--fit.seed": "--seed",
+    "--data.seed": "--seed",
+}
+
 
 def default_workers() -> int:
     """How many processes a sweep takes when nobody says: one with a GPU, else one a core, up to 4.
 
-    On processors, small networks gain more from a trial a core than from sharing out one trial's
-    layers, and lose less when the machine has other work.
+    Cores are those that this process may use. On processors, small networks gain more from a trial
+    a core than from sharing out one trial's layers, and lose less when the machine has other work.
     """
     if torch.cuda.is_available():
         return 1
-    return max(1, min(4, os.cpu_count() or 1))
+    return max(1, min(4, usable_processors()))
 
 
 def begin_sweep(
@@ -46,6 +58,7 @@ def begin_sweep(
     storage: str | None = None,
     seed: int = 0,
     fresh: bool = False,
+    checkpoint: Path | None = None,
     runs: Path = Path("runs"),
     sweeps: Path = Path("sweeps"),
 ) -> Sweep:
@@ -62,6 +75,7 @@ def begin_sweep(
         storage: see `open_storage`.
         seed: of the draws.
         fresh: set an existing study of that name aside.
+        checkpoint: the network that a question without training is about.
         runs: folder of the studies.
         sweeps: folder of the questions.
 
@@ -79,9 +93,11 @@ def begin_sweep(
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    _check_checkpoint(question_name, question.trains, checkpoint)
     study_name = name or question_name
     folder = runs / study_name
     options = [*options_from(question.base), *settings]
+    _refuse_what_the_sweep_sets(options)
     if photos is not None:
         # Resolved, so that a worker or a later call from elsewhere reads the same folder.
         options.append(f"--data.photos={photos.resolve()}")
@@ -92,12 +108,18 @@ def begin_sweep(
         folder=folder,
         storage=storage,
         seed=seed,
-        threads=max(1, (os.cpu_count() or 1) // workers),
+        threads=max(1, usable_processors() // workers),
         identity={},
+        checkpoint=None if checkpoint is None else checkpoint.resolve(),
     )
     sweep = replace(sweep, identity=_identity(sweep))
-    # What needs missing files or cannot be combined shows at the ends of the ranges.
-    sweep.build({path: space.extreme for path, space in question.search.items()})
+    # What needs missing files or cannot be combined shows at the choices and ends of ranges.
+    extremes = {path: space.extremes for path, space in question.search.items()}
+    for number in range(max(map(len, extremes.values()))):
+        sweep.build({path: values[number % len(values)] for path, values in extremes.items()})
+    for variant in question.applied:
+        sweep.build({}, applied=variant)
+    open_tasks(sweep.build({}))
     if fresh:
         set_aside(study_name, open_storage(storage, folder), folder)
     sweep.open()
@@ -117,7 +139,7 @@ def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> Stu
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
     console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
-    console.print(sweep.build({}).read_photos(), soft_wrap=True, highlight=False)
+    console.print(open_tasks(sweep.build({})).summary(), soft_wrap=True, highlight=False)
     if ended:
         console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
     with SweepDisplay(sweep.question, finished_trials=len(ended), console=console) as display:
@@ -128,10 +150,47 @@ def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> Stu
     results = collect_results(sweep, study)
     write_results(results, sweep.folder)
     print_results(results, sweep.folder, console)
-    sheet = write_contact_sheet(results, sweep.data(), sweep.folder)
+    sheet = write_contact_sheet(results, sweep.folder)
     if sheet is not None:
         console.print(f"Pictures: {sheet}", soft_wrap=True)
+    board = make_board(sweep, results)
+    if board is not None and board.lines:
+        if sweep.question.sampler == "grid":
+            print_board(board, console)
+        written = write_board(board, sweep.folder)
+        names = ", ".join(path.name for path in written)
+        console.print(f"Each against {board.reference.label}: {names} in {sweep.folder}")
     return results
+
+
+def _check_checkpoint(question: str, trains: bool, checkpoint: Path | None) -> None:
+    """Raise ``SettingsError`` for a missing or needless ``--checkpoint``."""
+    if trains and checkpoint is not None:
+        raise SettingsError(
+            f"the question {question!r} trains its own networks, so --checkpoint has no effect: "
+            "leave it out, or start from its weights by --model.warm_start"
+        )
+    if not trains and checkpoint is None:
+        raise SettingsError(
+            f"the question {question!r} is about a trained network: name one by --checkpoint FILE "
+            "(a run's checkpoints/epoch-NNN.pt, or a published checkpoint)"
+        )
+    if checkpoint is not None:
+        try:
+            load_network(checkpoint)
+        except (OSError, UnreadableCheckpointError) as error:
+            raise SettingsError(f"--checkpoint: {error}") from error
+
+
+def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
+    """Raise ``SettingsError`` for an option that every trial would override without a word."""
+    for option in options:
+        right = _SET_BY_THE_SWEEP.get(option.partition("=")[0])
+        if right is not None:
+            raise SettingsError(
+                f"{option} has no effect, because a sweep sets it itself: leave it out (of the "
+                f"options or of the question's base) and use {right}"
+            )
 
 
 def _identity(sweep: Sweep) -> dict[str, Any]:
@@ -140,13 +199,13 @@ def _identity(sweep: Sweep) -> dict[str, Any]:
     built.read_photos()
     settings = yaml.safe_load(built.yaml)
     settings["fit"].pop("threads")
-    split = built.data.split
-    contents = " ".join(photo.sha256 for photo in (*split.training, *split.validation))
+    checkpoint = {"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}
+    photos = built.data.source
     return {
         "goal": sweep.question.goals,
+        **checkpoint,
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
-        "photos": f"{len(split.training)} + {len(split.validation)}, "
-        f"digest {sha256(contents.encode()).hexdigest()[:12]}",
+        "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",
     }
 
 

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from lab.data import PhotoDataModule
 from lab.metrics import METRICS
-from lab.runs import StepProgress, fit_run
+from lab.runs import StepProgress, evaluate_run, fit_run
 from lab.settings import Experiment, build_experiment, options_from, parse_experiment
 from lab.studies.question import Question, Value
 from lab.studies.storage import Claim, claim_trial, open_storage, open_study
@@ -31,6 +31,7 @@ class Sweep:
         seed: of the sampler, the networks and the training draws.
         threads: processor threads a process.
         identity: what must be equal for trials to be comparable.
+        checkpoint: the network that the trials of a question without training score.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Sweep:
     seed: int
     threads: int
     identity: Mapping[str, Any]
+    checkpoint: Path | None = None
 
     def open(self) -> optuna.Study:
         """Create the study or go on with it.
@@ -53,8 +55,18 @@ class Sweep:
         storage = open_storage(self.storage, self.folder)
         return open_study(self.name, self.question, storage, self.folder, self.identity)
 
-    def build(self, values: Mapping[str, Value], threads: int | None = None) -> Experiment:
+    def build(
+        self,
+        values: Mapping[str, Value],
+        threads: int | None = None,
+        applied: str | None = None,
+    ) -> Experiment:
         """Build the run that a trial with ``values`` is.
+
+        Args:
+            values: of the varied options.
+            threads: processor threads.
+            applied: a variant without training that goes on top.
 
         Raises:
             SettingsError: an unknown option or a value that does not fit.
@@ -63,8 +75,18 @@ class Sweep:
         if threads is not None:
             fixed["fit.threads"] = threads
         varied = self.question.options_for(values)
+        on_top = []
+        if applied is not None:
+            on_top = [f"--variant={applied}", *options_from(self.question.applied[applied])]
         return build_experiment(
-            parse_experiment([*self.options, *options_from(fixed), *options_from(varied)])
+            parse_experiment(
+                [
+                    *self.options,
+                    *options_from(fixed),
+                    *options_from(varied),
+                    *on_top,
+                ]
+            )
         )
 
     def data(self) -> PhotoDataModule:
@@ -137,14 +159,18 @@ def _run_trial(
 
     try:
         experiment = sweep.build(claim.values, sweep.threads)
-        fit_run(
-            experiment,
-            claim.folder,
-            name=f"{sweep.name}-{number:03d}",
-            group=sweep.name,
-            on_step=lambda progress: tell(replace(event, kind="step", progress=progress)),
-            on_epoch=on_epoch,
-        )
+        name = f"{sweep.name}-{number:03d}"
+        if sweep.checkpoint is not None:
+            on_epoch(evaluate_run(experiment, sweep.checkpoint, claim.folder, name, sweep.name))
+        else:
+            fit_run(
+                experiment,
+                claim.folder,
+                name,
+                group=sweep.name,
+                on_step=lambda progress: tell(replace(event, kind="step", progress=progress)),
+                on_epoch=on_epoch,
+            )
     except optuna.TrialPruned:
         study.tell(number, state=TrialState.PRUNED)
         tell(replace(event, kind="pruned"))

@@ -7,6 +7,7 @@ publishes them. Variants choose other parts or override one method; none stacks 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, pi
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as lightning
@@ -18,9 +19,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from lab.contracts import DiscriminatorOutput, LossInputs, Network, Stages, Strategy
 from lab.data import Batch
 from lab.losses import Objective
-from lab.metrics import measure
-from lab.networks import InpaintSANet, PatchDiscriminator
+from lab.metrics import measure, measure_answer
+from lab.networks import InpaintSANet, PatchDiscriminator, load_network
 from lab.strategies import Direct
+from lab.variants.staging import freeze_normalization, train_all, train_channel_gates
 
 
 class NonFiniteLossError(RuntimeError):
@@ -38,6 +40,10 @@ class Optimization:
         gradient_clip: largest norm of each network's gradient; 0 leaves gradients alone.
         schedule: "constant", or "cosine" down to a hundredth over the planned epochs.
         warmup_steps: steps over which the learning rates rise linearly from near zero.
+        channel_gate_epochs: the first epochs, in which only the parameters of gated channel
+            transformations train (V3.1), and no normalization's statistics move.
+        normalization_epochs: after these, batch normalization keeps its statistics and normalizes
+            by them (RFR's fine-tuning); 0 never freezes them.
     """
 
     generator_learning_rate: float = 1e-4
@@ -46,6 +52,8 @@ class Optimization:
     gradient_clip: float = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: int = 0
+    channel_gate_epochs: int = 0
+    normalization_epochs: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values with which training cannot work.
@@ -56,11 +64,12 @@ class Optimization:
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        if self.gradient_clip < 0 or self.warmup_steps < 0:
-            raise ValueError(
-                f"gradient_clip ({self.gradient_clip}) and warmup_steps ({self.warmup_steps}) "
-                "must not be negative; 0 turns each off"
-            )
+        switches = ("gradient_clip", "warmup_steps", "channel_gate_epochs", "normalization_epochs")
+        for name in switches:
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must not be negative, as {getattr(self, name)} is; 0 turns it off"
+                )
 
     def factor(self, step: int, planned_steps: int) -> float:
         """The learning rates' factor at ``step`` of ``planned_steps``."""
@@ -77,14 +86,20 @@ class InpaintingModule(lightning.LightningModule):
     Logged: ``train/total``, ``train/<term>`` for every term with a weight (raw, not weighted),
     ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means: a
     discriminator that wins or dies shows there). The trainer adds ``_step`` to the names of values
-    at a step and ``_epoch`` to an epoch's means. Validation returns every metric of every photo.
+    at a step and ``_epoch`` to an epoch's means. ``step_losses`` holds the last step's, by name
+    without ``train/``. Validation returns every metric of every photo.
 
     Args:
         network: what is trained, ``(image, mask) -> Stages``.
         discriminator: the judge; built only when a term of the objective asks for it.
         objective: the weighted terms.
         strategy: how the network completes a photo at validation.
-        optimization: learning rates, clipping and schedule.
+        optimization: learning rates, clipping, schedule, and what trains when.
+        warm_start: a checkpoint whose weights the network starts from; it may lack what only this
+            network's options have.
+
+    Raises:
+        ValueError: weights that do not fit, or channel gates to train in a network without them.
     """
 
     def __init__(
@@ -94,22 +109,45 @@ class InpaintingModule(lightning.LightningModule):
         objective: Callable[[], Objective] = Objective,
         strategy: Callable[[Network], Strategy] = Direct,
         optimization: Optimization = Optimization(),
+        warm_start: Path | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         # channels_last is what the convolutions of this processor and of GPUs read fastest.
         self.network = network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if warm_start is not None:
+            _warm_start(self.network, warm_start)
+        if optimization.channel_gate_epochs:
+            train_channel_gates(self.network)  # so that a network without any is refused now
+            train_all(self.network)
         self.objective = objective()
         self.discriminator: nn.Module | None = None
         if self.objective.needs_discriminator:
             self.discriminator = discriminator().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._strategy = strategy
         self.strategy = strategy(self.network)
         self.optimization = optimization
+        self.step_losses: dict[str, Tensor] = {}
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """The network's stages for ``image (B, 3, H, W)`` and ``mask (B, 1, H, W)``."""
         stages: Stages = self.network(image, mask)
         return stages
+
+    def take_network(self, network: nn.Module) -> None:
+        """Go on with ``network`` in place of the one that was built, under the same strategy."""
+        self.network = network
+        self.strategy = self._strategy(network)
+
+    def on_train_epoch_start(self) -> None:
+        """Choose what trains in this epoch."""
+        epoch, settings = self.current_epoch, self.optimization
+        if epoch < settings.channel_gate_epochs:
+            train_channel_gates(self.network)
+            return
+        train_all(self.network)
+        if settings.normalization_epochs and epoch >= settings.normalization_epochs:
+            freeze_normalization(self.network)
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
         """The completed image ``(B, 3, H, W)``, by the module's strategy."""
@@ -123,7 +161,11 @@ class InpaintingModule(lightning.LightningModule):
         """
         completed = self.complete(batch.image, batch.mask)
         self._check_finite({"the network's answer": completed.mean()})
-        return measure(completed.float(), batch.image, batch.mask)
+        answer = self(batch.image, batch.mask).refined
+        return {
+            **measure(completed.float(), batch.image, batch.mask),
+            **measure_answer(answer, batch.image, batch.mask),
+        }
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the discriminator, if there is one, then one of the network."""
@@ -242,9 +284,24 @@ class InpaintingModule(lightning.LightningModule):
         )
 
     def _log_training(self, values: dict[str, Tensor]) -> None:
+        detached = {name: value.detach() for name, value in values.items()}
+        self.step_losses.update(detached)
         self.log_dict(
-            {f"train/{name}": value.detach() for name, value in values.items()},
+            {f"train/{name}": value for name, value in detached.items()},
             on_step=True,
             on_epoch=True,
             batch_size=1,
         )
+
+
+def _warm_start(network: nn.Module, path: Path) -> None:
+    state = load_network(path).state_dict()
+    try:
+        if isinstance(network, InpaintSANet):
+            network.warm_start(state)
+        else:
+            network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the weights of {path} do not fit model.network ({type(network).__name__}): {error}"
+        ) from error

@@ -8,7 +8,7 @@ import yaml
 
 from lab.losses import INPAINT_SANET_WEIGHTS
 from lab.settings import SettingsError
-from lab.studies import Pruning, Question, Search, begin_sweep, read_question
+from lab.studies import Pruning, Question, Search, read_question
 from lab.studies.question import short_names
 from tests.tiny import PROJECT
 
@@ -133,7 +133,7 @@ def test_drawn_values_lie_in_their_space(space, fits):
     drawn = [space.suggest(study.ask(), "x") for _ in range(50)]
     assert all(fits(value) for value in drawn)
     assert len(set(drawn)) >= 3
-    assert fits(space.extreme)
+    assert all(fits(value) for value in space.extremes)
     if space.log:
         # Evenly by order of magnitude: as many below the geometric middle as above.
         below = sum(math.log(value) < math.log(1e-3) for value in drawn)
@@ -160,11 +160,3 @@ def test_the_main_question_varies_the_documented_weights():
     for path, value in question.options_for(question.first[0]).items():
         assert value == getattr(INPAINT_SANET_WEIGHTS, path.removeprefix(prefix)), path
     assert question.first[0].keys() == question.search.keys()
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in SWEEPS.glob("*.yaml")))
-def test_every_question_of_the_project_can_be_begun(tmp_path, name):
-    sweep = begin_sweep(name, runs=tmp_path)
-    assert sweep.question.question.endswith("?")
-    experiment = sweep.build(sweep.question.first[0] if sweep.question.first else {})
-    assert experiment.fit.epochs == sweep.question.epochs

@@ -3,16 +3,53 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from lab.studies import begin_sweep
+from lab.networks import InpaintSANet, describe_network
+from lab.settings import SettingsError
+from lab.studies import begin_sweep, read_question
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
+NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+ASKED_IN_VAIN = {
+    # What weights are wanted for, or people who were really removed, and what is said without.
+    "superres": "FSRCNN",
+    "dilation": "evaluation.set",
+    "threshold": "evaluation.set",
+}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in SWEEPS.glob("*.yaml")))
-def test_a_shipped_question_can_be_asked(name, tmp_path):
-    sweep = begin_sweep(name, runs=tmp_path, sweeps=SWEEPS)
-    waiting = sweep.open().get_trials()
-    assert [trial.system_attrs["fixed_params"] for trial in waiting] == sweep.question.first
-    for values in sweep.question.first:
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "network.pt"
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), path)
+    return path
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ASKED_IN_VAIN])
+def test_a_shipped_question_can_be_asked(name, tmp_path, checkpoint):
+    question = read_question(name, SWEEPS)
+    about = {} if question.trains else {"checkpoint": checkpoint}
+    sweep = begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **about)
+    waiting = [trial.system_attrs["fixed_params"] for trial in sweep.open().get_trials()]
+    assert waiting[: len(question.first)] == question.first
+    if question.sampler == "grid":
+        assert len(waiting) == sweep.question.trials == len(question.combinations)
+    for values in waiting:
         sweep.build(values)
+
+
+@pytest.mark.parametrize(("name", "lacks"), ASKED_IN_VAIN.items())
+def test_a_question_that_lacks_something_says_what_at_once(name, lacks, tmp_path, checkpoint):
+    with pytest.raises(SettingsError, match=lacks):
+        begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, checkpoint=checkpoint)
+    assert not list(tmp_path.rglob("study.db"))
+
+
+def test_a_question_about_a_network_wants_one(tmp_path, checkpoint):
+    with pytest.raises(SettingsError, match=r"'erosion' is about a trained network.*--checkpoint"):
+        begin_sweep("erosion", runs=tmp_path, sweeps=SWEEPS)
+    with pytest.raises(SettingsError, match=r"no-such\.pt"):
+        begin_sweep("erosion", runs=tmp_path, sweeps=SWEEPS, checkpoint=tmp_path / "no-such.pt")
+    with pytest.raises(SettingsError, match=r"trains its own networks.*--model\.warm_start"):
+        begin_sweep("gate", runs=tmp_path, sweeps=SWEEPS, checkpoint=checkpoint)

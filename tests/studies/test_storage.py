@@ -223,7 +223,7 @@ def test_the_grid_takes_every_combination_once(tmp_path):
         first=[{"a": 1, "b": "v"}],
     )
     office, seen = Office(tmp_path, grid, f"journal:{tmp_path / 'study.log'}"), []
-    for number in range(7):
+    for number in range(6):
         claim = office.claim()
         if number == 3:
             office.die(claim)
@@ -231,7 +231,7 @@ def test_the_grid_takes_every_combination_once(tmp_path):
         seen.append((claim.values["a"], claim.values["b"]))
         office.finish(claim)
     assert seen[0] == (1, "v")
-    assert sorted(seen[1:]) == [(a, b) for a in (1, 2) for b in ("u", "v", "w")]
+    assert sorted(seen) == [(a, b) for a in (1, 2) for b in ("u", "v", "w")]
 
 
 def test_a_study_begun_with_other_settings_is_refused_and_says_which(tmp_path):

@@ -1,0 +1,73 @@
+"""Score a trained network: ``python -m lab.evaluate --checkpoint FILE``.
+
+On the validation photos of the settings, or on a fixed set: photos under holes of every size
+(``data_prep.evaluation_sets``), or people really removed from a clip (``data_prep.clean_plate``).
+Any strategy can be put around the network.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.command_line import INTERRUPTED, CommandParser
+
+EXAMPLE = """\
+  python -m lab.evaluate --checkpoint epoch-050.pt --set sets/test1
+  python -m lab.evaluate --checkpoint epoch-050.pt --set clip/triplets --evaluation.dilation=10
+  python -m lab.evaluate --checkpoint epoch-050.pt --data.photos=photos --variant=tiled
+"""
+
+
+def parser() -> CommandParser:
+    """The command's options."""
+    options = CommandParser("evaluate", __doc__ or "", EXAMPLE)
+    add = options.add_argument
+    add("--checkpoint", type=Path, metavar="FILE", help="required; a run's epoch-NNN.pt")
+    add("--set", type=Path, metavar="DIR", help="a set made by data_prep; default: validation")
+    add("--name", metavar="RUN", help="the run's folder below --runs; default: evaluation")
+    add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = parser()
+    given, settings = options.parse_with_settings(arguments)
+    if given.checkpoint is None:
+        options.error("--checkpoint FILE is missing")
+    # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
+    from rich.console import Console
+
+    from lab.files import lock_run
+    from lab.networks import UnreadableCheckpointError
+    from lab.runs import evaluate_baseline, evaluate_run, open_tasks
+    from lab.settings import SettingsError, build_experiment, parse_experiment
+    from lab.studies import BASELINES, print_scores
+
+    if given.set is not None:
+        settings = [*settings, f"--evaluation.set={given.set.resolve()}"]
+    console = Console()
+    folder = given.runs / (given.name or "evaluation")
+    try:
+        experiment = build_experiment(parse_experiment(settings))
+        console.print(open_tasks(experiment).summary(), soft_wrap=True, highlight=False)
+        lock = lock_run(folder)
+        if lock is None:
+            raise SettingsError(
+                f"another process is writing {folder}: give this one another --name"
+            )
+        with lock:
+            evaluate_run(experiment, given.checkpoint, folder, folder.name)
+            for label, strategy in BASELINES.items():
+                evaluate_baseline(experiment, strategy, folder / "baselines" / label)
+        print_scores(folder, console)
+    except (SettingsError, UnreadableCheckpointError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Scoring a strategy: on validation photos, on an evaluation set, on people really removed."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lab.contracts import Strategy
+from lab.data import EvaluationBatch, EvaluationSet, PhotoDataModule, read_evaluation_set
+from lab.formats.manifests import TRIPLETS
+from lab.imaging import dilate
+from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
+from lab.metrics import hole_ratio, measure
+from lab.tracking import PhotoScore
+
+# GrabCut's box is the person's, this much larger on each side, as somebody would draw it.
+_BOX_MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is scored, and where the holes come from.
+
+    Attributes:
+        set: a folder written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``; None
+            takes the validation photos of ``data``.
+        person: who marks the person in triplets: the set itself (``"marked"``), or a mask source,
+            as for a photo of one's own. GrabCut gets a box round the marked person.
+        threshold: of U²-Net's answer, in (0, 1).
+        dilation: pixels by which the mask is dilated before anything is filled.
+        scored_dilation: triplets are scored within the marked person dilated by this, whatever the
+            mask: what a tight mask leaves of the person counts, and sizes can be compared.
+    """
+
+    set: Path | None = None
+    person: Literal["marked", "u2net", "u2net-small", "grabcut"] = "marked"
+    threshold: float = 0.1
+    dilation: int = 0
+    scored_dilation: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse values that mean nothing.
+
+        Raises:
+            ValueError: naming the value and its rule.
+        """
+        if not 0.0 < self.threshold < 1.0:
+            raise ValueError(f"evaluation.threshold must lie in (0, 1), not {self.threshold}")
+        for name in ("dilation", "scored_dilation"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"evaluation.{name} must not be negative, but is {getattr(self, name)}"
+                )
+        if self.set is None and (self.person != "marked" or self.dilation):
+            raise ValueError(
+                "evaluation.person and evaluation.dilation need triplets, in which there is a "
+                "person: give evaluation.set a folder written by data_prep.clean_plate"
+            )
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch to be filled and scored.
+
+    Attributes:
+        name: of each sample.
+        image: what the strategy is given, ``(B, 3, H, W)``.
+        mask: where it fills, ``(B, 1, H, W)``.
+        truth: what is right, ``(B, 3, H, W)``.
+        scored: where it is scored, ``(B, 1, H, W)``.
+    """
+
+    name: list[str]
+    image: Tensor
+    mask: Tensor
+    truth: Tensor
+    scored: Tensor
+
+    def to(self, device: torch.device | None) -> "Task":
+        """The same task on a device; None leaves it where it is."""
+        tensors = (self.image, self.mask, self.truth, self.scored)
+        return Task(self.name, *(tensor.to(device) for tensor in tensors))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch that was filled, with each sample's scores."""
+
+    task: Task
+    completed: Tensor
+    scores: list[PhotoScore]
+
+
+class Tasks:
+    """The batches of an evaluation, in an order that never changes.
+
+    Attributes:
+        not_found: samples in which the mask source saw nobody, so far; nothing is filled in them.
+
+    Raises:
+        ValueError: no such set, or an altered one; a person to be found in a set that has none.
+        MissingWeightsError: U²-Net's weights are not here and cannot be downloaded.
+    """
+
+    def __init__(self, evaluation: Evaluation, data: PhotoDataModule) -> None:
+        self._evaluation = evaluation
+        self._data = data
+        self._set: EvaluationSet | None = None
+        self._segmentation: MaskSource | None = None
+        self.not_found: list[str] = []
+        if evaluation.set is None:
+            return
+        self._set = read_evaluation_set(evaluation.set)
+        if self._set.kind != TRIPLETS and (evaluation.person != "marked" or evaluation.dilation):
+            raise ValueError(
+                f"{evaluation.set} holds photos under drawn holes, but evaluation.person and "
+                "evaluation.dilation need triplets, as data_prep.clean_plate writes"
+            )
+        if evaluation.person.startswith("u2net"):
+            source = MASK_SOURCES[evaluation.person]
+            self._segmentation = source(threshold=evaluation.threshold)
+
+    def summary(self) -> str:
+        """Say in one line what is scored."""
+        return self._data.source.summary() if self._set is None else self._set.summary()
+
+    def __iter__(self) -> Iterator[Task]:
+        if self._set is None:
+            self._data.setup("validate")
+            for batch in self._data.val_dataloader():
+                yield Task(list(batch.name), batch.image, batch.mask, batch.image, batch.mask)
+            return
+        self.not_found = []
+        height, width = self._set.size
+        for batch in self._set.batches(min(16, max(1, 2**20 // (height * width)))):
+            yield self._task(batch, is_triplet=self._set.kind == TRIPLETS)
+
+    def _task(self, batch: EvaluationBatch, is_triplet: bool) -> Task:
+        mask, scored = batch.mask, batch.mask
+        if is_triplet:
+            asked = self._evaluation
+            scored = dilate(mask, asked.scored_dilation)
+            if asked.person != "marked":
+                found = [
+                    self._find(*one) for one in zip(batch.image, mask, batch.name, strict=True)
+                ]
+                mask = torch.stack(found)
+            mask = dilate(mask, asked.dilation)
+        return Task(list(batch.name), batch.image, mask, batch.truth, scored)
+
+    def _find(self, image: Tensor, marked: Tensor, name: str) -> Tensor:
+        """The mask ``(1, H, W)`` that the source gives; empty where it sees nobody."""
+        source = self._segmentation or MASK_SOURCES["grabcut"](box=_box_around(marked))
+        try:
+            return source(image[None])[0]
+        except NoPersonError:
+            self.not_found.append(name)
+            return torch.zeros_like(marked)
+
+
+def judge(strategy: Strategy, tasks: Iterable[Task]) -> Iterator[Judged]:
+    """Fill and score batch after batch."""
+    for task in tasks:
+        completed = strategy(task.image, task.mask)
+        metrics = measure(completed, task.truth, task.scored)
+        ratios = hole_ratio(task.scored)
+        scores = [
+            PhotoScore(
+                name,
+                float(ratios[index]),
+                {metric: float(values[index]) for metric, values in metrics.items()},
+            )
+            for index, name in enumerate(task.name)
+        ]
+        yield Judged(task, completed, scores)
+
+
+def _box_around(mask: Tensor) -> tuple[int, int, int, int]:
+    """``x, y, width, height`` of what is marked in ``(1, H, W)``, with a margin, in the photo."""
+    spans = []
+    for axis, length in ((1, mask.shape[1]), (2, mask.shape[2])):
+        marked = mask[0].any(dim=2 - axis).nonzero().flatten()
+        first, last = int(marked[0]), int(marked[-1])
+        margin = max(2, round(_BOX_MARGIN * (last - first + 1)))
+        # One row or column of background must stay outside.
+        start, stop = max(1, first - margin), min(length - 1, last + 1 + margin)
+        spans.append((start, max(1, stop - start)))
+    (top, height), (left, width) = spans
+    return left, top, width, height

@@ -1,0 +1,290 @@
+"""The board: every row of a study against its reference, paired by photo, with what it costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from lab.cost import Cost, measure_cost
+from lab.files import replacing
+from lab.metrics import ratio_bin
+from lab.networks import load_network
+from lab.selection import PairedDifference
+from lab.studies.question import Question, short_names
+from lab.studies.result_table import short_value, write_sheet
+from lab.studies.results import BASELINES, Row, StudyResults
+from lab.studies.worker import Sweep
+from lab.variants import VARIANTS
+
+COMPARED = ("hole_psnr", "hole_ssim", "rim_ssim")
+
+
+@dataclass(frozen=True)
+class BoardLine:
+    """One row of a study against the reference; above 0 the row is better.
+
+    Attributes:
+        row: what is compared.
+        differences: by metric, over all photos.
+        by_bin: of the first goal, by bin of hole ratio.
+        cost: of completing one photo of the study's size.
+    """
+
+    row: Row
+    differences: Mapping[str, PairedDifference]
+    by_bin: Mapping[str, PairedDifference]
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Board:
+    """Every line of a study against its reference.
+
+    Attributes:
+        question: what was asked.
+        reference: the row that the others are compared with.
+        cost: of the reference.
+        lines: the other rows, in the study's order.
+    """
+
+    question: Question
+    reference: Row
+    cost: Cost
+    lines: list[BoardLine]
+
+    @property
+    def goal(self) -> str:
+        """The first goal."""
+        return self.question.goals[0]
+
+    def name(self, row: Row) -> str:
+        """What a row is called: a trial of a grid by its values, in the search's order."""
+        if self.question.sampler != "grid" or not row.values or "variant" in row.values:
+            return row.label
+        return " / ".join(short_value(row.values[path]) for path in self.question.search)
+
+    @property
+    def heading(self) -> str:
+        """What the parts of a name are."""
+        names = short_names(list(self.question.search))
+        grid = self.question.sampler == "grid" and "variant" not in self.question.search
+        return " / ".join(name.replace("_", " ") for name in names.values()) if grid else ""
+
+    @property
+    def metrics(self) -> list[str]:
+        """What is compared, the goal first."""
+        return list(dict.fromkeys([self.goal, *COMPARED]))
+
+    @property
+    def bins(self) -> list[str]:
+        """The bins of hole ratio that the photos fall in."""
+        return sorted({name for line in self.lines for name in line.by_bin})
+
+
+def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
+    """Compare every finished row with the reference; None where there is none."""
+    reference = results.reference
+    if reference is None:
+        return None
+    goal = results.question.goals[0]
+    costs = _Costs(sweep)
+    bins = reference.photos["hole_ratio"].map(ratio_bin)
+    lines = []
+    for row in (*results.ranked, *results.applied, *results.baselines):
+        if row is reference:
+            continue
+        lines.append(
+            BoardLine(
+                row,
+                {
+                    metric: results.compare(row, reference, metric)
+                    for metric in dict.fromkeys([goal, *COMPARED])
+                },
+                {
+                    name: results.compare(row, reference, goal, bins.index[bins == name])
+                    for name in sorted(set(bins))
+                },
+                costs.of(row),
+            )
+        )
+    return Board(results.question, reference, costs.of(reference), lines)
+
+
+def verdict(difference: PairedDifference) -> str:
+    """In a word; a difference within its interval is none."""
+    if not difference.is_clear:
+        return "no difference"
+    return "better" if difference.mean > 0 else "worse"
+
+
+def write_board(board: Board, folder: Path) -> list[Path]:
+    """Write ``board.csv``, ``board.md`` and ``board.png``; returns their paths."""
+    table, text, sheet = (folder / f"board.{end}" for end in ("csv", "md", "png"))
+    with replacing(table) as temporary:
+        pd.DataFrame(_csv_lines(board)).to_csv(temporary, index=False, float_format="%.6g")
+    with replacing(text) as temporary:
+        temporary.write_text(markdown(board))
+    shown = [board.reference, *(line.row for line in board.lines)]
+    write_sheet(sheet, {board.name(row).replace("_", " "): row for row in shown})
+    return [table, text, sheet]
+
+
+def print_board(board: Board, console: Console) -> None:
+    """Print the comparison, and what each row costs, on a terminal of 80 columns."""
+    reference = board.reference
+    compared = Table(
+        title=f"Against {board.name(reference)}, paired over {len(reference.photos)} samples, "
+        "95 % intervals",
+        title_justify="left",
+        box=box.SIMPLE,
+        padding=0,
+    )
+    compared.add_column(board.heading)
+    for heading in (board.goal, "won", "", *(m for m in board.metrics[1:2])):
+        compared.add_column(heading, justify="right")
+    for line in board.lines:
+        first, second = (line.differences[metric] for metric in board.metrics[:2])
+        compared.add_row(
+            board.name(line.row),
+            _interval(first),
+            f"{first.share_won:.0%}",
+            verdict(first),
+            f"{second.mean:+.2f}",
+        )
+    console.print(compared)
+    costs = Table(title="Cost of one photo", title_justify="left", box=box.SIMPLE, padding=0)
+    costs.add_column(board.heading)
+    for heading in _COST_HEADINGS:
+        costs.add_column(heading, justify="right")
+    for row, cost in _costs(board):
+        costs.add_row(board.name(row), *_cost_cells(cost))
+    console.print(costs)
+
+
+def markdown(board: Board) -> str:
+    """The board as Markdown: all photos, by hole ratio, cost."""
+    goal, metrics = board.goal, board.metrics
+    reference = board.reference
+    lines = [
+        f"Reference: {_described(board, reference)}, {goal} {reference.mean(goal):.4g} in the mean "
+        f"over {len(reference.photos)} samples. Differences are paired by photo, with 95 % "
+        "bootstrap intervals; above 0 is better.",
+        "",
+        f"| {board.heading} | {' | '.join(metrics)} | won by {goal} | |",
+        "|---" * (len(metrics) + 3) + "|",
+    ]
+    for line in board.lines:
+        cells = [_interval(line.differences[metric]) for metric in metrics]
+        first = line.differences[goal]
+        lines.append(
+            f"| {_described(board, line.row)} | {' | '.join(cells)} | {first.share_won:.0%} | "
+            f"{verdict(first)} |"
+        )
+    counts = reference.photos["hole_ratio"].map(ratio_bin).value_counts()
+    headings = " | ".join(f"{name} ({counts[name]})" for name in board.bins)
+    lines += ["", f"| {goal} by hole ratio | {headings} |", "|---" * (len(board.bins) + 1) + "|"]
+    for line in board.lines:
+        cells = [_interval(line.by_bin[name]) for name in board.bins]
+        lines.append(f"| {board.name(line.row)} | {' | '.join(cells)} |")
+    lines += ["", f"| cost of one photo | {' | '.join(_COST_HEADINGS)} |", "|---" * 5 + "|"]
+    lines += [
+        f"| {board.name(row)} | {' | '.join(_cost_cells(cost))} |" for row, cost in _costs(board)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class _Costs:
+    """Measures each network and strategy once."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._known: dict[str, Cost] = {}
+
+    def of(self, row: Row) -> Cost:
+        size = self._sweep.data().size
+        if row.checkpoint is None:
+            return measure_cost(BASELINES[row.label], nn.Identity(), size)
+        experiment = self._sweep.build(
+            row.values, applied=row.label if row.state == "applied" else None
+        )
+        parts = experiment.plain["model"]["init_args"]
+        key = yaml.safe_dump([parts["network"], parts["strategy"]])
+        if key not in self._known:
+            network = load_network(row.checkpoint)
+            experiment.model.take_network(network)
+            self._known[key] = measure_cost(experiment.model.strategy, network, size)
+        return self._known[key]
+
+
+_COST_HEADINGS = ("parameters", "multiply-adds", "ms", "peak MB")
+
+
+def _cost_cells(cost: Cost) -> tuple[str, ...]:
+    return (
+        f"{cost.parameters / 1e6:.2f} M",
+        f"{cost.multiply_adds / 1e9:.2f} G",
+        f"{cost.milliseconds:.1f}",
+        f"{cost.peak_bytes / 2**20:.1f}",
+    )
+
+
+def _costs(board: Board) -> list[tuple[Row, Cost]]:
+    return [(board.reference, board.cost), *((line.row, line.cost) for line in board.lines)]
+
+
+def _described(board: Board, row: Row) -> str:
+    variant = VARIANTS.get(row.label)
+    if variant is None:
+        return board.name(row)
+    return f"{row.label} ({variant.number}: {variant.title})"
+
+
+def _interval(difference: PairedDifference) -> str:
+    return f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+
+
+def _csv_lines(board: Board) -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = []
+    compared = {line.row.label: line for line in board.lines}
+    for row, cost in _costs(board):
+        variant = VARIANTS.get(row.label)
+        line: dict[str, object] = {
+            "variant": board.name(row),
+            "number": variant.number if variant else "",
+            "title": variant.title if variant else "",
+            "epoch": row.epoch,
+            "samples": len(row.photos),
+        }
+        against = compared.get(row.label)
+        for metric in board.metrics:
+            line[metric] = row.mean(metric)
+            if against is not None:
+                line.update(_numbers(metric, against.differences[metric]))
+        if against is not None:
+            for name, difference in against.by_bin.items():
+                line.update(_numbers(f"{board.goal}_{name}", difference))
+        line.update(
+            parameters=cost.parameters,
+            multiply_adds=cost.multiply_adds,
+            milliseconds=cost.milliseconds,
+            peak_bytes=cost.peak_bytes,
+            checkpoint=row.checkpoint,
+        )
+        lines.append(line)
+    return lines
+
+
+def _numbers(name: str, difference: PairedDifference) -> dict[str, object]:
+    return {
+        f"{name}_difference": difference.mean,
+        f"{name}_low": difference.low,
+        f"{name}_high": difference.high,
+        f"{name}_won": difference.share_won,
+        f"{name}_verdict": verdict(difference),
+    }

@@ -1,0 +1,22 @@
+"""V3.3: a scale in the self-attention.
+
+Document: meant ``energy / sqrt(d)``, with d the channels of a query; written ``energy /
+batch_size ** 0.5``.
+Found there: nothing stated.
+Known to be wrong: as written, what a photo becomes depends on how many photos are in its batch.
+``attention_scale_as_documented`` keeps that; ``attention_scale`` is what was meant.
+Changed: ``model.network.attention_scale``.
+Logged: as V0.
+Measured: docs/findings.md, the board.
+"""
+
+from lab.variants.variant import Variant
+
+ATTENTION_SCALE = Variant(
+    "V3.3", "attention scaled by sqrt(d)", {"model.network.attention_scale": "sqrt_d"}
+)
+ATTENTION_SCALE_AS_DOCUMENTED = Variant(
+    "V3.3",
+    "attention scaled by sqrt(batch size), which is wrong",
+    {"model.network.attention_scale": "as_documented"},
+)

@@ -1,0 +1,32 @@
+"""V6: recurrent feature reasoning (RFR), the network that the notes chose, for large holes.
+
+Document: of UCTGAN, HiFill and RFR, RFR was chosen.
+Found there: made for large holes.
+Known to be wrong: nothing; published with L1 6 in the hole and 1 outside, total variation 0.1,
+perceptual 0.05 and style 120 on VGG16, no discriminator, Adam 2e-4, then 5e-5 with batch
+normalization frozen (``model.optimization.normalization_epochs``).
+Changed: network and objective. ``recurrent`` needs VGG16's weights; ``recurrent_without_vgg`` is
+for where they cannot be had, and lacks what makes RFR's fills sharp.
+Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
+Measured: docs/findings.md, the board (without VGG).
+"""
+
+from lab.variants.variant import Value, Variant
+
+_WEIGHTS = "model.objective.weights."
+_WITHOUT_VGG: dict[str, Value] = {
+    "model.network": "lab.networks.RFR",
+    f"{_WEIGHTS}hole_l1": 6.0,
+    f"{_WEIGHTS}known_l1": 1.0,
+    f"{_WEIGHTS}coarse_hole_l1": 0.0,
+    f"{_WEIGHTS}coarse_known_l1": 0.0,
+    f"{_WEIGHTS}rim_total_variation": 0.1,
+    f"{_WEIGHTS}adversarial": 0.0,
+}
+
+RECURRENT = Variant(
+    "V6",
+    "RFR",
+    {**_WITHOUT_VGG, f"{_WEIGHTS}perceptual": 0.05, f"{_WEIGHTS}style": 120.0},
+)
+RECURRENT_WITHOUT_VGG = Variant("V6", "RFR without its VGG losses", _WITHOUT_VGG)

@@ -1,0 +1,33 @@
+"""V7: super-resolution on the result.
+
+Document: applied after inpainting.
+Found there: nothing stated.
+Known to be wrong: a larger result cannot be compared with the photo, and known pixels change. Here
+the photo is completed at half its size and brought back to its own, known pixels kept, so that the
+question is what super-resolution does inside the hole; bicubic is what it must beat.
+Changed: the strategy alone; no training. ``python -m lab.sweep superres --checkpoint FILE``
+compares FSRCNN and ESPCN, whose weights are files.
+Logged: nothing of its own.
+Measured: docs/findings.md, "Does super-resolution help".
+"""
+
+from lab.variants.variant import Variant
+
+COMPLETED_SMALL = Variant(
+    "V7",
+    "completed at half the size, enlarged by bicubic",
+    {"model.strategy": "lab.strategies.Upscaled"},
+    is_trained=False,
+)
+SUPER_RESOLVED = Variant(
+    "V7",
+    "completed at half the size, enlarged by FSRCNN",
+    {"model.strategy": "lab.strategies.Upscaled", "model.strategy.upscaler": "fsrcnn"},
+    is_trained=False,
+)
+SUPER_RESOLVED_ESPCN = Variant(
+    "V7",
+    "completed at half the size, enlarged by ESPCN",
+    {"model.strategy": "lab.strategies.Upscaled", "model.strategy.upscaler": "espcn"},
+    is_trained=False,
+)

@@ -1,0 +1,28 @@
+"""V2: the photo in tiles, each completed by itself.
+
+Document: 256x256 into 2x2 tiles of 128, no overlap.
+Found there: yellow seams at the tiles' borders, and still blurred.
+Known to be wrong: a tile lacks its neighbours' information, and the network pads the hole at each
+border. ``tiled`` lets tiles overlap, shows each what lies beyond it, and fades between them;
+``tiled_as_documented`` keeps the seams, which ``lab.metrics.seam_steps`` measures.
+Changed: the strategy alone; no training. ``python -m lab.sweep tiles --checkpoint FILE``.
+Logged: nothing of its own.
+Measured: docs/findings.md, the board and "Do tiles leave seams".
+"""
+
+from lab.variants.variant import Variant
+
+TILED_AS_DOCUMENTED = Variant(
+    "V2", "2x2 tiles without overlap", {"model.strategy": "lab.strategies.Tiled"}, is_trained=False
+)
+TILED = Variant(
+    "V2",
+    "2x2 tiles that overlap, with context, faded",
+    {
+        "model.strategy": "lab.strategies.Tiled",
+        "model.strategy.overlap": 16,
+        "model.strategy.context": 16,
+        "model.strategy.blending": "smooth",
+    },
+    is_trained=False,
+)

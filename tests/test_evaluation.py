@@ -1,0 +1,165 @@
+"""Scoring: the same photos and holes as a run's validation, and people really removed."""
+
+import numpy as np
+import pytest
+import torch
+
+from data_prep import clean_plate
+from lab import evaluate, evaluation
+from lab.data import read_evaluation_set
+from lab.evaluation import Evaluation, Tasks, judge
+from lab.imaging import dilate
+from lab.mask_sources import NoPersonError
+from lab.metrics import measure
+from lab.settings import SettingsError
+from lab.strategies import OpenCVInpainting
+from tests.data_prep.making import WalkingClip
+from tests.tiny import fit_tiny, read_photos, tiny_experiment
+
+
+@pytest.fixture(scope="module")
+def triplets(tmp_path_factory):
+    """Figures that walk before a photo: undilated masks, and what was really behind."""
+    folder = tmp_path_factory.mktemp("triplets")
+    clip = WalkingClip(frames=40, walkers=1).write(folder / "clip.avi")
+    options = ["--crop", "64", "--dilate", "0"]
+    assert clean_plate.main([str(clip), str(folder / "set"), *options]) == 0
+    return folder / "set"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        fit_tiny(folder, "--fit.epochs=1", "--data.validation_photos=3")
+    return folder
+
+
+class Truth:
+    """Fills with what was really there, wherever it may fill."""
+
+    def __init__(self, known):
+        self.samples = {sample.image.numpy().tobytes(): sample.truth for sample in known}
+
+    def __call__(self, image, mask):
+        truth = torch.stack([self.samples[one.numpy().tobytes()] for one in image])
+        return torch.where(mask > 0, truth, image)
+
+
+def scores(strategy, tasks):
+    return [one for judged in judge(strategy, tasks) for one in judged.scores]
+
+
+def test_a_checkpoint_gets_the_scores_of_its_own_run(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    arguments = ["--checkpoint", str(run / "checkpoints" / "epoch-001.pt"), "--runs", str(tmp_path)]
+    options = ["--data.size=32", "--data.validation_photos=3"]
+    assert evaluate.main([*arguments, *options]) == 0
+    before, again = read_photos(run), read_photos(tmp_path / "evaluation")
+    common = before.index.intersection(again.index)
+    assert len(common) == 3 * 21  # every metric of a completed photo
+    np.testing.assert_allclose(again.loc[common], before.loc[common], rtol=1e-4, atol=1e-5)
+    printed = capsys.readouterr().out
+    assert "hole_psnr against Telea" in printed
+    photo = next((tmp_path / "evaluation" / "visuals").iterdir())
+    names = {path.name for path in photo.iterdir()}
+    assert {"truth.png", "hole.png", "epoch-001-completed.png", "epoch-001-coarse.png"} <= names
+
+
+def test_what_a_tight_mask_leaves_of_the_person_counts(triplets):
+    """The truth fills every hole perfectly: what is lost is what the mask did not cover."""
+    truth = Truth(read_evaluation_set(triplets))
+    data = tiny_experiment().data
+    reached = {}
+    for dilation in (0, 4):
+        asked = Evaluation(set=triplets, dilation=dilation)
+        reached[dilation] = scores(truth, Tasks(asked, data))
+    for tight, wide in zip(reached[0], reached[4], strict=True):
+        assert tight.hole_ratio == wide.hole_ratio  # scored on the same pixels
+        assert wide.metrics["hole_rmse"] <= tight.metrics["hole_rmse"]
+
+
+def test_triplets_are_scored_against_the_background_round_the_person(triplets):
+    strategy = OpenCVInpainting("telea")
+    tasks = Tasks(Evaluation(set=triplets, dilation=2, scored_dilation=5), tiny_experiment().data)
+    found = scores(strategy, tasks)
+    samples = read_evaluation_set(triplets)
+    for one, sample in zip(found, samples, strict=True):
+        mask = sample.mask[None]
+        completed = strategy(sample.image[None], dilate(mask, 2))
+        expected = measure(completed, sample.truth[None], dilate(mask, 5))
+        assert one.photo == sample.name
+        assert one.metrics["hole_psnr"] == pytest.approx(float(expected["hole_psnr"]))
+
+
+class BoxItself:
+    """In GrabCut's place: marks the whole box it was given, or sees nobody in narrow ones."""
+
+    def __init__(self, box):
+        self.box = box
+
+    def __call__(self, image):
+        left, top, width, height = self.box
+        if width < 8:
+            raise NoPersonError("nobody")
+        mask = torch.zeros_like(image[:, :1])
+        mask[:, :, top : top + height, left : left + width] = 1
+        return mask
+
+
+def test_grabcut_gets_a_box_round_the_marked_person(triplets, monkeypatch):
+    monkeypatch.setattr(evaluation, "MASK_SOURCES", {"grabcut": BoxItself})
+    tasks = Tasks(Evaluation(set=triplets, person="grabcut"), tiny_experiment().data)
+    found = {}
+    for task in tasks:
+        found.update(zip(task.name, task.mask, strict=True))
+    for sample in read_evaluation_set(triplets):
+        box = found[sample.name]
+        if sample.name in tasks.not_found:
+            assert not box.any()  # nothing is filled, and that is said
+            continue
+        covered = (box * sample.mask).sum() / sample.mask.sum()
+        # All but a person's pixels at the photo's border, where some background must stay.
+        assert covered > 0.9
+        assert box.sum() <= 2.5 * _extent(sample.mask)
+
+
+def _extent(mask):
+    rows, columns = mask[0].any(1).nonzero(), mask[0].any(0).nonzero()
+    return (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--evaluation.dilation=3"], "need triplets"),
+        (["--evaluation.threshold=1.5"], r"must lie in \(0, 1\)"),
+        (["--evaluation.scored_dilation=-1"], "must not be negative"),
+        (["--evaluation.dilatoin=1"], "nearest is --evaluation.dilation"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(options, message):
+    with pytest.raises(SettingsError, match=message):
+        tiny_experiment(*options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--checkpoint FILE is missing"),
+        (["--checkpoint", "no-such.pt"], "no-such.pt"),
+        (["--checkpoint", "RUN", "--set", "no-such-folder"], "no-such-folder"),
+        (["--checkpoint", "RUN", "--evaluation.person=u2net"], "triplets"),
+    ],
+)
+def test_the_command_says_what_is_wrong(run, tmp_path, capsys, arguments, message):
+    path = str(run / "checkpoints" / "epoch-001.pt")
+    given = [path if word == "RUN" else word for word in arguments]
+    try:
+        status = evaluate.main([*given, "--runs", str(tmp_path)])
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("photos.csv"))

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: sweep test quick-test lint bench clean
+.PHONY: sweep test quick-test lint bench lab clean
 
 # The main job: vary the loss weights, train, track, rank.
 sweep: $(READY)
@@ -27,6 +27,10 @@ lint: $(READY)
 # Speed of the training step, inference, masks, reading, and Lightning's overhead.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+# JupyterLab with the notebooks, for this machine alone; the address that it prints holds its token.
+lab: $(READY)
+	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks $(ARGS)
 
 # Set up once; again only when the pins change. A set-up that was cut off is begun anew.
 $(READY): pyproject.toml constraints.txt

@@ -20,6 +20,7 @@ FLOORS = [
     {"runs"},
     {"studies"},
     {"reporting"},
+    {"widgets"},
     {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

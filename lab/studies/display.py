@@ -81,14 +81,19 @@ class SweepDisplay:
         value = event.score.means[goal]
         worker.last = f"{goal} {value:.4g}"
         higher = METRICS[goal].higher_is_better
+        epoch, after = "", ""
+        # A question about a network that is there has no epochs of its own.
+        if self.question.trains:
+            epoch = f" epoch {event.score.epoch}/{self.question.epochs}"
+            after = f", epoch {event.score.epoch}"
         if self.best is None or (value > self.best if higher else value < self.best):
             self.best, self._best_trial = (
                 value,
-                f" (trial {event.trial}, epoch {event.score.epoch})",
+                f" (trial {event.trial}{after})",
             )
         if not self.console.is_terminal:
             self.console.print(
-                f"trial {event.trial} epoch {event.score.epoch}/{self.question.epochs}: "
+                f"trial {event.trial}{epoch}: "
                 f"{worker.last}, best {self.best:.4g}, {self._time_left()}",
                 soft_wrap=True,
                 highlight=False,

@@ -1,6 +1,7 @@
-"""What every test shares: one thread, and W&B out of the way unless a test is about it."""
+"""What every test shares: one thread, W&B out of the way unless a test is about it, a browser."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -8,6 +9,20 @@ import pytest
 # Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
 # their time waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+CHROMIUM = (
+    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+)
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +52,15 @@ def start():
         except ProcessLookupError:
             continue
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, once a session: Playwright cannot be started twice."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no chromium here: apt-get install chromium, or set CHROMIUM to its path")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

@@ -160,7 +160,7 @@ def test_the_options_of_a_chosen_class_are_known_too(wrong):
     [
         ("model.network.widht", ("width:", "widht:")),
         ("model.objective.weights.adversarail", ("adversarial: ", "adversarail: ")),
-        ("fit.epcohs", ("epochs:", "epcohs:")),
+        ("fit.epcohs", (" epochs:", " epcohs:")),
     ],
 )
 def test_a_misspelt_line_of_a_file_is_an_error_that_names_the_nearest(tmp_path, wrong, line):

@@ -1,6 +1,7 @@
 """Photos from a folder or from shards, or the starter photos, as batches."""
 
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 
 import pytorch_lightning as lightning
@@ -19,6 +20,8 @@ from lab.masks import PersonMixture, PersonRectangle
 # Each loader process keeps at most this much of decoded photos.
 _CACHE_BYTES = 512 * 2**20
 
+_LEAST_SAMPLES = 6
+
 
 class PhotoDataModule(lightning.LightningDataModule):
     """Square crops of photos under masks.
@@ -33,7 +36,9 @@ class PhotoDataModule(lightning.LightningDataModule):
         masks: the training's holes.
         validation_masks: the validation's holes.
         validation_photos: how many validation photos are scored; None takes all.
-        validation_crops: samples each validation photo gives: its central square, then fixed crops.
+        validation_crops: samples each validation photo gives: its central square, then fixed crops;
+            None gives one, or where all photos are fewer than the six samples that a run shows, as
+            many as make six.
         validation_share: share of a set without ``train`` and ``val`` that is for validation.
         smallest_crop: side of the smallest crop, as a share of the photo's short side, in (0, 1].
         workers: loader processes; 0 loads in the training process.
@@ -53,7 +58,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         masks: Callable[[], MaskGenerator] = PersonMixture,
         validation_masks: Callable[[], MaskGenerator] = PersonRectangle,
         validation_photos: int | None = None,
-        validation_crops: int = 1,
+        validation_crops: int | None = None,
         validation_share: float = 0.2,
         smallest_crop: float = 0.5,
         workers: int = 0,
@@ -63,11 +68,11 @@ class PhotoDataModule(lightning.LightningDataModule):
         super().__init__()
         _at_least("size", size, 32)
         _at_least("batch_size", batch_size, 1)
-        _at_least("validation_crops", validation_crops, 1)
         _at_least("workers", workers, 0)
         for name, count in (
             ("samples_per_epoch", samples_per_epoch),
             ("validation_photos", validation_photos),
+            ("validation_crops", validation_crops),
         ):
             if count is not None:
                 _at_least(name, count, 1)
@@ -129,10 +134,12 @@ class PhotoDataModule(lightning.LightningDataModule):
     @property
     def validation_samples(self) -> ValidationPhotos:
         """The fixed validation samples, one by one."""
+        photos = self.source.validation_photos(self.validation_photos)
+        few = self.validation_photos is None and len(photos) < _LEAST_SAMPLES
         return ValidationPhotos(
-            self.source.validation_photos(self.validation_photos),
+            photos,
             self._cutter(self.validation_masks, self.validation_seed),
-            self.validation_crops,
+            self.validation_crops or (ceil(_LEAST_SAMPLES / len(photos)) if few else 1),
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:

@@ -80,3 +80,7 @@ def test_a_run_on_two_or_three_photos_trains(tmp_path, count):
     options = [f"--data.photos={photos}", "--data.samples_per_epoch=null", "--fit.epochs=2"]
     assert fit_tiny(tmp_path / "run", *options) == [1, 2]
     assert read_photos(tmp_path / "run").notna().all()
+
+
+def test_three_starter_photos_still_give_the_six_samples_that_a_run_shows():
+    assert len(PhotoDataModule(size=32).validation_samples) == 6

@@ -1,0 +1,310 @@
+// The same photos at one epoch, all together: A and B under one wipe, zoomed and panned in step.
+
+const FIXED = { '#truth': 'the photo itself', '#hole': 'the photo with its hole' };
+const LEAST_ZOOM = 1;
+const MOST_ZOOM = 16;
+const view = { split: 50, zoom: 1, x: 0, y: 0 };
+const look = { mode: 'wipe', difference: '', outlined: false };
+
+function showPictures() {
+  const place = section('pictures');
+  if (!data.photos.length) {
+    place.append(make('p', { class: 'soft' }, 'No run has written pictures yet.'));
+    return;
+  }
+  const grid = make('div', { class: 'grid' });
+  const cells = data.photos.map((photo, index) => new Cell(photo, index, applyView));
+  grid.append(...cells.map((cell) => cell.element));
+  const wipe = make('input', {
+    type: 'range', min: 0, max: 100, value: 50, 'aria-label': 'Wipe between A and B',
+    oninput: (event) => { view.split = Number(event.target.value); applyView(); },
+  });
+  place.append(
+    make('div', { class: 'bar' }, sideControls('a'), sideControls('b'),
+      make('button', { type: 'button', onclick: () => change({ a: state.b, b: state.a }) }, 'Swap')),
+    epochSlider(),
+    lookControls(grid, wipe, applyView, () => cells.forEach((cell) => cell.update())),
+    grid,
+    make('p', { class: 'hint' }, 'Drag across a picture to move the wipe, or focus it and press ',
+      make('kbd', {}, '←'), ' ', make('kbd', {}, '→'), '. ', make('kbd', {}, '+'), ' ', make('kbd', {}, '−'),
+      ' zoom (or Ctrl and the wheel), ', make('kbd', {}, 'Shift'), ' and arrows or dragging pan, ',
+      make('kbd', {}, '0'), ' shows all. ', make('kbd', {}, ','), ' ', make('kbd', {}, '.'),
+      ' step through the epochs anywhere on the page.'));
+
+  function applyView() {
+    view.zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, view.zoom));
+    view.x = Math.min(0, Math.max(1 - view.zoom, view.x));
+    view.y = Math.min(0, Math.max(1 - view.zoom, view.y));
+    view.split = Math.min(100, Math.max(0, view.split));
+    grid.style.setProperty('--split', `${view.split}%`);
+    grid.style.setProperty('--zoom', view.zoom);
+    grid.style.setProperty('--x', `${view.x * 100}%`);
+    grid.style.setProperty('--y', `${view.y * 100}%`);
+    grid.classList.toggle('zoomed', view.zoom > 1);
+    wipe.value = view.split;
+    for (const cell of cells) cell.applyView();
+  }
+  applyView();
+  const update = () => cells.forEach((cell) => cell.update());
+  listen(update);
+  addEventListener('resize', applyView);
+}
+
+function sideControls(side) {
+  const name = side.toUpperCase();
+  const option = (value, text) => make('option', { value }, text);
+  const run = make('select', { 'aria-label': `${name}: run`, onchange: () => changeSide(side, { run: run.value }) },
+    make('optgroup', { label: data.isStudy ? 'Runs, best first' : 'Run' },
+      shownRuns.map((one) => option(one.name, one === shownRuns[0] && data.isStudy ? `${one.label} (best)` : one.label))),
+    make('optgroup', { label: 'The photo' }, Object.entries(FIXED).map(([value, text]) => option(value, text))));
+  const stage = make('select', { 'aria-label': `${name}: stage`, onchange: () => changeSide(side, { stage: stage.value }) });
+  const epoch = make('select', {
+    'aria-label': `${name}: epoch`,
+    onchange: () => changeSide(side, { epoch: Number(epoch.value) || epoch.value }),
+  });
+  listen(() => {
+    const now = state[side];
+    const chosen = runsByName.get(now.run);
+    const stages = [...new Set((chosen?.pictures ?? []).flatMap((byStage) => Object.keys(byStage)))].sort();
+    if (chosen && stages.length && !stages.includes(now.stage)) now.stage = stages.includes('completed') ? 'completed' : stages[0];
+    stage.replaceChildren(...stages.map((text) => option(text, text)));
+    epoch.replaceChildren(option('slider', 'epoch: as the slider'), option('best', `its best (${chosen?.best ?? '–'})`),
+      ...(chosen?.epochs ?? []).map((value) => option(value, `epoch ${value}`)));
+    run.value = now.run;
+    stage.value = now.stage;
+    epoch.value = now.epoch;
+    stage.hidden = epoch.hidden = !chosen;
+  });
+  return make('div', { class: 'side', role: 'group', 'aria-label': `Side ${name}` },
+    make('span', { class: `chip ${side}`, 'aria-hidden': 'true' }, name), run, stage, epoch);
+}
+
+function epochSlider() {
+  const slider = make('input', {
+    type: 'range', id: 'epoch', min: firstEpoch, max: lastEpoch, step: 1, disabled: firstEpoch === lastEpoch, 'aria-label': 'Epoch of all photos',
+    oninput: () => change({ epoch: Number(slider.value) }),
+  });
+  const output = make('output', { for: 'epoch' });
+  let timer = null;
+  const step = (by) => change({ epoch: Math.min(lastEpoch, Math.max(firstEpoch, state.epoch + by)) });
+  const stop = () => { clearInterval(timer); timer = null; play.textContent = 'Play'; };
+  const play = make('button', {
+    type: 'button', disabled: firstEpoch === lastEpoch,
+    onclick: () => {
+      if (timer) { stop(); return; }
+      if (state.epoch === lastEpoch) change({ epoch: firstEpoch });
+      play.textContent = 'Stop';
+      timer = setInterval(() => (state.epoch < lastEpoch ? step(1) : stop()), 600);
+    },
+  }, 'Play');
+  addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== 'range') return;
+    if (event.key === ',') step(-1);
+    if (event.key === '.') step(1);
+  });
+  listen(() => {
+    slider.value = state.epoch;
+    output.textContent = `Epoch ${state.epoch} of ${lastEpoch}`;
+  });
+  return make('div', { class: 'epochs' }, output, slider, play);
+}
+
+function lookControls(grid, wipe, applyView, update) {
+  const modes = { wipe: 'Wipe', beside: 'Side by side', alone: 'Only A' };
+  const buttons = Object.entries(modes).map(([mode, text]) => make('button', {
+    type: 'button', onclick: () => set({ mode }),
+  }, text));
+  const difference = make('select', { 'aria-label': 'Difference', onchange: () => set({ difference: difference.value }) },
+    make('option', { value: '' }, 'pictures'),
+    make('option', { value: 'between' }, 'difference of A and B, × 4'),
+    make('option', { value: 'against' }, 'difference from the truth, × 4'));
+  const outline = make('input', { type: 'checkbox', onchange: () => set({ outlined: outline.checked }) });
+  const zoom = (factor) => () => { zoomAt(0.5, 0.5, factor); applyView(); };
+  const metric = make('select', { 'aria-label': 'Metric below the pictures', onchange: () => change({ metric: metric.value }) },
+    Object.keys(data.metrics).map((name) => make('option', { value: name }, name)));
+  metric.value = state.metric;
+  function set(values) {
+    Object.assign(look, values);
+    for (const mode of Object.keys(modes)) grid.classList.toggle(mode, look.mode === mode && look.difference !== 'between');
+    grid.classList.toggle('between', look.difference === 'between');
+    grid.classList.toggle('against', look.difference === 'against');
+    grid.classList.toggle('outlined', look.outlined);
+    buttons.forEach((button, index) => button.setAttribute('aria-pressed', Object.keys(modes)[index] === look.mode));
+    wipe.disabled = look.mode !== 'wipe' || look.difference === 'between';
+    applyView();
+    update();
+  }
+  queueMicrotask(() => set({}));
+  return make('div', { class: 'bar' },
+    make('span', { class: 'group', role: 'group', 'aria-label': 'How to compare' }, buttons),
+    make('label', {}, 'Wipe', wipe),
+    make('label', {}, 'Show', difference),
+    make('label', { class: 'check' }, outline, 'outline of the hole'),
+    make('span', { class: 'group', role: 'group', 'aria-label': 'Zoom' },
+      make('button', { type: 'button', 'aria-label': 'Zoom out', onclick: zoom(1 / 1.5) }, '−'),
+      make('button', { type: 'button', onclick: () => { view.zoom = 1; applyView(); } }, 'Fit'),
+      make('button', { type: 'button', 'aria-label': 'Zoom in', onclick: zoom(1.5) }, '+')),
+    make('label', {}, 'Numbers', metric));
+}
+
+// Keeps the point (x, y), as shares of the picture's frame, where it is.
+function zoomAt(x, y, factor) {
+  const next = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, view.zoom * factor));
+  view.x = x - (x - view.x) * (next / view.zoom);
+  view.y = y - (y - view.y) * (next / view.zoom);
+  view.zoom = next;
+}
+
+class Cell {
+  constructor(photo, index, applyView) {
+    this.photo = photo;
+    this.index = index;
+    this.near = false;
+    this.images = {};
+    const layers = ['a', 'b'].map((side) => {
+      const picture = make('img', { decoding: 'async', draggable: 'false', alt: '' });
+      const truth = make('img', { class: 'truth', alt: '', draggable: 'false' });
+      const outline = make('img', { class: 'outline', alt: '', draggable: 'false' });
+      this.images[side] = { picture, truth, outline };
+      return make('div', { class: `layer ${side}` }, picture, truth, outline);
+    });
+    this.images.a.picture.addEventListener('load', () => this.fit());
+    this.missing = make('div', { class: 'none' });
+    this.frame = make('div', {
+      class: 'cell', tabindex: 0, role: 'slider', 'aria-label': `Wipe between A and B on ${photo.name}`,
+      'aria-valuemin': 0, 'aria-valuemax': 100,
+    }, layers, make('div', { class: 'rule' }),
+    make('span', { class: 'chip tag a', 'aria-hidden': 'true' }, 'A'), make('span', { class: 'chip tag b', 'aria-hidden': 'true' }, 'B'), this.missing);
+    this.values = make('span', { class: 'values' });
+    this.element = make('figure', {}, this.frame, make('figcaption', {},
+      make('span', { class: 'name', title: photo.name }, photo.name),
+      make('span', { class: 'soft' }, photo.ratio === null ? '' : `hole ${(photo.ratio * 100).toFixed(0)} %`),
+      this.values));
+    new IntersectionObserver((entries) => {
+      this.near = entries.at(-1).isIntersecting;
+      if (this.near) this.update();
+    }, { rootMargin: '200px' }).observe(this.element);
+    this.byPointer(applyView);
+    this.byKeyboard(applyView);
+  }
+
+  // Pictures out of sight are left as they are; they are brought up to date when they come near.
+  update() {
+    if (!this.near) return;
+    const missing = [];
+    for (const side of ['a', 'b']) {
+      const { picture, truth, outline } = this.images[side];
+      const [source, words] = this.pictureOf(state[side]);
+      if (source) setSource(picture, source);
+      else picture.removeAttribute('src');
+      picture.alt = `${side.toUpperCase()}: ${this.photo.name}, ${words}`;
+      if (!source) missing.push(`${side.toUpperCase()}: no picture of ${words}`);
+      if (look.difference === 'against') setSource(truth, fixedPicture(this.index, 'truth'));
+      if (look.outlined) setSource(outline, fixedPicture(this.index, 'outline'));
+    }
+    this.missing.textContent = missing.join('; ');
+    this.showValues();
+  }
+
+  pictureOf(side) {
+    if (side.run in FIXED) return [fixedPicture(this.index, side.run.slice(1)), FIXED[side.run]];
+    const run = runsByName.get(side.run);
+    const epoch = epochOf(side);
+    return [epochPicture(run, this.index, side.stage, epoch), `${run.label}, ${side.stage}, epoch ${epoch}`];
+  }
+
+  showValues() {
+    const { metric } = state;
+    const [a, b] = ['a', 'b'].map((side) => {
+      const run = runsByName.get(state[side].run);
+      return run ? valueAt(run.scores[this.index][metric], run, epochOf(state[side])) : null;
+    });
+    const parts = [make('span', {}, metric)];
+    if (a !== null) parts.push(make('span', { class: 'va' }, `A ${shown(a, metric)}`));
+    if (b !== null) parts.push(make('span', { class: 'vb' }, `B ${shown(b, metric)}`));
+    if (a !== null && b !== null && shown(a, metric) !== shown(b, metric)) {
+      const better = isBetter(a - b, metric);
+      parts.push(make('span', { class: better ? 'better' : 'worse' },
+        `A is ${better ? 'better' : 'worse'} by ${Math.abs(a - b).toFixed(decimals(metric))}`));
+    }
+    this.values.replaceChildren(...(a === null && b === null ? [] : parts));
+  }
+
+  fit() {
+    const { naturalWidth, naturalHeight } = this.images.a.picture;
+    if (naturalWidth) this.element.style.setProperty('--aspect', naturalWidth / naturalHeight);
+    this.applyView();
+  }
+
+  applyView() {
+    this.frame.setAttribute('aria-valuenow', Math.round(view.split));
+    this.frame.setAttribute('aria-valuetext', `${Math.round(view.split)} % A`);
+    const { picture } = this.images.a;
+    // Pixels of the photo that are larger than those of the screen are shown as they are.
+    this.element.classList.toggle('enlarged', picture.naturalWidth > 0 && picture.clientWidth * view.zoom > picture.naturalWidth);
+  }
+
+  // Where in the frame of one picture, as shares.
+  place(event) {
+    const box = this.frame.getBoundingClientRect();
+    const width = look.mode === 'beside' && look.difference !== 'between' ? box.width / 2 : box.width;
+    return [((event.clientX - box.left) % width) / width, (event.clientY - box.top) / box.height, width, box.height];
+  }
+
+  byPointer(applyView) {
+    let drag = null;
+    this.frame.addEventListener('pointerdown', (event) => {
+      if (event.button) return;
+      const [x] = this.place(event);
+      const wiping = look.mode === 'wipe' && look.difference !== 'between';
+      const pans = view.zoom > 1 && !(wiping && Math.abs(x * 100 - view.split) < 7);
+      if (!pans && !wiping) return;
+      drag = { pans, x: event.clientX, y: event.clientY };
+      this.frame.setPointerCapture(event.pointerId);
+      if (!pans) { view.split = x * 100; applyView(); }
+    });
+    this.frame.addEventListener('pointermove', (event) => {
+      if (!drag) return;
+      const box = this.frame.getBoundingClientRect();
+      if (drag.pans) {
+        const [, , width, height] = this.place(event);
+        view.x += (event.clientX - drag.x) / width;
+        view.y += (event.clientY - drag.y) / height;
+        drag = { ...drag, x: event.clientX, y: event.clientY };
+      } else {
+        view.split = ((event.clientX - box.left) / box.width) * 100;
+      }
+      applyView();
+    });
+    for (const end of ['pointerup', 'pointercancel']) this.frame.addEventListener(end, () => { drag = null; });
+    this.frame.addEventListener('wheel', (event) => {
+      if (!event.ctrlKey) return; // without Ctrl, the wheel scrolls the page
+      event.preventDefault();
+      const [x, y] = this.place(event);
+      zoomAt(x, y, Math.exp(-event.deltaY / 300));
+      applyView();
+    }, { passive: false });
+  }
+
+  byKeyboard(applyView) {
+    const pan = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+    const wipe = { ArrowLeft: -2, ArrowRight: 2, PageDown: -20, PageUp: 20, Home: -100, End: 100 };
+    this.frame.addEventListener('keydown', (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.shiftKey && event.key in pan) {
+        view.x += pan[event.key][0];
+        view.y += pan[event.key][1];
+      } else if (event.key in wipe) view.split += wipe[event.key];
+      else if (event.key === '+' || event.key === '=') zoomAt(0.5, 0.5, 1.5);
+      else if (event.key === '-') zoomAt(0.5, 0.5, 1 / 1.5);
+      else if (event.key === '0') view.zoom = 1;
+      else return;
+      event.preventDefault();
+      applyView();
+    });
+  }
+}
+
+function setSource(image, source) {
+  if (image.getAttribute('src') !== source) image.setAttribute('src', source);
+}

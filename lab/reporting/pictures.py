@@ -1,0 +1,132 @@
+"""The pictures of a report, under names of our own: what a photo is called never names a file."""
+
+import base64
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from lab.imaging import SourcePhoto, dilate, read_image, write_photo
+from lab.reporting.content import RunContent
+
+# What the network gave before pasting is left out first where a file would get too big.
+MAIN_STAGE = "completed"
+_BY_EPOCH = re.compile(r"epoch-(\d+)-([a-z0-9_-]+)\.png")
+_OUTLINE = (255, 214, 10)
+# A line of one pixel for every so many pixels of the photo's height.
+_PIXELS_TO_A_LINE = 160
+
+
+@dataclass
+class Photo:
+    """A validation photo and where its pictures come from.
+
+    Attributes:
+        name: the photo's.
+        truth: file of the photo.
+        hole: file of the photo with its hole.
+        epochs: file by run, stage and epoch.
+    """
+
+    name: str
+    truth: Path
+    hole: Path
+    epochs: dict[str, dict[str, dict[int, Path]]] = field(default_factory=dict)
+
+
+def find_photos(runs: Sequence[RunContent]) -> list[Photo]:
+    """The pictured photos of all runs; the same photo with another hole is another one."""
+    photos: dict[tuple[str, str], Photo] = {}
+    for run in runs:
+        for folder in sorted((run.folder / "visuals").glob("*/")):
+            truth, hole = folder / "truth.png", folder / "hole.png"
+            if not (truth.exists() and hole.exists()):
+                continue  # a run that is just writing its first epoch
+            content = sha256(truth.read_bytes() + hole.read_bytes()).hexdigest()
+            photo = photos.setdefault((folder.name, content), Photo(folder.name, truth, hole))
+            stages = photo.epochs.setdefault(run.name, {})
+            for path in folder.iterdir():
+                found = _BY_EPOCH.fullmatch(path.name)
+                if found:
+                    stages.setdefault(found[2], {})[int(found[1])] = path
+    return list(photos.values())
+
+
+def lay_out(
+    photos: Sequence[Photo], runs: Sequence[RunContent], folder: Path, stages: Sequence[str] | None
+) -> Mapping[str, Path]:
+    """Put every picture into ``folder``, hard-linked where the file system allows, else copied.
+
+    Args:
+        photos: see `find_photos`.
+        runs: in the report's order; pictures are called after the index of their run.
+        folder: to write to.
+        stages: None for all.
+
+    Returns:
+        Mapping[str, Path]: each picture's file by the name that the page calls it by.
+    """
+    numbers = {run.name: number for number, run in enumerate(runs)}
+    pictures: dict[str, Path] = {}
+    for index, photo in enumerate(photos):
+        sources: dict[str, Path] = {f"p{index}/truth": photo.truth, f"p{index}/hole": photo.hole}
+        for run, stage, epoch, path in _by_epoch(photo):
+            if stages is None or stage in stages:
+                sources[f"p{index}/r{numbers[run]}/{epoch}-{stage}"] = path
+        for name, source in sources.items():
+            pictures[name] = folder / f"{name}.png"
+            _link_or_copy(source, pictures[name])
+        pictures[f"p{index}/outline"] = folder / f"p{index}" / "outline.png"
+        write_photo(pictures[f"p{index}/outline"], hole_outline(photo))
+    return pictures
+
+
+def as_base64(pictures: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """The pictures' bytes as text, in groups (a photo, or a photo and run) that load together."""
+    groups: dict[str, dict[str, str]] = {}
+    for name, path in pictures.items():
+        group, _, leaf = name.rpartition("/")
+        groups.setdefault(group, {})[leaf] = base64.b64encode(path.read_bytes()).decode()
+    return groups
+
+
+def total_bytes(photos: Sequence[Photo], stages: Sequence[str] | None) -> int:
+    """How much the pictures of these stages take on disk."""
+    return sum(
+        path.stat().st_size
+        for photo in photos
+        for _, stage, _, path in _by_epoch(photo)
+        if stages is None or stage in stages
+    )
+
+
+def hole_outline(photo: Photo) -> SourcePhoto:
+    """A line around the hole on a transparent ground, on the known side of the border."""
+    truth, hole = read_image(photo.truth), read_image(photo.hole)
+    # The hole is painted in stripes that no photo has.
+    mask = (truth != hole).any(dim=0, keepdim=True).float()
+    width = max(1, round(mask.shape[-2] / _PIXELS_TO_A_LINE))
+    line = (dilate(mask[None], width)[0] - mask).numpy()[0]
+    pixels = np.broadcast_to(np.array(_OUTLINE, np.uint8), (*line.shape, 3))
+    return SourcePhoto(np.ascontiguousarray(pixels), alpha=(line * 255).astype(np.uint8))
+
+
+def _by_epoch(photo: Photo) -> Iterator[tuple[str, str, int, Path]]:
+    for run, stages in photo.epochs.items():
+        for stage, epochs in stages.items():
+            for epoch, path in epochs.items():
+                yield run, stage, epoch, path
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Pictures are replaced and never written into, so a link stays what it was.
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

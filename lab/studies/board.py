@@ -242,7 +242,10 @@ def _described(board: Board, row: Row) -> str:
     variant = VARIANTS.get(row.label)
     if variant is None:
         return board.name(row)
-    return f"{row.label} ({variant.number}: {variant.title})"
+    on_top = board.question.applied.get(row.label, {}) if row.state == "applied" else {}
+    names = short_names(list(on_top)) if on_top else {}
+    changed = "".join(f"; here {names[path]} {value}" for path, value in on_top.items())
+    return f"{row.label} ({variant.number}: {variant.title}{changed})"
 
 
 def _interval(difference: PairedDifference) -> str:

@@ -93,6 +93,7 @@ def test_the_board_is_left_as_csv_markdown_and_pictures(finished):
     for name in names:
         title = f"{VARIANTS[name].number}: {VARIANTS[name].title}" if name in VARIANTS else name
         assert title in text
+    assert "pasted between; here erosion 1)" in text
     sheet = np.asarray(Image.open(finished.folder / "board.png"))
     # A column a row of the board, its hole and its truth, of 128 pixels or more.
     assert sheet.shape[1] > (len(names) + 2) * 128

@@ -22,6 +22,10 @@ from lab.studies.results import BASELINES, Row, StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
 
+_SEEDS = (
+    "The intervals are over photos, not over trainings: another seed of the same settings may "
+    "differ as much. Before believing a small difference, ask again with --seed 1 and a new --name."
+)
 COMPARED = ("hole_psnr", "hole_ssim", "rim_ssim")
 
 
@@ -158,6 +162,8 @@ def print_board(board: Board, console: Console) -> None:
             f"{second.mean:+.2f}",
         )
     console.print(compared)
+    if board.question.trains:
+        console.print(_SEEDS, soft_wrap=True)
     costs = Table(title="Cost of one photo", title_justify="left", box=box.SIMPLE, padding=0)
     costs.add_column(board.heading)
     for heading in _COST_HEADINGS:
@@ -175,6 +181,7 @@ def markdown(board: Board) -> str:
         f"Reference: {_described(board, reference)}, {goal} {reference.mean(goal):.4g} in the mean "
         f"over {len(reference.photos)} samples. Differences are paired by photo, with 95 % "
         "bootstrap intervals; above 0 is better.",
+        *([] if not board.question.trains else ["", _SEEDS]),
         "",
         f"| {board.heading} | {' | '.join(metrics)} | won by {goal} | |",
         "|---" * (len(metrics) + 3) + "|",

@@ -8,7 +8,7 @@ Known to be wrong: without pasting, every pass blurs the known pixels that the n
 Changed: the strategy alone; no training. ``python -m lab.sweep erosion --checkpoint FILE`` tries
 rounds and iterations.
 Logged: nothing of its own; rounds are reported by ``Repeated``'s callback.
-Measured: docs/findings.md, the board and "How many rounds".
+Measured: every further round loses a little, pasted or not (docs/findings.md, "How many rounds").
 """
 
 from lab.variants.variant import Variant

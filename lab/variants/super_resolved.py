@@ -8,7 +8,8 @@ question is what super-resolution does inside the hole; bicubic is what it must 
 Changed: the strategy alone; no training. ``python -m lab.sweep superres --checkpoint FILE``
 compares FSRCNN and ESPCN, whose weights are files.
 Logged: nothing of its own.
-Measured: docs/findings.md, "Does super-resolution help".
+Measured: it does not help inside the hole: -0.02 of hole SSIM against the full size, and FSRCNN and
+ESPCN beat bicubic by 0.001 (docs/findings.md, "Does super-resolution help").
 """
 
 from lab.variants.variant import Variant

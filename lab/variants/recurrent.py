@@ -8,8 +8,8 @@ normalization frozen (``model.optimization.normalization_epochs``).
 Changed: network and objective. ``recurrent`` needs VGG16's weights; ``recurrent_without_vgg`` is
 for where they cannot be had, and lacks what makes RFR's fills sharp.
 Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
-Measured: without VGG -0.016 of hole SSIM after five minutes, most in larger holes (docs/findings.md,
-the board).
+Measured: without VGG -0.016 of hole SSIM after five minutes, most in larger holes
+(docs/findings.md, the board).
 """
 
 from lab.variants.variant import Value, Variant

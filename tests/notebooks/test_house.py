@@ -1,0 +1,46 @@
+"""What holds for every notebook in git: no outputs, few cells, parameters that can be replaced."""
+
+import ast
+
+import pytest
+
+from tests.notebooks.running import NOTEBOOKS, assigned, parameters_cell, read_notebook
+
+NAMES = [path.stem for path in NOTEBOOKS]
+_MOST_CELLS = 20
+
+
+def test_all_six_are_there():
+    assert [name[:3] for name in NAMES] == ["01_", "02_", "03_", "04_", "05_", "06_"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_stripped(name):
+    notebook = read_notebook(name)
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [], f"clear the outputs of {name} before you commit it"
+            assert cell.execution_count is None, f"clear the outputs of {name}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_code_cell_holds_plain_parameters(name):
+    notebook = read_notebook(name)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert first is parameters_cell(notebook)
+    assert assigned(first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_short_and_explains_each_step(name):
+    cells = read_notebook(name).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert len(code) <= 12
+    assert len(cells) <= _MOST_CELLS
+    assert cells[0].cell_type == "markdown"
+    for cell in code:
+        ast.parse(cell.source)
+        assert not any(
+            isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(cell.source))
+        ), "what is more than a few lines belongs into lab/widgets"

@@ -30,7 +30,7 @@ bench: $(READY)
 
 # JupyterLab with the notebooks, for this machine alone; the address that it prints holds its token.
 lab: $(READY)
-	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks $(ARGS)
+	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 # Set up once; again only when the pins change. A set-up that was cut off is begun anew.
 $(READY): pyproject.toml constraints.txt

@@ -55,7 +55,7 @@ def with_parameters(notebook, parameters):
     return notebook
 
 
-def run_notebook(name, folder, look="None", **parameters):
+def run_notebook(name, folder, look="None", /, **parameters):
     """Execute a notebook in ``folder``.
 
     Args:

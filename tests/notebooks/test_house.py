@@ -1,10 +1,12 @@
 """What holds for every notebook in git: no outputs, few cells, parameters that can be replaced."""
 
 import ast
+import subprocess
 
 import pytest
 
 from tests.notebooks.running import NOTEBOOKS, assigned, parameters_cell, read_notebook
+from tests.tiny import PROJECT
 
 NAMES = [path.stem for path in NOTEBOOKS]
 _MOST_CELLS = 20
@@ -44,3 +46,11 @@ def test_it_is_short_and_explains_each_step(name):
         assert not any(
             isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(cell.source))
         ), "what is more than a few lines belongs into lab/widgets"
+
+
+def test_make_lab_listens_on_this_machine_and_leaves_the_token_on():
+    command = subprocess.run(
+        ["make", "--dry-run", "lab"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-m jupyterlab --ip=127.0.0.1" in command
+    assert not any(word in command.lower() for word in ("token", "password", "0.0.0.0", "origin"))

@@ -67,7 +67,9 @@ def test_03_shows_every_variant(tmp_path):
         "gates": len(chosen),
         "channels": channel_gates["mean"].tolist(),
         "upscaled": list(upscaled),
-        "shares": [person_mask(dilation=pixels) for pixels in (0, 40)],
+        # Errors of an interactive cell end in its output, so it is called here, too.
+        "shares": [float(person_hole(0.5, pixels).mean()) for pixels in (0, 40)
+                   if remove_person(0.5, pixels) is None],
     }"""
     found, _ = run_notebook(
         "03_variants",
@@ -90,7 +92,7 @@ def test_03_shows_every_variant(tmp_path):
     assert all(0 < mean < 2 for mean in found["channels"])
     assert (found["upscaled"] == ["bicubic", "fsrcnn", "espcn"]) == upscalers.exists()
     tight, wide = found["shares"]
-    assert 0.2 < tight < wide < 0.9, "an interactive cell's errors end in its output: called here"
+    assert 0.2 < tight < wide < 0.9
     assert (tmp_path / "gates" / "checkpoints" / "epoch-001.pt").exists()
 
 

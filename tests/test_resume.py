@@ -156,6 +156,15 @@ def test_a_run_may_be_interrupted_again_and_again(tmp_path, uninterrupted):
     assert_same_run(folder, uninterrupted("constant"))
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C as a person's terminal has it: where tests run in the background, it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_passes_through_and_leaves_what_is_finished(tmp_path, uninterrupted):
     def press(progress):
         if (progress.epoch, progress.step) == (3, 1):

@@ -68,6 +68,18 @@ def check_image_and_mask(image: Tensor, mask: Tensor) -> None:
     check_mask(mask, image)
 
 
+def check_comparable(completed: Tensor, truth: Tensor, mask: Tensor) -> None:
+    """Raise unless a completed image, the truth and the mask keep the conventions and fit."""
+    check_image(completed, "completed")
+    check_image(truth, "truth")
+    if completed.shape != truth.shape:
+        raise ValueError(
+            f"completed has shape {tuple(completed.shape)} and truth {tuple(truth.shape)}, "
+            "but both must be the same photos"
+        )
+    check_mask(mask, truth)
+
+
 def unknown_name_message(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that ``name`` is not a known ``kind``, with the nearest right one first."""
     names = sorted(known)

@@ -50,16 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = given.runs / (given.name or "evaluation")
     try:
         experiment = build_experiment(parse_experiment(settings))
-        console.print(open_tasks(experiment).summary(), soft_wrap=True, highlight=False)
+        tasks = open_tasks(experiment)
+        console.print(tasks.summary(), soft_wrap=True, highlight=False)
         lock = lock_run(folder)
         if lock is None:
             raise SettingsError(
                 f"another process is writing {folder}: give this one another --name"
             )
         with lock:
-            evaluate_run(experiment, given.checkpoint, folder, folder.name)
+            evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
             for label, strategy in BASELINES.items():
-                evaluate_baseline(experiment, strategy, folder / "baselines" / label)
+                evaluate_baseline(tasks, strategy, folder / "baselines" / label)
         print_scores(folder, console)
     except (SettingsError, UnreadableCheckpointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

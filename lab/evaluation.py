@@ -98,6 +98,7 @@ class Tasks:
     """The batches of an evaluation, in an order that never changes.
 
     Attributes:
+        evaluation: what was asked for.
         not_found: samples in which the mask source saw nobody, so far; nothing is filled in them.
 
     Raises:
@@ -106,7 +107,7 @@ class Tasks:
     """
 
     def __init__(self, evaluation: Evaluation, data: PhotoDataModule) -> None:
-        self._evaluation = evaluation
+        self.evaluation = evaluation
         self._data = data
         self._set: EvaluationSet | None = None
         self._segmentation: MaskSource | None = None
@@ -141,7 +142,7 @@ class Tasks:
     def _task(self, batch: EvaluationBatch, is_triplet: bool) -> Task:
         mask, scored = batch.mask, batch.mask
         if is_triplet:
-            asked = self._evaluation
+            asked = self.evaluation
             scored = dilate(mask, asked.scored_dilation)
             if asked.person != "marked":
                 found = [

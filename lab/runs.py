@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import warnings
@@ -228,6 +229,7 @@ def computes_in_bfloat16(device: Literal["auto", "cpu", "gpu"]) -> bool:
 
 def evaluate_run(
     experiment: Experiment,
+    tasks: Tasks,
     checkpoint: Path,
     folder: Path,
     name: str,
@@ -235,8 +237,11 @@ def evaluate_run(
 ) -> EpochScore:
     """Score a trained network under the experiment's strategy, and leave the same files as a run.
 
+    What an earlier evaluation left in the folder is replaced, once all is scored.
+
     Args:
-        experiment: what is scored, and by which strategy; its own network is not used.
+        experiment: the strategy; its own network is not used.
+        tasks: what is scored (`open_tasks`).
         checkpoint: the network; its epoch is the epoch of the scores, 0 for a published one.
         folder: of the run: ``config.yaml``, ``photos.csv``, ``visuals/``, ``wandb/``.
         name: of the W&B run.
@@ -258,31 +263,25 @@ def evaluate_run(
         temporary.write_text(experiment.yaml)
     tracker = start_wandb(folder, name, group, _run_id(folder), experiment.plain)
     try:
-        return _evaluate(
-            experiment,
-            experiment.model.strategy,
-            folder,
-            checkpoint_epoch(checkpoint),
-            network,
-            device,
-            tracker,
-        )
+        epoch = checkpoint_epoch(checkpoint)
+        strategy = experiment.model.strategy
+        return _evaluate(tasks, strategy, folder, epoch, network, device, tracker)
     finally:
         if tracker is not None:
             tracker.finish()
 
 
-def evaluate_baseline(experiment: Experiment, strategy: Strategy, folder: Path) -> EpochScore:
-    """Score a method without a network on the experiment's photos: ``photos.csv``, ``visuals/``.
+def evaluate_baseline(tasks: Tasks, strategy: Strategy, folder: Path) -> EpochScore:
+    """Score a method without a network on the same tasks: ``photos.csv``, ``visuals/``.
 
     Raises:
-        SettingsError: a set that cannot be read, weights that are missing.
+        SettingsError: a sample that cannot be read.
     """
-    return _evaluate(experiment, strategy, folder)
+    return _evaluate(tasks, strategy, folder)
 
 
 def _evaluate(
-    experiment: Experiment,
+    tasks: Tasks,
     strategy: Strategy,
     folder: Path,
     epoch: int = 0,
@@ -292,7 +291,6 @@ def _evaluate(
 ) -> EpochScore:
     scores: list[PhotoScore] = []
     visuals: list[PhotoVisual] = []
-    tasks = open_tasks(experiment)
     try:
         for judged in judge(strategy, (task.to(device) for task in tasks)):
             scores += judged.scores
@@ -301,11 +299,14 @@ def _evaluate(
         raise SettingsError(str(error)) from error
     if tasks.not_found:
         warnings.warn(
-            f"evaluation.person={experiment.evaluation.person} saw nobody in "
-            f"{len(tasks.not_found)} of {len(scores)} samples; they are scored as they were",
+            f"evaluation.person={tasks.evaluation.person} saw nobody in {len(tasks.not_found)} of "
+            f"{len(scores)} samples; they are scored as they were",
             stacklevel=3,
         )
     means = mean_scores(scores)
+    # Another checkpoint's epoch, or another set's photos, would stand beside these.
+    (folder / "photos.csv").unlink(missing_ok=True)
+    shutil.rmtree(folder / "visuals", ignore_errors=True)
     PhotoRecords(folder / "photos.csv").write_epoch(epoch, scores)
     write_visuals(folder / "visuals", epoch, visuals, tracker)
     if tracker is not None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from lab.files import file_sha256
 from lab.formats.manifests import MANIFEST, PAIRS, TRIPLETS, read_manifest
 from lab.imaging import read_image, read_mask
+from lab.processors import usable_processors
 
 
 class EvaluationSample(NamedTuple):
@@ -145,7 +145,7 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
     if not records:
         raise ValueError(f"{folder / MANIFEST} lists no samples: make the set again")
     files = {file for record in records for file in (record.image, record.mask, record.truth)}
-    with ThreadPoolExecutor(max_workers=min(8, cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         # In the order of their names: the same file is named first at every call.
         list(pool.map(_check, sorted(files, key=lambda file: file.path)))
     return EvaluationSet(manifest["kind"], folder, size, records)

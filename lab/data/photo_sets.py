@@ -22,6 +22,7 @@ from lab.data.photo_datasets import Batch, EpochSampler, SampleCutter, TrainingP
 from lab.data.photo_source import Feed
 from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
+from lab.processors import usable_processors
 
 _TRAINING_FOLDERS = ("train",)
 _VALIDATION_FOLDERS = ("val", "validation", "valid")
@@ -278,7 +279,7 @@ def _verify(folder: Path, paths: Sequence[Path], unlisted: Sequence[UnreadablePh
     """Decode every file; raise where too many fail."""
     names = unique_names([path.relative_to(folder) for path in paths])
     # Decoding and hashing run outside Python's lock for the larger part.
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         found = list(pool.map(_examine, paths, names))
     photos = tuple(photo for photo in found if isinstance(photo, Photo))
     failed = [photo for photo in found if isinstance(photo, UnreadablePhoto)]

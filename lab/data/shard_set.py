@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from os import cpu_count
 from pathlib import Path
 from tarfile import BLOCKSIZE
 
@@ -28,6 +27,7 @@ from lab.formats.shards import (
     read_index,
     read_samples,
 )
+from lab.processors import usable_processors
 
 _PROOF = ".verified.json"
 _PACK_AGAIN = "pack the photos again with data_prep.places2, into a new folder"
@@ -261,7 +261,7 @@ def _prove(folder: Path, shards: Sequence[IndexedShard]) -> None:
     if not doubtful:
         return
     # Hashing runs outside Python's lock.
-    with ThreadPoolExecutor(max_workers=min(8, cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         hashes = pool.map(lambda shard: _sha256(folder / shard.name, states[shard.name]), doubtful)
         for shard, found in zip(doubtful, hashes, strict=True):
             if found != shard.sha256:

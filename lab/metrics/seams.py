@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lab.checks import check_image, check_mask
+from lab.checks import check_comparable
 
 
 class SeamSteps(NamedTuple):
@@ -48,14 +48,7 @@ def seam_steps(
         ValueError: a border outside the photo, or a hole that no border crosses, or that lies on
             borders alone.
     """
-    check_image(completed, "completed")
-    check_image(truth, "truth")
-    if completed.shape != truth.shape:
-        raise ValueError(
-            f"completed has shape {tuple(completed.shape)} and truth {tuple(truth.shape)}, "
-            "but both must be the same photos"
-        )
-    check_mask(mask, truth)
+    check_comparable(completed, truth, mask)
     at, elsewhere = _Mean(truth), _Mean(truth)
     for axis, borders in ((2, rows), (3, columns)):
         size = truth.shape[axis]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lab.checks import check_image, check_mask
+from lab.checks import check_comparable
 from lab.imaging import region_mean
 from lab.metrics.comparison import Comparison
 from lab.metrics.measures import MEASURES
@@ -36,7 +36,6 @@ METRICS: Mapping[str, Metric] = {
     for where, region in REGIONS.items()
     for what, how in MEASURES.items()
 }
-
 """Every metric of a completed photo by name: ``hole_psnr``, ``rim_ssim`` and so on."""
 
 ANSWER_METRICS: Mapping[str, Metric] = {
@@ -74,14 +73,7 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
         ValueError: a mask is empty (there is no hole to measure) or full (there is no rim, and
             nothing the hole could have been filled from).
     """
-    check_image(completed, "completed")
-    check_image(truth, "truth")
-    if completed.shape != truth.shape:
-        raise ValueError(
-            f"completed has shape {tuple(completed.shape)} and truth {tuple(truth.shape)}, "
-            "but both must be the same photos"
-        )
-    check_mask(mask, truth)
+    check_comparable(completed, truth, mask)
     _check_measurable(mask)
     comparison = Comparison(completed, truth)
     regions = {

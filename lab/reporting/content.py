@@ -11,10 +11,10 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.metrics import METRICS
-from lab.selection import paired_difference
+from lab.selection import compare_scores
 from lab.settings import SettingsError
 from lab.studies.question import Value
-from lab.studies.storage import open_storage, trial_folder
+from lab.studies.storage import open_storage, trial_folder, trial_label
 from lab.studies.worker import best_epoch
 from lab.tracking import PhotoRecords, checkpoint_path
 
@@ -215,12 +215,10 @@ def _is_ranked(run: RunContent) -> bool:
 
 
 def _gain(best: RunContent, other: RunContent, goal: str) -> str:
-    first, second = best.best_scores[goal], other.best_scores[goal]
-    both = first.index.intersection(second.index)
-    if not len(both):
+    first, second = best.best_scores, other.best_scores
+    if not len(first.index.intersection(second.index)):
         return "nothing that could be said: they share no photo"
-    higher = METRICS[goal].higher_is_better
-    difference = paired_difference(first.loc[both], second.loc[both], higher)
+    difference = compare_scores(first, second, goal)
     return (
         f"{difference} (mean over {difference.photos} photos with its 95 % interval); better on "
         f"{difference.share_won:.0%} of them"
@@ -245,8 +243,7 @@ def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run
         _read_run(
             trial_folder(folder, trial.number),
             trial_folder(folder, trial.number).name,
-            # As in the tables of the study itself.
-            str(trial.params.get("variant") or f"trial {trial.number}"),
+            trial_label(trial),
             goals,
             trial,
         )

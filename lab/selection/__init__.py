@@ -1,6 +1,6 @@
 """Choosing between results."""
 
-from lab.selection.paired import PairedDifference, paired_difference
+from lab.selection.paired import PairedDifference, compare_scores, paired_difference
 from lab.selection.ranking import HELD, Ranking, rank
 from lab.selection.resampling import mean_errors, photo_of
 
@@ -8,6 +8,7 @@ __all__ = [
     "HELD",
     "PairedDifference",
     "Ranking",
+    "compare_scores",
     "mean_errors",
     "paired_difference",
     "photo_of",

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
-from lab.selection.resampling import Floats, mean_errors
+from lab.metrics import METRICS
+from lab.selection.resampling import Floats, mean_errors, photo_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,26 @@ def paired_difference(
     names = [str(index) for index in range(gain.size)] if photos is None else photos
     errors = mean_errors(gain[:, None], names, seed)[0][:, 0] if len(set(names)) > 1 else None
     return describe_difference(gain, errors)
+
+
+def compare_scores(first: pd.DataFrame, second: pd.DataFrame, metric: str) -> PairedDifference:
+    """Compare two results on the samples that both have, crops of one photo counted as one photo.
+
+    Args:
+        first: a row a sample, by its name; a column a metric.
+        second: alike.
+        metric: which; its own direction counts.
+
+    Raises:
+        ValueError: they share no sample.
+    """
+    both = first.index.intersection(second.index)
+    return paired_difference(
+        first.loc[both, metric],
+        second.loc[both, metric],
+        METRICS[metric].higher_is_better,
+        [photo_of(sample) for sample in both],
+    )
 
 
 def describe_difference(gain: Floats, errors: Floats | None) -> PairedDifference:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lab.checks import check_image_and_mask
 from lab.contracts import Network, Strategy
+from lab.strategies.holed import complete_holed
 
 
 class Direct(Strategy):
@@ -34,16 +35,11 @@ class Direct(Strategy):
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
         """
         check_image_and_mask(image, mask)
-        completed = image.clone()
-        holed = mask.flatten(1).any(1)
-        if not bool(holed.any()):
-            return completed
-        known, hole = image[holed], mask[holed]
+        return complete_holed(image, mask, self.paste, self._ask)
+
+    def _ask(self, known: Tensor, hole: Tensor) -> Tensor:
         with _evaluating(self.network):
-            answer = self.network(known, hole).refined
-        answer = answer.clamp(0, 1).to(image.dtype)
-        completed[holed] = torch.where(hole > 0, answer, known) if self.paste else answer
-        return completed
+            return self.network(known, hole).refined.clamp(0, 1)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from lab.checks import check_image_and_mask, unknown_name_message
 from lab.contracts import Network, Strategy
 from lab.networks import BicubicUpscaler, LumaUpscaler, load_upscaler
 from lab.strategies.direct import Direct
+from lab.strategies.holed import complete_holed
 from lab.strategies.shrinking import shrink
 
 UpscalerName = Literal["bicubic", "fsrcnn", "espcn"]
@@ -67,15 +68,12 @@ class Upscaled(Strategy):
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
         """
         check_image_and_mask(image, mask)
-        completed = image.clone()
-        holed = mask.flatten(1).any(1)
-        if not bool(holed.any()):
-            return completed
-        known, hole = image[holed], mask[holed]
+        return complete_holed(image, mask, self.keep_known, self._enlarged)
+
+    def _enlarged(self, known: Tensor, hole: Tensor) -> Tensor:
         small = self.inner(*shrink(known, hole, self.factor))
-        answer = self.upscaler.to(image.device)(small)[..., : image.shape[2], : image.shape[3]]
-        completed[holed] = torch.where(hole > 0, answer, known) if self.keep_known else answer
-        return completed
+        height, width = known.shape[-2:]
+        return self.upscaler.to(known.device)(small)[..., :height, :width]
 
 
 def _upscaler(

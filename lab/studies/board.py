@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from lab.cost import Cost, measure_cost
@@ -17,7 +15,7 @@ from lab.metrics import ratio_bin
 from lab.networks import load_network
 from lab.selection import PairedDifference
 from lab.studies.question import Question, short_names
-from lab.studies.result_table import short_value, write_sheet
+from lab.studies.result_table import SHOWN_METRICS, plain_table, short_value, write_sheet
 from lab.studies.results import BASELINES, Row, StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
@@ -26,7 +24,6 @@ _SEEDS = (
     "The intervals are over photos, not over trainings: another seed of the same settings may "
     "differ as much. Before believing a small difference, ask again with --seed 1 and a new --name."
 )
-COMPARED = ("hole_psnr", "hole_ssim", "rim_ssim")
 
 
 @dataclass(frozen=True)
@@ -69,26 +66,36 @@ class Board:
 
     def name(self, row: Row) -> str:
         """What a row is called: a trial of a grid by its values, in the search's order."""
-        if self.question.sampler != "grid" or not row.values or "variant" in row.values:
+        if not (self._is_by_values and row.values):
             return row.label
         return " / ".join(short_value(row.values[path]) for path in self.question.search)
 
     @property
     def heading(self) -> str:
         """What the parts of a name are."""
+        if not self._is_by_values:
+            return ""
         names = short_names(list(self.question.search))
-        grid = self.question.sampler == "grid" and "variant" not in self.question.search
-        return " / ".join(name.replace("_", " ") for name in names.values()) if grid else ""
+        return " / ".join(name.replace("_", " ") for name in names.values())
+
+    @property
+    def _is_by_values(self) -> bool:
+        # Variants alone are called by their names.
+        return self.question.sampler == "grid" and list(self.question.search) != ["variant"]
 
     @property
     def metrics(self) -> list[str]:
         """What is compared, the goal first."""
-        return list(dict.fromkeys([self.goal, *COMPARED]))
+        return _compared(self.goal)
 
     @property
     def bins(self) -> list[str]:
         """The bins of hole ratio that the photos fall in."""
         return sorted({name for line in self.lines for name in line.by_bin})
+
+
+def _compared(goal: str) -> list[str]:
+    return list(dict.fromkeys([goal, *SHOWN_METRICS]))
 
 
 def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
@@ -106,10 +113,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
         lines.append(
             BoardLine(
                 row,
-                {
-                    metric: results.compare(row, reference, metric)
-                    for metric in dict.fromkeys([goal, *COMPARED])
-                },
+                {metric: results.compare(row, reference, metric) for metric in _compared(goal)},
                 {
                     name: results.compare(row, reference, goal, bins.index[bins == name])
                     for name in sorted(set(bins))
@@ -142,15 +146,12 @@ def write_board(board: Board, folder: Path) -> list[Path]:
 def print_board(board: Board, console: Console) -> None:
     """Print the comparison, and what each row costs, on a terminal of 80 columns."""
     reference = board.reference
-    compared = Table(
-        title=f"Against {board.name(reference)}, paired over {len(reference.photos)} samples, "
-        "95 % intervals",
-        title_justify="left",
-        box=box.SIMPLE,
-        padding=0,
+    compared = plain_table(
+        f"Against {board.name(reference)}, paired over {len(reference.photos)} samples, "
+        "95 % intervals"
     )
     compared.add_column(board.heading)
-    for heading in (board.goal, "won", "", *(m for m in board.metrics[1:2])):
+    for heading in (board.goal, "won", "", board.metrics[1]):
         compared.add_column(heading, justify="right")
     for line in board.lines:
         first, second = (line.differences[metric] for metric in board.metrics[:2])
@@ -164,7 +165,7 @@ def print_board(board: Board, console: Console) -> None:
     console.print(compared)
     if board.question.trains:
         console.print(_SEEDS, soft_wrap=True)
-    costs = Table(title="Cost of one photo", title_justify="left", box=box.SIMPLE, padding=0)
+    costs = plain_table("Cost of one photo")
     costs.add_column(board.heading)
     for heading in _COST_HEADINGS:
         costs.add_column(heading, justify="right")
@@ -211,12 +212,12 @@ class _Costs:
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
+        self._size = sweep.data().size
         self._known: dict[str, Cost] = {}
 
     def of(self, row: Row) -> Cost:
-        size = self._sweep.data().size
         if row.checkpoint is None:
-            return measure_cost(BASELINES[row.label], nn.Identity(), size)
+            return measure_cost(BASELINES[row.label], nn.Identity(), self._size)
         experiment = self._sweep.build(
             row.values, applied=row.label if row.state == "applied" else None
         )
@@ -225,7 +226,7 @@ class _Costs:
         if key not in self._known:
             network = load_network(row.checkpoint)
             experiment.model.take_network(network)
-            self._known[key] = measure_cost(experiment.model.strategy, network, size)
+            self._known[key] = measure_cost(experiment.model.strategy, network, self._size)
         return self._known[key]
 
 

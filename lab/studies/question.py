@@ -13,10 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from lab.checks import unknown_name_message
 from lab.metrics import METRICS
 from lab.settings import SettingsError
-from lab.variants import VARIANTS
-
-# Types are tried from left to right: 1 stays a whole number.
-Value = bool | int | float | str | None
+from lab.variants import VARIANTS, Value
 
 
 @dataclass(frozen=True)

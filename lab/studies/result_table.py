@@ -120,7 +120,7 @@ def _ranking(results: StudyResults) -> Table:
         table.add_row(
             rank,
             _label(row),
-            *(_mean_and_spread(row, metric) for metric in metrics),
+            *(score_text(metric, row.mean(metric), row.spread(metric)) for metric in metrics),
             f"{row.epoch} of {row.epochs}" if row.epoch else "–",
         )
     return table
@@ -140,8 +140,13 @@ def _values(results: StudyResults) -> Table:
     return table
 
 
+def plain_table(title: str) -> Table:
+    """An empty table in the style of all of them."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE, padding=0)
+
+
 def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0)
+    table = plain_table(title)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     return table
@@ -158,9 +163,10 @@ def _label(row: Row) -> str:
     return row.label if ordinary else f"{row.label} {row.state}"
 
 
-def _mean_and_spread(row: Row, metric: str) -> str:
+def score_text(metric: str, mean: float, spread: float | None = None) -> str:
+    """A mean, and its spread where there is one, with as many digits as the metric deserves."""
     digits = 2 if METRICS[metric].unit == "dB" else 3
-    return f"{row.mean(metric):.{digits}f} ± {row.spread(metric):.{digits}f}"
+    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
 def short_value(value: object) -> str:

@@ -1,6 +1,5 @@
 """What a study found: trials ranked, baselines that cost no training, and what each weight did."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.contracts import Strategy
 from lab.metrics import METRICS
-from lab.runs import evaluate_baseline, evaluate_run
-from lab.selection import PairedDifference, paired_difference, photo_of
+from lab.runs import evaluate_baseline, evaluate_run, open_tasks
+from lab.selection import PairedDifference, compare_scores
 from lab.strategies import OpenCVInpainting
 from lab.studies.question import Question, Value
-from lab.studies.storage import trial_folder
+from lab.studies.storage import trial_folder, trial_label
 from lab.studies.worker import Sweep, best_epoch
 from lab.tracking import PhotoRecords, checkpoint_path
 
@@ -72,6 +71,8 @@ class StudyResults:
     Attributes:
         question: what was asked.
         ranked: trials that ran to their end, best first.
+        reference: what the others are compared with, the first trial that the question names; None
+            where that has not run to its end.
         others: pruned, failed and running trials.
         applied: variants without training, on the reference's best epoch.
         baselines: methods without a network, on the same photos and holes.
@@ -83,6 +84,7 @@ class StudyResults:
 
     question: Question
     ranked: list[Row]
+    reference: Row | None
     others: list[Row]
     applied: list[Row]
     baselines: list[Row]
@@ -103,11 +105,6 @@ class StudyResults:
         """Share of the epochs that pruning saved."""
         return 1.0 - self.run_epochs / self.planned_epochs if self.planned_epochs else 0.0
 
-    @property
-    def reference(self) -> Row | None:
-        """What the others are compared with: the first trial that the question names."""
-        return next((row for row in self.ranked if row.is_reference), None)
-
     def compare(
         self, first: Row, second: Row, metric: str | None = None, samples: pd.Index | None = None
     ) -> PairedDifference:
@@ -119,16 +116,8 @@ class StudyResults:
             metric: default: the first goal.
             samples: the samples to compare on; default: all that both have.
         """
-        goal = metric or self.question.goals[0]
-        both = first.photos.index.intersection(second.photos.index)
-        if samples is not None:
-            both = both.intersection(samples)
-        return paired_difference(
-            first.photos.loc[both, goal],
-            second.photos.loc[both, goal],
-            METRICS[goal].higher_is_better,
-            [photo_of(sample) for sample in both],
-        )
+        photos = first.photos if samples is None else first.photos.loc[samples]
+        return compare_scores(photos, second.photos, metric or self.question.goals[0])
 
 
 def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
@@ -144,16 +133,18 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
         for number, trial in trials.items()
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     ]
-    ranked = sorted(complete, key=lambda row: sign * row.mean(goal))
+    # Trials come by number: the first one named was queued first.
+    reference = next((row for row in complete if row.is_reference), None)
     return StudyResults(
         question=question,
-        ranked=ranked,
+        ranked=sorted(complete, key=lambda row: sign * row.mean(goal)),
+        reference=reference,
         others=[
             row
             for number, row in rows.items()
             if trials[number].state not in (TrialState.COMPLETE, TrialState.WAITING)
         ],
-        applied=_applied(sweep, ranked),
+        applied=_applied(sweep, reference),
         baselines=_baselines(sweep),
         importance=_importance(study),
         planned_epochs=question.epochs * len(ended),
@@ -176,7 +167,7 @@ def _row(trial: FrozenTrial, sweep: Sweep, goal: str) -> Row:
         photos = by_photo(table[table["epoch"] == epoch])
         checkpoint = sweep.checkpoint or checkpoint_path(run, epoch)
     return Row(
-        label=str(trial.params.get("variant") or f"trial {trial.number}"),
+        label=trial_label(trial),
         state=states.get(trial.state, "running"),
         values=trial.params,
         epoch=epoch,
@@ -196,19 +187,17 @@ def by_photo(table: pd.DataFrame) -> pd.DataFrame:
     return photos
 
 
-def _applied(sweep: Sweep, ranked: list[Row]) -> list[Row]:
+def _applied(sweep: Sweep, reference: Row | None) -> list[Row]:
     """Score every variant without training on the reference's best epoch."""
-    reference = next((row for row in ranked if row.is_reference), None)
     if reference is None or reference.checkpoint is None:
         return []
     rows = []
     for variant in sweep.question.applied:
         folder = sweep.folder / "applied" / variant
-        experiment = sweep.build({**reference.values}, applied=variant)
-        # Anew each time: the reference's best epoch may be another one by now.
-        shutil.rmtree(folder, ignore_errors=True)
+        experiment = sweep.build(reference.values, applied=variant)
         name = f"{sweep.name}-{variant}"
-        reached = evaluate_run(experiment, reference.checkpoint, folder, name, sweep.name)
+        tasks = open_tasks(experiment)
+        reached = evaluate_run(experiment, tasks, reference.checkpoint, folder, name, sweep.name)
         photos = by_photo(PhotoRecords(folder / "photos.csv").read())
         rows.append(
             Row(
@@ -226,10 +215,10 @@ def _applied(sweep: Sweep, ranked: list[Row]) -> list[Row]:
 
 
 def _baselines(sweep: Sweep) -> list[Row]:
-    rows = []
+    rows, tasks = [], open_tasks(sweep.build({}))
     for label, strategy in BASELINES.items():
         folder = sweep.folder / "baselines" / label
-        evaluate_baseline(sweep.build({}), strategy, folder)
+        evaluate_baseline(tasks, strategy, folder)
         photos = by_photo(PhotoRecords(folder / "photos.csv").read())
         rows.append(Row(label, "baseline", {}, 0, 0, photos, None, folder))
     return rows

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from lab.metrics import METRICS, ratio_bin
-from lab.selection import paired_difference, photo_of
+from lab.selection import compare_scores
+from lab.studies.result_table import plain_table, score_text
 from lab.studies.results import BASELINES, by_photo
 from lab.tracking import PhotoRecords
 
@@ -34,13 +34,7 @@ def print_scores(folder: Path, console: Console) -> None:
         console.print(_by_bin(rows, bins))
     for label, other in list(rows.items())[1:]:
         for metric in _COMPARED:
-            both = network.index.intersection(other.index)
-            difference = paired_difference(
-                network.loc[both, metric],
-                other.loc[both, metric],
-                METRICS[metric].higher_is_better,
-                [photo_of(sample) for sample in both],
-            )
+            difference = compare_scores(network, other, metric)
             console.print(
                 f"{metric} against {label}: {difference}; better on "
                 f"{difference.share_won:.0%} of {difference.photos} samples",
@@ -52,18 +46,22 @@ def print_scores(folder: Path, console: Console) -> None:
 
 def _means(rows: dict[str, pd.DataFrame]) -> Table:
     count = len(next(iter(rows.values())))
-    table = _table(f"Mean ± standard deviation over {count} samples")
+    table = plain_table(f"Mean ± standard deviation over {count} samples")
+    table.add_column("", no_wrap=True)
     for metric in _SHOWN:
         arrow = "↑" if METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
     for label, photos in rows.items():
-        cells = (_cell(metric, photos[metric].mean(), photos[metric].std()) for metric in _SHOWN)
+        cells = (
+            score_text(metric, photos[metric].mean(), photos[metric].std()) for metric in _SHOWN
+        )
         table.add_row(label, *cells)
     return table
 
 
 def _by_bin(rows: dict[str, pd.DataFrame], bins: pd.Series) -> Table:
-    table = _table("Mean by hole ratio")
+    table = plain_table("Mean by hole ratio")
+    table.add_column("", no_wrap=True)
     table.add_column("metric")
     names = sorted(set(bins))
     for name in names:
@@ -71,16 +69,5 @@ def _by_bin(rows: dict[str, pd.DataFrame], bins: pd.Series) -> Table:
     for label, photos in rows.items():
         for metric in ("hole_psnr", "hole_ssim", "hole_rmse"):
             means = photos[metric].groupby(bins).mean()
-            table.add_row(label, metric, *(_cell(metric, means[name]) for name in names))
+            table.add_row(label, metric, *(score_text(metric, means[name]) for name in names))
     return table
-
-
-def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0)
-    table.add_column("", no_wrap=True)
-    return table
-
-
-def _cell(metric: str, mean: float, spread: float | None = None) -> str:
-    digits = 2 if METRICS[metric].unit == "dB" else 3
-    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")

@@ -113,6 +113,13 @@ def open_study(
     return study
 
 
+def trial_label(trial: optuna.trial.FrozenTrial) -> str:
+    """What tables call a trial: by its variant where it varied nothing else, else "trial 7"."""
+    if list(trial.params) == ["variant"]:
+        return str(trial.params["variant"])
+    return f"trial {trial.number}"
+
+
 def goals_of(folder: Path) -> list[str]:
     """The goals of the study kept in a folder's ``study.db``; none where there is no such file.
 

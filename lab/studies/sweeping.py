@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from lab.files import file_sha256
+from lab.formats.manifests import MANIFEST
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.processors import usable_processors
 from lab.runs import open_tasks
@@ -199,11 +200,12 @@ def _identity(sweep: Sweep) -> dict[str, Any]:
     built.read_photos()
     settings = yaml.safe_load(built.yaml)
     settings["fit"].pop("threads")
-    checkpoint = {"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}
+    scored = built.evaluation.set
+    read = {"checkpoint": sweep.checkpoint, "set": scored and scored / MANIFEST}
     photos = built.data.source
     return {
         "goal": sweep.question.goals,
-        **checkpoint,
+        **{name: file_sha256(path) for name, path in read.items() if path},
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
         "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",
     }

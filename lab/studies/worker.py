@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from lab.data import PhotoDataModule
 from lab.metrics import METRICS
-from lab.runs import StepProgress, evaluate_run, fit_run
+from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
 from lab.settings import Experiment, build_experiment, options_from, parse_experiment
 from lab.studies.question import Question, Value
 from lab.studies.storage import Claim, claim_trial, open_storage, open_study
@@ -161,7 +161,10 @@ def _run_trial(
         experiment = sweep.build(claim.values, sweep.threads)
         name = f"{sweep.name}-{number:03d}"
         if sweep.checkpoint is not None:
-            on_epoch(evaluate_run(experiment, sweep.checkpoint, claim.folder, name, sweep.name))
+            tasks = open_tasks(experiment)
+            on_epoch(
+                evaluate_run(experiment, tasks, sweep.checkpoint, claim.folder, name, sweep.name)
+            )
         else:
             fit_run(
                 experiment,

@@ -16,9 +16,9 @@ from lab.variants.segmented_person import SEGMENTED_PERSON
 from lab.variants.structural_loss import STRUCTURAL_LOSS
 from lab.variants.super_resolved import COMPLETED_SMALL, SUPER_RESOLVED, SUPER_RESOLVED_ESPCN
 from lab.variants.tiled import TILED, TILED_AS_DOCUMENTED
-from lab.variants.variant import Variant
+from lab.variants.variant import Value, Variant
 
-__all__ = ["VARIANTS", "InpaintingModule", "NonFiniteLossError", "Optimization", "Variant"]
+__all__ = ["VARIANTS", "InpaintingModule", "NonFiniteLossError", "Optimization", "Value", "Variant"]
 
 VARIANTS: Mapping[str, Variant] = {
     "published": PUBLISHED,

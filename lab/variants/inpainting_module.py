@@ -1,7 +1,7 @@
 """The one LightningModule: takes the parts that vary, and trains them.
 
 A generator step and a discriminator step a batch, by manual optimization, as InpaintSANet
-publishes them. Variants choose other parts or override one method; none stacks on another.
+publishes them. Variants are settings of it (`lab.variants.VARIANTS`); nothing derives from it.
 """
 
 from collections.abc import Callable

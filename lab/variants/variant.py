@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Settings read from YAML try the types from left to right: 1 stays a whole number.
 Value = bool | int | float | str | None
 
 

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from lab.selection import paired_difference
+from lab.selection import compare_scores, paired_difference
 
 
 def test_above_zero_means_the_first_is_better_whatever_the_metrics_direction():
@@ -62,3 +63,16 @@ def test_ties_count_half():
 def test_what_cannot_be_compared_is_refused(first, second, found):
     with pytest.raises(ValueError, match=found):
         paired_difference(first, second, higher_is_better=True)
+
+
+def test_scores_are_compared_on_what_both_have_and_by_the_metrics_direction():
+    samples = ["a", "a-crop1", "b", "b-crop1", "c"]
+    first = pd.DataFrame({"hole_psnr": [3.0, 4, 5, 6, 9], "hole_l1": 0.1}, samples)
+    second = pd.DataFrame({"hole_psnr": [1.0, 1, 1, 1], "hole_l1": 0.2}, samples[:4])
+    found = compare_scores(first, second, "hole_psnr")
+    alone = paired_difference([3, 4, 5, 6], [1, 1, 1, 1], True, ["a", "a", "b", "b"])
+    assert found == alone  # crops of one photo count as one
+    assert found.high - found.low > 2 * (
+        (as_if := paired_difference([3, 4, 5, 6], [1, 1, 1, 1], True)).high - as_if.low
+    )
+    assert compare_scores(first, second, "hole_l1").mean == pytest.approx(0.1)

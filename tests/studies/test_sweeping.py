@@ -505,3 +505,10 @@ def test_the_command_runs_a_study(tmp_path, capsys, monkeypatch):
     assert "data.size: '40' then, '32' now" in capsys.readouterr().err
     assert command.main(["tny", *places]) == 2
     assert "Did you mean 'tiny'" in capsys.readouterr().err
+
+
+def test_the_reference_is_the_first_that_the_question_names_not_the_best_of_them(begin):
+    named = [{LEARNING_RATE: BAD, HOLE: 2.4}, {LEARNING_RATE: 1e-3, HOLE: 2.4}]
+    results, _ = run(begin({"first": named, "trials": 2, "epochs": 2}))
+    assert results.ranked[0].values == named[1]
+    assert results.reference.values == named[0]

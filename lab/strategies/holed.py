@@ -1,0 +1,26 @@
+"""What strategies share: samples with an empty mask are left out, and known pixels pasted."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def complete_holed(
+    image: Tensor, mask: Tensor, paste: bool, complete: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Complete the samples that have a hole; the others come back as they are.
+
+    Args:
+        image: ``(B, 3, H, W)``.
+        mask: ``(B, 1, H, W)``.
+        paste: keep the known pixels of the completed samples bit for bit.
+        complete: is given the samples with a hole alone; not called where there is none.
+    """
+    completed = image.clone()
+    holed = mask.flatten(1).any(1)
+    if bool(holed.any()):
+        known, hole = image[holed], mask[holed]
+        answer = complete(known, hole).to(image.dtype)
+        completed[holed] = torch.where(hole > 0, answer, known) if paste else answer
+    return completed

@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 
+class UserError(ValueError):
+    """Something that a person can mend: the message says what was found, the rule, what to do."""
+
+
 def check_image(image: Tensor, name: str = "image") -> None:
     """Raise unless ``image`` is float ``(B, 3, H, W)`` with finite values in [0, 1].
 

@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from rich.console import Console
 
+    from lab.checks import UserError
     from lab.files import lock_run
     from lab.networks import UnreadableCheckpointError
+    from lab.results import open_study
     from lab.runs import evaluate_baseline, evaluate_run, open_tasks
     from lab.settings import SettingsError, build_experiment, parse_experiment
     from lab.studies import BASELINES, print_scores
@@ -61,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
             for label, strategy in BASELINES.items():
                 evaluate_baseline(tasks, strategy, folder / "baselines" / label)
-        print_scores(folder, console)
-    except (SettingsError, UnreadableCheckpointError, OSError) as error:
+        print_scores(open_study(folder), console)
+    except (UserError, UnreadableCheckpointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

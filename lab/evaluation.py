@@ -14,7 +14,7 @@ from lab.formats.manifests import TRIPLETS
 from lab.imaging import dilate
 from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
 from lab.metrics import hole_ratio, measure
-from lab.tracking import PhotoScore
+from lab.tracking import SampleScore
 
 # GrabCut's box is the person's, this much larger on each side, as somebody would draw it.
 _BOX_MARGIN = 0.1
@@ -25,8 +25,8 @@ class Evaluation:
     """What is scored, and where the holes come from.
 
     Attributes:
-        set: a folder written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``; None
-            takes the validation photos of ``data``.
+        set: a folder written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``, or one
+            that holds several of them; None takes the validation photos of ``data``.
         person: who marks the person in triplets: the set itself (``"marked"``), or a mask source,
             as for a photo of one's own. GrabCut gets a box round the marked person.
         threshold: of U²-Net's answer, in (0, 1).
@@ -66,14 +66,16 @@ class Task:
     """One batch to be filled and scored.
 
     Attributes:
-        name: of each sample.
+        sample: the name of each.
+        photo: what each was cut from; a clip's people share one background, and one name.
         image: what the strategy is given, ``(B, 3, H, W)``.
         mask: where it fills, ``(B, 1, H, W)``.
         truth: what is right, ``(B, 3, H, W)``.
         scored: where it is scored, ``(B, 1, H, W)``.
     """
 
-    name: list[str]
+    sample: list[str]
+    photo: list[str]
     image: Tensor
     mask: Tensor
     truth: Tensor
@@ -82,7 +84,7 @@ class Task:
     def to(self, device: torch.device | None) -> "Task":
         """The same task on a device; None leaves it where it is."""
         tensors = (self.image, self.mask, self.truth, self.scored)
-        return Task(self.name, *(tensor.to(device) for tensor in tensors))
+        return Task(self.sample, self.photo, *(tensor.to(device) for tensor in tensors))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Judged:
 
     task: Task
     completed: Tensor
-    scores: list[PhotoScore]
+    scores: list[SampleScore]
 
 
 class Tasks:
@@ -124,6 +126,11 @@ class Tasks:
             source = MASK_SOURCES[evaluation.person]
             self._segmentation = source(threshold=evaluation.threshold)
 
+    @property
+    def digest(self) -> str:
+        """Tells what is scored from anything else."""
+        return self._data.source.digest if self._set is None else self._set.digest
+
     def summary(self) -> str:
         """Say in one line what is scored."""
         return self._data.source.summary() if self._set is None else self._set.summary()
@@ -132,7 +139,8 @@ class Tasks:
         if self._set is None:
             self._data.setup("validate")
             for batch in self._data.val_dataloader():
-                yield Task(list(batch.name), batch.image, batch.mask, batch.image, batch.mask)
+                names = list(batch.sample), list(batch.photo)
+                yield Task(*names, batch.image, batch.mask, batch.image, batch.mask)
             return
         self.not_found = []
         height, width = self._set.size
@@ -150,7 +158,8 @@ class Tasks:
                 ]
                 mask = torch.stack(found)
             mask = dilate(mask, asked.dilation)
-        return Task(list(batch.name), batch.image, mask, batch.truth, scored)
+        names = list(batch.name), list(batch.photo)
+        return Task(*names, batch.image, mask, batch.truth, scored)
 
     def _find(self, image: Tensor, marked: Tensor, name: str) -> Tensor:
         """The mask ``(1, H, W)`` that the source gives; empty where it sees nobody."""
@@ -169,12 +178,13 @@ def judge(strategy: Strategy, tasks: Iterable[Task]) -> Iterator[Judged]:
         metrics = measure(completed, task.truth, task.scored)
         ratios = hole_ratio(task.scored)
         scores = [
-            PhotoScore(
-                name,
+            SampleScore(
+                sample,
+                task.photo[index],
                 float(ratios[index]),
                 {metric: float(values[index]) for metric, values in metrics.items()},
             )
-            for index, name in enumerate(task.name)
+            for index, sample in enumerate(task.sample)
         ]
         yield Judged(task, completed, scores)
 

@@ -47,23 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given.wandb and (given.entity or given.project):
         options.error("--entity and --project go with --wandb")
     # After parsing: what reads a study takes seconds to import, and --help should not wait for it.
-    from lab.reporting import read_content, write_report
-    from lab.settings import SettingsError
+    from lab.checks import UserError
+    from lab.reporting import write_report
+    from lab.results import open_study
 
     try:
-        content = read_content(given.folder, given.storage)
+        study = open_study(given.folder, given.storage)
         if given.wandb:
             from lab.reporting.wandb_report import publish_wandb_report
 
-            print(publish_wandb_report(content, given.entity, given.project))
+            print(publish_wandb_report(study, given.entity, given.project))
             return 0
         name = "report.html" if given.single_file else "report"
         output = given.output or given.folder / name
-        for note in write_report(content, output, given.single_file):
+        for note in write_report(study, output, given.single_file):
             print(note, file=sys.stderr)
         page = output if given.single_file else output / "index.html"
         print(f"Open {page} in a browser ({_megabytes(output):.1f} MB, works offline)")
-    except (SettingsError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -2,13 +2,12 @@
 
 import logging
 import os
+import secrets
 import shutil
 import signal
-import socket
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,18 +20,19 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from lab.contracts import Network, Strategy
 from lab.evaluation import Judged, Tasks, judge
 from lab.files import replacing
+from lab.formats.runs import SETTINGS, last_checkpoint, photo_table, read_record, write_record
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.settings import Experiment, Fit, SettingsError
 from lab.tracking import (
-    VISUAL_PHOTOS,
+    VISUAL_SAMPLES,
     EpochRecorder,
     EpochScore,
-    PhotoRecords,
-    PhotoScore,
-    PhotoVisual,
+    SampleScore,
+    SampleVisual,
     WandbTracker,
     mean_scores,
     start_wandb,
+    write_scores,
     write_visuals,
 )
 
@@ -98,7 +98,8 @@ def fit_run(
     """Train, or go on training, and leave everything in ``folder``.
 
     A folder with ``checkpoints/last.ckpt`` is resumed: weights, optimizers, schedules, epoch and
-    random generators. The result equals that of a run that was never interrupted.
+    random generators. The result equals that of a run that was never interrupted. More epochs than
+    a finished run had go on at the last learning rate.
 
     Args:
         experiment: what to train, on what, how long.
@@ -110,18 +111,18 @@ def fit_run(
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
 
     Raises:
-        SettingsError: a device that is not there.
+        SettingsError: a device that is not there, or the run in the folder had other photos.
         NonFiniteLossError: a loss was NaN or infinite.
         KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
     """
+    refuse_missing_device(experiment.fit)
+    experiment = settle(experiment, folder)
+    refuse_other_photos(experiment, folder)
     fit = experiment.fit
-    refuse_missing_device(fit)
-    with replacing(folder / "config.yaml") as temporary:
-        temporary.write_text(experiment.yaml)
-    if fit.threads is not None:
-        torch.set_num_threads(fit.threads)
+    last = last_checkpoint(folder)
+    run_id = _begin(experiment, folder, experiment.data.source.digest, goes_on=True)
     _quiet_lightning()
-    tracker = start_wandb(folder, name, group, _run_id(folder), experiment.plain)
+    tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     callbacks: list[lightning.Callback] = [
         EpochRecorder(folder, experiment.yaml, tracker, on_epoch),
         # After the recorder: what `last.ckpt` says is done, is on disk.
@@ -149,7 +150,6 @@ def fit_run(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    last = folder / "checkpoints" / "last.ckpt"
     exit_code = 1
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -181,6 +181,49 @@ def _came_of_ctrl_c(error: BaseException) -> bool:
     return cause is not None
 
 
+def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
+    """Say in the settings what was left open: threads and precision, which change the numbers.
+
+    Args:
+        experiment: as the person asked for it.
+        folder: of a run; what it was begun with is what it goes on with.
+    """
+    begun: dict[str, Any] = {}
+    if folder is not None and (folder / SETTINGS).exists():
+        begun = (yaml.safe_load((folder / SETTINGS).read_text()) or {}).get("fit", {})
+    fit = experiment.fit
+    threads = fit.threads or begun.get("threads") or torch.get_num_threads()
+    precision = fit.precision
+    if precision == "auto":
+        precision = begun.get("precision", "auto")
+    if precision == "auto":
+        precision = "bfloat16" if computes_in_bfloat16(fit.device) else "float32"
+    plain = experiment.plain
+    plain["fit"] |= {"threads": threads, "precision": precision}
+    return replace(
+        experiment,
+        fit=replace(fit, threads=threads, precision=precision),
+        yaml=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
+    )
+
+
+def refuse_other_photos(experiment: Experiment, folder: Path) -> None:
+    """Refuse to go on with a run whose photos have changed: its epochs could not be compared.
+
+    Raises:
+        SettingsError: photos were added, removed or replaced since the run began.
+    """
+    experiment.read_photos()
+    before = _record(folder).get("photos")
+    now = experiment.data.source.digest
+    if last_checkpoint(folder).exists() and before is not None and before != now:
+        raise SettingsError(
+            f"the photos of the run in {folder} have changed since it began (digest {before} then, "
+            f"{now} now): its epochs could not be compared. Put the photos back as they were, or "
+            "give this one another --name"
+        )
+
+
 def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on with a run that was begun with other settings, which would mix two runs.
 
@@ -189,12 +232,12 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     Raises:
         SettingsError: the folder's run differs.
     """
-    path = folder / "config.yaml"
+    path = folder / SETTINGS
     if not path.exists():
         return
-    before, now = yaml.safe_load(path.read_text()), experiment.plain
+    before, now = yaml.safe_load(path.read_text()), settle(experiment, folder).plain
     for plain in (before, now):
-        for name in ("epochs", "threads", "log_every"):
+        for name in ("epochs", "log_every"):
             plain["fit"].pop(name, None)
     if before != now:
         changed = [key for key in now if before.get(key) != now[key]]
@@ -211,12 +254,8 @@ def refuse_missing_device(fit: Fit) -> None:
 
 
 def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:
-    """What ``fit.precision`` means on this machine."""
-    if fit.precision == "float32":
-        return "32-true"
-    if fit.precision == "bfloat16" or computes_in_bfloat16(fit.device):
-        return "bf16-mixed"
-    return "32-true"
+    """What a settled ``fit.precision`` is called by the trainer."""
+    return "bf16-mixed" if fit.precision == "bfloat16" else "32-true"
 
 
 def computes_in_bfloat16(device: Literal["auto", "cpu", "gpu"]) -> bool:
@@ -251,17 +290,15 @@ def evaluate_run(
         SettingsError: a set that cannot be read, weights that are missing.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint.
     """
-    fit = experiment.fit
-    refuse_missing_device(fit)
-    if fit.threads is not None:
-        torch.set_num_threads(fit.threads)
+    refuse_missing_device(experiment.fit)
+    experiment = settle(experiment)
     os.environ.setdefault("WANDB_SILENT", "true")
+    fit = experiment.fit
     device = torch.device("cuda" if fit.device != "cpu" and torch.cuda.is_available() else "cpu")
     network = load_network(checkpoint).to(device)
     experiment.model.take_network(network)
-    with replacing(folder / "config.yaml") as temporary:
-        temporary.write_text(experiment.yaml)
-    tracker = start_wandb(folder, name, group, _run_id(folder), experiment.plain)
+    run_id = _begin(experiment, folder, tasks.digest, checkpoint=str(checkpoint.resolve()))
+    tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     try:
         epoch = checkpoint_epoch(checkpoint)
         strategy = experiment.model.strategy
@@ -289,12 +326,12 @@ def _evaluate(
     device: torch.device | None = None,
     tracker: WandbTracker | None = None,
 ) -> EpochScore:
-    scores: list[PhotoScore] = []
-    visuals: list[PhotoVisual] = []
+    scores: list[SampleScore] = []
+    visuals: list[SampleVisual] = []
     try:
         for judged in judge(strategy, (task.to(device) for task in tasks)):
             scores += judged.scores
-            visuals += _visuals_of(judged, network, VISUAL_PHOTOS - len(visuals))
+            visuals += _visuals_of(judged, network, VISUAL_SAMPLES - len(visuals))
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if tasks.not_found:
@@ -305,12 +342,12 @@ def _evaluate(
         )
     means = mean_scores(scores)
     # Another checkpoint's epoch, or another set's photos, would stand beside these.
-    (folder / "photos.csv").unlink(missing_ok=True)
+    photo_table(folder).path.unlink(missing_ok=True)
     shutil.rmtree(folder / "visuals", ignore_errors=True)
-    PhotoRecords(folder / "photos.csv").write_epoch(epoch, scores)
-    write_visuals(folder / "visuals", epoch, visuals, tracker)
+    write_scores(folder, epoch, scores)
+    write_visuals(folder, epoch, visuals, tracker)
     if tracker is not None:
-        tracker.log_epoch(epoch, {f"validation/{metric}": value for metric, value in means.items()})
+        tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
     return EpochScore(epoch, means)
 
 
@@ -327,15 +364,15 @@ def open_tasks(experiment: Experiment) -> Tasks:
 
 
 @torch.no_grad()
-def _visuals_of(judged: Judged, network: Network | None, most: int) -> list[PhotoVisual]:
+def _visuals_of(judged: Judged, network: Network | None, most: int) -> list[SampleVisual]:
     """What the first samples of a batch look like, stage by stage."""
-    task, count = judged.task, max(0, min(most, len(judged.task.name)))
+    task, count = judged.task, max(0, min(most, len(judged.task.sample)))
     if not count:
         return []
     stages = None if network is None else network(task.image[:count], task.mask[:count])
     return [
-        PhotoVisual(
-            photo=task.name[index],
+        SampleVisual(
+            sample=task.sample[index],
             truth=task.truth[index].cpu(),
             mask=task.mask[index].cpu(),
             coarse=None if stages is None else stages.coarse[index].float().cpu(),
@@ -346,9 +383,31 @@ def _visuals_of(judged: Judged, network: Network | None, most: int) -> list[Phot
     ]
 
 
-def _run_id(folder: Path) -> str:
-    """W&B's name of the run in a folder: the same when it goes on."""
-    return sha256(f"{socket.gethostname()}:{folder.resolve()}".encode()).hexdigest()[:16]
+def _begin(
+    experiment: Experiment, folder: Path, digest: str, goes_on: bool = False, **noted: str
+) -> str:
+    """Write what a run is before it starts, and return its name for W&B.
+
+    The name is drawn, and kept in the folder: a run that goes on is the same one, a new one in a
+    folder of the same name is not.
+    """
+    assert experiment.fit.threads is not None, "settled"
+    torch.set_num_threads(experiment.fit.threads)
+    record = _record(folder) if goes_on else {}
+    record.setdefault("id", secrets.token_hex(8))
+    record |= {"photos": digest, "torch": torch.__version__, **noted}
+    with replacing(folder / SETTINGS) as temporary:
+        temporary.write_text(experiment.yaml)
+    write_record(folder, record)
+    run_id: str = record["id"]
+    return run_id
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        return read_record(folder)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _quiet_lightning() -> None:

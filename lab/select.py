@@ -36,6 +36,7 @@ def parser() -> CommandParser:
     add("--keep", type=int, metavar="K", help="delete the networks of all but the K best epochs")
     add("--dry-run", action="store_true", help="with --keep: list what would go, delete nothing")
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap")
+    add("--storage", metavar="WHERE", help="the study's, where its folder does not say")
     return options
 
 
@@ -50,24 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing: what follows takes seconds to import, and --help should not wait for it.
     from rich.console import Console
 
-    from lab.selection.checkpoints import SelectionError, find_runs
+    from lab.checks import UserError
+    from lab.results import open_study
+    from lab.selection.checkpoints import runs_by_name
     from lab.selection.choosing import choose
     from lab.selection.display import print_selection, print_votes, write_selection
     from lab.selection.keeping import delete_checkpoints, locked_runs, spare_checkpoints
     from lab.selection.voting import count_votes
-    from lab.settings import SettingsError
-    from lab.studies import goals_of
 
     console = Console()
     try:
-        runs = list(find_runs(given.folder).values())
-        metrics = given.metric or list(
-            dict.fromkeys([*goals_of(given.folder), "hole_ssim", "hole_psnr", "rim_ssim"])
-        )
+        study = open_study(given.folder, given.storage)
+        runs = [run.folder for run in runs_by_name(study).values()]
+        metrics = given.metric or [*study.goals, "hole_ssim", "hole_psnr", "rim_ssim"]
         deletes = given.keep is not None and not given.dry_run
         # The locks first: what is ranked is what is deleted.
         with locked_runs(runs) if deletes else nullcontext():
-            selection = choose(given.folder, list(dict.fromkeys(metrics)), given.seed)
+            study = open_study(given.folder, given.storage)
+            selection = choose(study, list(dict.fromkeys(metrics)), given.seed)
             counted = count_votes(selection, given.seed)
             print_selection(selection, console)
             if given.votes:
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     console.print(f"  {point.path}", highlight=False, soft_wrap=True)
                 if deletes:
                     delete_checkpoints(spare)
-    except (SelectionError, SettingsError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

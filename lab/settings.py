@@ -16,7 +16,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 from torch import Tensor
 
-from lab.checks import unknown_name_message
+from lab.checks import UserError, unknown_name_message
 from lab.contracts import Stages
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
@@ -27,7 +27,7 @@ from lab.variants import VARIANTS, InpaintingModule
 set_parsing_settings(subclasses_disabled=[Tensor, Stages])
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError):
     """Settings that do not fit; the message names the option, the rule and the nearest option."""
 
 

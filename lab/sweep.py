@@ -33,6 +33,13 @@ def parser() -> CommandParser:
         metavar="N",
         help="processes that share the cores; default: 1 with a GPU, else one a core, at most 4",
     )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="of each process; a study keeps those that it began with; default: the cores shared "
+        "out among the workers",
+    )
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
@@ -47,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given, settings = parser().parse_with_settings(arguments)
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from lab.settings import SettingsError
+    from lab.checks import UserError
     from lab.studies import begin_sweep, default_workers, run_sweep
 
     workers = default_workers() if given.workers is None else given.workers
@@ -60,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trials=given.trials,
             epochs=given.epochs,
             workers=workers,
+            threads=given.threads,
             storage=given.storage,
             seed=given.seed,
             fresh=given.fresh,
@@ -68,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sweeps=given.sweeps,
         )
         run_sweep(sweep, workers)
-    except SettingsError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from lab.evaluation import Evaluation, Tasks, judge
 from lab.imaging import dilate
 from lab.mask_sources import NoPersonError
 from lab.metrics import measure
+from lab.results import open_run
 from lab.settings import SettingsError
 from lab.strategies import OpenCVInpainting
 from tests.data_prep.making import WalkingClip
@@ -89,7 +90,7 @@ def test_triplets_are_scored_against_the_background_round_the_person(triplets):
         mask = sample.mask[None]
         completed = strategy(sample.image[None], dilate(mask, 2))
         expected = measure(completed, sample.truth[None], dilate(mask, 5))
-        assert one.photo == sample.name
+        assert (one.sample, one.photo) == (sample.name, "clip.avi")
         assert one.metrics["hole_psnr"] == pytest.approx(float(expected["hole_psnr"]))
 
 
@@ -113,7 +114,7 @@ def test_grabcut_gets_a_box_round_the_marked_person(triplets, monkeypatch):
     tasks = Tasks(Evaluation(set=triplets, person="grabcut"), tiny_experiment().data)
     found = {}
     for task in tasks:
-        found.update(zip(task.name, task.mask, strict=True))
+        found.update(zip(task.sample, task.mask, strict=True))
     for sample in read_evaluation_set(triplets):
         box = found[sample.name]
         if sample.name in tasks.not_found:
@@ -163,3 +164,17 @@ def test_the_command_says_what_is_wrong(run, tmp_path, capsys, arguments, messag
     assert status == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("photos.csv"))
+
+
+def test_a_second_evaluation_replaces_the_first_whole(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    fit_tiny(tmp_path / "other", "--fit.epochs=2", "--fit.seed=1", "--data.validation_photos=3")
+    options = ["--runs", str(tmp_path / "runs"), "--data.size=32", "--data.validation_photos=3"]
+    for network in (run / "checkpoints/epoch-001.pt", tmp_path / "other/checkpoints/epoch-002.pt"):
+        assert evaluate.main(["--checkpoint", str(network), *options]) == 0
+    left = open_run(tmp_path / "runs" / "evaluation")
+    assert list(left.epochs.index) == [2]
+    expected = open_run(tmp_path / "other").scores_at(2)["hole_ssim"]
+    assert left.best_scores["hole_ssim"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-5)
+    assert left.checkpoint == tmp_path / "other" / "checkpoints" / "epoch-002.pt"
+    assert set(left.pictures["epoch"].dropna()) == {2}

@@ -8,12 +8,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    {"checks", "contracts", "files", "command_line", "formats", "processors"},
-    {"imaging", "layers", "masks"},
+    {"checks", "contracts", "files", "command_line", "processors"},
+    {"formats", "imaging", "layers", "masks"},
     {"networks"},
     {"losses", "metrics", "mask_sources", "strategies"},
-    {"data"},
-    {"variants"},
+    {"data", "statistics"},
+    {"variants", "results"},
     {"tracking", "completion", "cost"},
     {"evaluation"},
     {"selection", "settings"},

@@ -2,17 +2,21 @@
 
 import itertools
 import os
+import shutil
 import signal
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lab import train
-from lab.runs import fit_run, refuse_other_settings
-from lab.settings import SettingsError
+from lab.results import open_run
+from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings
+from lab.settings import SettingsError, build_experiment, parse_experiment
 from lab.variants import NonFiniteLossError
 from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
 
@@ -282,7 +286,7 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, part, c
         refuse_other_settings(tiny_experiment("--fit.epochs=1", option), folder)
 
 
-@pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.threads=2", "--fit.log_every=3"])
+@pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.log_every=3"])
 def test_what_changes_no_result_may_change(tmp_path, option):
     (tmp_path / "config.yaml").write_text(tiny_experiment().yaml)
     refuse_other_settings(tiny_experiment(option), tmp_path)
@@ -327,3 +331,78 @@ def wait_until(process, condition, seconds=120):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.005)
+
+
+def learning_rates(folder):
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return [state["_last_lr"][0] for state in last["lr_schedulers"]]
+
+
+def test_more_epochs_on_a_finished_schedule_go_on_at_its_last_rate(tmp_path):
+    cosine = ("--model.optimization.schedule=cosine", *EAGER)
+    assert fit_tiny(tmp_path / "run", "--fit.epochs=2", *cosine) == [1, 2]
+    end = learning_rates(tmp_path / "run")
+    assert end == pytest.approx([1e-4, 1e-4]), "a hundredth of the first"
+    assert fit_tiny(tmp_path / "run", "--fit.epochs=4", *cosine) == [3, 4]
+    assert learning_rates(tmp_path / "run") == pytest.approx(end)
+
+
+def put_photos(folder, seeds):
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    for seed in seeds:
+        pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((64, 48)).save(folder / f"photo{seed}.png")
+
+
+def test_a_run_does_not_go_on_with_other_photos(tmp_path):
+    photos = f"--data.photos={tmp_path / 'photos'}"
+    put_photos(tmp_path / "photos", range(8))
+    fit_tiny(tmp_path / "run", "--fit.epochs=1", photos)
+    put_photos(tmp_path / "photos", range(4))
+    with pytest.raises(SettingsError, match=r"photos of the run in .* have changed since it began"):
+        fit_tiny(tmp_path / "run", "--fit.epochs=2", photos)
+    put_photos(tmp_path / "photos", range(8))
+    assert fit_tiny(tmp_path / "run", "--fit.epochs=2", photos) == [2]
+
+
+def test_a_run_says_the_threads_and_precision_that_it_computed_with_and_keeps_them(tmp_path):
+    open_settings = [option for option in TINY if "threads" not in option]
+    experiment = build_experiment(
+        parse_experiment([*open_settings, "--fit.precision=auto", "--fit.epochs=1"])
+    )
+    before = torch.get_num_threads()
+    fit_run(experiment, tmp_path / "run", "run")
+    said = open_run(tmp_path / "run").settings["fit"]
+    assert said["threads"] == before
+    assert said["precision"] in ("bfloat16", "float32")
+    other = "float32" if said["precision"] == "bfloat16" else "bfloat16"
+    for option in (f"--fit.threads={before + 1}", f"--fit.precision={other}"):
+        changed = build_experiment(parse_experiment([*open_settings, "--fit.epochs=1", option]))
+        with pytest.raises(SettingsError, match="other settings"):
+            refuse_other_settings(changed, tmp_path / "run")
+    refuse_other_settings(experiment, tmp_path / "run")
+
+
+def test_a_new_run_in_a_folder_of_the_same_name_is_another_run(tmp_path):
+    names = []
+    for _ in range(2):
+        fit_tiny(tmp_path / "run", "--fit.epochs=1")
+        names.append(open_run(tmp_path / "run").record["id"])
+        fit_tiny(tmp_path / "run", "--fit.epochs=2")
+        assert open_run(tmp_path / "run").record["id"] == names[-1], "it went on"
+        shutil.rmtree(tmp_path / "run")
+    assert names[0] != names[1]
+
+
+def test_scores_are_those_of_float32_whatever_training_computes_in(tmp_path):
+    options = ("--fit.precision=bfloat16", "--fit.epochs=1", "--data.validation_crops=2")
+    fit_tiny(tmp_path / "run", *options)
+    experiment = tiny_experiment(*options)
+    checkpoint = open_run(tmp_path / "run").checkpoint
+    evaluate_run(experiment, open_tasks(experiment), checkpoint, tmp_path / "again", "again")
+    found, expected = (open_run(tmp_path / name).best_scores for name in ("run", "again"))
+    assert list(found.index) == list(expected.index)
+    for metric in ("hole_psnr", "hole_ssim", "rim_ssim"):
+        assert found[metric].to_numpy() == pytest.approx(expected[metric].to_numpy(), abs=2e-5)

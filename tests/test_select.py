@@ -31,8 +31,8 @@ def test_a_real_run_is_ranked_and_every_guard_finds_its_figures(tmp_path, capsys
     assert "is not judged" not in printed
     assert "are not judged" not in printed
     losses = pd.read_csv(tmp_path / "run" / "losses.csv")
-    assert {"total", "discriminator", "real_logit", "fake_logit"} <= set(losses["loss"])
-    assert losses["value"].notna().all()
+    assert {"total", "discriminator", "real_logit", "fake_logit"} <= set(losses)
+    assert losses.notna().all(axis=None)
 
 
 def test_it_fits_80_columns_and_writes_what_it_says(tmp_path, capsys):

@@ -59,7 +59,7 @@ def test_runs_go_up_once_in_their_group_with_their_pictures(study, wandb_server,
     assert sorted(asked["displayName"] for asked in begun) == ["trial-000", "trial-001"]
     assert {asked["groupName"] for asked in begun} == {"weights"}
 
-    scored = [step for _, step in wandb_server.history() if "validation/hole_psnr" in step]
+    scored = [step for _, step in wandb_server.history() if "val/hole_psnr" in step]
     assert sorted(step["epochs_trained"] for step in scored) == [1, 1, 2, 2]
     pictures = [name for name in wandb_server.uploads if name.startswith("media/images/visuals/")]
     on_disk = {

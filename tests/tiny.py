@@ -46,10 +46,11 @@ def fit_tiny(folder, *options, **reports):
 
 
 def read_photos(run):
-    """``photos.csv`` as it is on disk: a value for each (epoch, photo, metric)."""
+    """``photos.csv`` as it is on disk: a value for each (epoch, sample, metric)."""
     table = pd.read_csv(run / "photos.csv", keep_default_na=False)
-    assert not table.duplicated(["epoch", "photo", "metric"]).any()
-    return table.set_index(["epoch", "photo", "metric"])["value"].astype(float).sort_index()
+    assert not table.duplicated(["epoch", "sample"]).any()
+    values = table.drop(columns=["photo", "hole_ratio"]).set_index(["epoch", "sample"])
+    return values.rename_axis(columns="metric").stack().astype(float).sort_index()
 
 
 def start_command(command, *arguments, folder, tracking="disabled"):

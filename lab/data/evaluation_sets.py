@@ -8,8 +8,9 @@ behind them. Both are read into one shape.
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,14 +28,16 @@ class EvaluationSample(NamedTuple):
     """One sample: ``image (3, H, W)``, ``mask (1, H, W)``, ``truth (3, H, W)``.
 
     ``image`` is what a strategy is given and ``truth`` what it is scored against; they are equal
-    outside the mask. ``ratio_bin`` is the hole ratio's bin, such as ``0.3-0.5``, in sets that are
-    counted by it, else None.
+    outside the mask. ``photo`` is what is independent of other samples: the photo itself in pairs,
+    the clip in triplets, whose people share one background. ``ratio_bin`` is the hole ratio's bin,
+    such as ``0.3-0.5``, in sets that are counted by it, else None.
     """
 
     image: Tensor
     mask: Tensor
     truth: Tensor
     name: str
+    photo: str
     ratio_bin: str | None
 
 
@@ -45,6 +48,7 @@ class EvaluationBatch(NamedTuple):
     mask: Tensor
     truth: Tensor
     name: Sequence[str]
+    photo: Sequence[str]
     ratio_bin: Sequence[str | None]
 
 
@@ -61,6 +65,7 @@ class EvaluationRecord:
     """Where the files of one sample lie; ``truth`` is ``image`` itself in pairs."""
 
     name: str
+    photo: str
     ratio_bin: str | None
     image: ManifestFile
     mask: ManifestFile
@@ -93,13 +98,23 @@ class EvaluationSet(Dataset[EvaluationSample]):
         image = self._image(record.image)
         truth = image if record.truth == record.image else self._image(record.truth)
         mask = read_mask(record.mask.path, self.size).mask
-        return EvaluationSample(image, mask, truth, record.name, record.ratio_bin)
+        return EvaluationSample(image, mask, truth, record.name, record.photo, record.ratio_bin)
 
     def batches(self, batch_size: int = 1, workers: int = 0) -> DataLoader[EvaluationSample]:
         """Each ``EvaluationBatch`` in order; any ``batch_size`` fits: samples are equally large."""
         return DataLoader(
             self, batch_size, num_workers=workers, collate_fn=_collate, generator=torch.Generator()
         )
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that tell sets of different content apart."""
+        parts = (
+            part
+            for record in self.records
+            for part in (record.name, record.image.sha256, record.mask.sha256, record.truth.sha256)
+        )
+        return sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def summary(self) -> str:
         """Say in one line what it holds."""
@@ -127,13 +142,19 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
     Hashing takes a tenth of what decoding takes, and finds an altered set before it is scored.
 
     Args:
-        folder: as written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``.
+        folder: as written by ``data_prep.evaluation_sets`` or ``data_prep.clean_plate``; or one
+            that holds several such folders of one kind and size, such as the triplets of several
+            clips, which are then one set.
 
     Raises:
         ValueError: no manifest, or a damaged one, or of another kind; a file is missing or is not
-            the one that the manifest was written for.
+            the one that the manifest was written for; folders that do not go together.
     """
     folder = Path(folder)
+    if not (folder / MANIFEST).exists():
+        parts = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+        if parts:
+            return _join(folder, [read_evaluation_set(part) for part in parts])
     manifest = read_manifest(folder, PAIRS, TRIPLETS)
     read = _read_pairs if manifest["kind"] == PAIRS else _read_triplets
     try:
@@ -151,11 +172,38 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
     return EvaluationSet(manifest["kind"], folder, size, records)
 
 
+def _join(folder: Path, sets: Sequence[EvaluationSet]) -> EvaluationSet:
+    """One set of several, its samples and photos called after their folders."""
+    first = sets[0]
+    for other in sets[1:]:
+        if (other.kind, other.size) != (first.kind, first.size):
+            raise ValueError(
+                f"{first.folder} ({first.kind}, {first.size[1]}x{first.size[0]} pixels) and "
+                f"{other.folder} ({other.kind}, {other.size[1]}x{other.size[0]}) cannot be one "
+                "set: make them of one kind and size"
+            )
+    records = [
+        replace(
+            record,
+            name=f"{part.folder.name}-{record.name}",
+            photo=f"{part.folder.name}-{record.photo}",
+        )
+        for part in sets
+        for record in part.records
+    ]
+    return EvaluationSet(first.kind, folder, first.size, records)
+
+
 def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
     file = partial(_file, folder)
     return (manifest["size"], manifest["size"]), [
         EvaluationRecord(
-            pair["name"], pair["bin"], file(pair["photo"]), file(pair["mask"]), file(pair["photo"])
+            pair["name"],
+            pair["name"],
+            pair["bin"],
+            file(pair["photo"]),
+            file(pair["mask"]),
+            file(pair["photo"]),
         )
         for pair in manifest["pairs"]
     ]
@@ -170,6 +218,7 @@ def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[
     return size, [
         EvaluationRecord(
             triplet["name"],
+            clip["name"],
             None,
             file(triplet["frame"]),
             file(triplet["mask"]),
@@ -200,7 +249,5 @@ def _check(file: ManifestFile) -> None:
 
 
 def _collate(samples: Sequence[EvaluationSample]) -> EvaluationBatch:
-    image, mask, truth, name, ratio_bin = zip(*samples, strict=True)
-    return EvaluationBatch(
-        torch.stack(image), torch.stack(mask), torch.stack(truth), name, ratio_bin
-    )
+    image, mask, truth, *names = zip(*samples, strict=True)
+    return EvaluationBatch(torch.stack(image), torch.stack(mask), torch.stack(truth), *names)

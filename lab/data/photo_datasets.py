@@ -17,11 +17,15 @@ from lab.imaging import Crop, CropReader, PhotoFile
 
 
 class Batch(NamedTuple):
-    """``image (B, 3, H, W)``, ``mask (B, 1, H, W)`` and the samples' names."""
+    """``image (B, 3, H, W)``, ``mask (B, 1, H, W)``, and by name each sample and its photo.
+
+    Several samples may be crops of one photo; only photos are independent of each other.
+    """
 
     image: Tensor
     mask: Tensor
-    name: Sequence[str]
+    sample: Sequence[str]
+    photo: Sequence[str]
 
 
 class EpochKey(NamedTuple):
@@ -94,24 +98,27 @@ class SampleCutter:
     seed: int
 
     def cut(
-        self, photo: PhotoFile, name: str, sample: Sequence[int], central: bool = False
+        self, file: PhotoFile, photo: str, key: Sequence[int], crop: int = 0, central: bool = False
     ) -> Batch:
         """Return one sample, without a batch axis.
 
         Args:
-            photo: the file.
-            name: of the sample.
-            sample: what it is for; together with the seed, all that its draws depend on.
+            file: the photo's.
+            photo: its name.
+            key: what the sample is for; together with the seed, all that its draws depend on.
+            crop: which crop of the photo it is; the first is called as the photo is.
             central: take the central square in place of a random crop, mirrored half of the time.
 
         Raises:
             UnreadablePhotoError: the file cannot be read.
         """
-        generator = np.random.default_rng([self.seed, *sample])
-        crop = Crop() if central else _random_crop(generator, self.reader.smallest_side)
-        image = self.reader.read(photo, crop)
+        generator = np.random.default_rng([self.seed, *key])
+        place = Crop() if central else _random_crop(generator, self.reader.smallest_side)
+        image = self.reader.read(file, place)
         size = self.reader.size
-        return Batch(image, self.masks(size, size, generator), name)
+        # No photo's name has a tilde: no sample is called like another photo.
+        sample = photo if crop == 0 else f"{photo}~crop{crop}"
+        return Batch(image, self.masks(size, size, generator), sample, photo)
 
 
 class TrainingPhotos(Dataset[Batch]):
@@ -148,9 +155,8 @@ class ValidationPhotos(Dataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         photo, crop = self._samples[index]
-        name = photo.name if crop == 0 else f"{photo.name}-crop{crop}"
         content = int(photo.sha256[:16], 16)
-        return self._cutter.cut(photo.path, name, (content, crop), central=crop == 0)
+        return self._cutter.cut(photo.path, photo.name, (content, crop), crop, central=crop == 0)
 
 
 def _random_crop(generator: np.random.Generator, smallest_side: float) -> Crop:

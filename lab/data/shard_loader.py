@@ -161,16 +161,16 @@ def _whole(batches: DataLoader[Batch], size: int) -> Iterator[Batch]:
     """Join what is left at the ends of the loader processes' shares to batches of ``size``."""
     rest: list[Batch] = []
     for batch in batches:
-        if len(batch.name) == size:
+        if len(batch.sample) == size:
             yield batch
             continue
         rest.append(batch)
-        if sum(len(part.name) for part in rest) >= size:
-            images, masks, names = zip(*rest, strict=True)
+        if sum(len(part.sample) for part in rest) >= size:
+            images, masks, samples, photos = zip(*rest, strict=True)
             image, mask = torch.cat(images), torch.cat(masks)
-            name = list(itertools.chain(*names))
-            yield Batch(image[:size], mask[:size], name[:size])
-            rest = [Batch(image[size:], mask[size:], name[size:])]
+            sample, photo = (list(itertools.chain(*names)) for names in (samples, photos))
+            yield Batch(image[:size], mask[:size], sample[:size], photo[:size])
+            rest = [Batch(image[size:], mask[size:], sample[size:], photo[size:])]
 
 
 def _photo_of(sample: dict) -> bytes:

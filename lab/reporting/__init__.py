@@ -4,15 +4,11 @@
 none of it.
 """
 
-from lab.reporting.content import RunContent, StudyContent, read_content
 from lab.reporting.offline_runs import SyncSummary, sync_offline_runs
 from lab.reporting.page import write_report
 
 __all__ = [
-    "RunContent",
-    "StudyContent",
     "SyncSummary",
-    "read_content",
     "sync_offline_runs",
     "write_report",
 ]

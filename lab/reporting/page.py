@@ -1,6 +1,7 @@
 """The review page: one folder, or one HTML file, that opens offline in any browser."""
 
 import base64
+import csv
 import json
 import math
 import shlex
@@ -17,16 +18,17 @@ import pandas as pd
 
 from lab.files import replacing, replacing_folder
 from lab.metrics import METRICS
-from lab.reporting.content import RunContent, StudyContent, shown_path
 from lab.reporting.pictures import (
     MAIN_STAGE,
     Photo,
     as_base64,
     find_photos,
     lay_out,
+    shown_path,
     total_bytes,
 )
 from lab.reporting.plots import study_figures
+from lab.results import Run, Study, findings
 from lab.selection.votes import Pair, completions_of, draw_pairs
 from lab.settings import SettingsError
 from lab.studies.question import short_names
@@ -40,14 +42,17 @@ SINGLE_FILE_BYTES = 60_000_000
 _VOTES = 60
 _VOTE_RUNS = 6
 
+# Tables that other commands leave in a study's folder, shown as they are.
+TABLES = {"board.csv": "Board of variants", "selection.csv": "Choice of checkpoints"}
+
 _MARK = "<!-- background inpainting: review page -->"
 
 
-def write_report(content: StudyContent, output: Path, single_file: bool = False) -> list[str]:
+def write_report(study: Study, output: Path, single_file: bool = False) -> list[str]:
     """Write the page whole or not at all; what was there before is replaced.
 
     Args:
-        content: what to show.
+        study: what to show.
         output: a folder that gets ``index.html``, or with ``single_file`` the HTML file.
         single_file: put everything into one file; pictures as base64.
 
@@ -58,12 +63,12 @@ def write_report(content: StudyContent, output: Path, single_file: bool = False)
         SettingsError: something else lies at ``output``, or the pictures are too many for one file.
     """
     _refuse_foreign(output, single_file)
-    photos = find_photos(content.runs)
+    photos = find_photos(study.runs)
     if not single_file:
         with replacing_folder(output) as folder:
-            lay_out(photos, content.runs, folder / "pictures", None)
+            lay_out(photos, study.runs, folder / "pictures", None)
             (folder / "index.html").write_text(
-                _html(_page_data(content, photos, None), {}), encoding="utf-8"
+                _html(_page_data(study, photos, None), {}), encoding="utf-8"
             )
         return []
     notes: list[str] = []
@@ -81,8 +86,8 @@ def write_report(content: StudyContent, output: Path, single_file: bool = False)
             f"{SINGLE_FILE_BYTES / 1e6:.0f} MB): leave --single-file out"
         )
     with TemporaryDirectory() as temporary_folder:
-        pictures = lay_out(photos, content.runs, Path(temporary_folder), stages)
-        text = _html(_page_data(content, photos, stages), as_base64(pictures))
+        pictures = lay_out(photos, study.runs, Path(temporary_folder), stages)
+        text = _html(_page_data(study, photos, stages), as_base64(pictures))
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return notes
@@ -148,19 +153,19 @@ def _escape(text: str) -> str:
 
 
 def _page_data(
-    content: StudyContent, photos: Sequence[Photo], stages: Sequence[str] | None
+    study: Study, photos: Sequence[Photo], stages: Sequence[str] | None
 ) -> dict[str, Any]:
-    paths = sorted({path for run in content.runs for path in run.values})
-    measured = {metric for run in content.runs for metric in run.scores.columns}
-    validated = max((len(run.ratios) for run in content.runs), default=0)
+    paths = sorted({path for run in study.runs for path in run.values})
+    measured = {metric for run in study.runs for metric in run.scores.columns}
+    scored = max(study.runs, key=lambda run: len(run.best_scores))
     return {
-        "name": content.name,
-        "folder": shown_path(content.folder),
-        "isStudy": content.is_study,
-        "question": content.question,
-        "findings": content.findings(),
+        "name": study.name,
+        "folder": shown_path(study.folder),
+        "isStudy": study.is_study,
+        "question": study.question,
+        "findings": findings(study),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "goals": list(content.goals),
+        "goals": list(study.goals),
         "metrics": {
             name: {
                 "higher": metric.higher_is_better,
@@ -171,27 +176,26 @@ def _page_data(
             if name in measured
         },
         "names": short_names(paths) if paths else {},
-        "validated": validated,
-        "photos": [_photo(photo, content.runs) for photo in photos],
-        "runs": [_run(run, photos, stages) for run in content.runs],
-        "baselines": {label: _finite(means) for label, means in content.baselines.items()},
+        "validated": scored.rests_on,
+        "photos": [_photo(photo, study.runs) for photo in photos],
+        "runs": [_run(run, photos, stages) for run in study.runs],
         "figures": {}
-        if content.study is None
-        else study_figures(content.study, list(content.goals)),
-        "tables": content.tables,
-        "deck": _deck(content, photos),
+        if study.optuna_study is None
+        else study_figures(study.optuna_study, list(study.goals)),
+        "tables": _tables(study.folder),
+        "deck": _deck(study, photos),
     }
 
 
-def _photo(photo: Photo, runs: Sequence[RunContent]) -> dict[str, Any]:
-    ratios = [run.ratios[photo.name] for run in runs if photo.name in run.ratios]
-    return {"name": photo.name, "ratio": ratios[0] if ratios else None}
+def _photo(photo: Photo, runs: Sequence[Run]) -> dict[str, Any]:
+    scored = (run.best_scores for run in runs if photo.name in run.best_scores.index)
+    ratio = next((float(scores.loc[photo.name, "hole_ratio"]) for scores in scored), None)
+    return {"name": photo.name, "ratio": ratio}
 
 
-def _run(run: RunContent, photos: Sequence[Photo], stages: Sequence[str] | None) -> dict[str, Any]:
-    by_epoch = run.scores.groupby(level="epoch") if len(run.scores) else None
-    means = by_epoch.mean() if by_epoch is not None else pd.DataFrame()
-    spreads = by_epoch.std() if by_epoch is not None else pd.DataFrame()
+def _run(run: Run, photos: Sequence[Photo], stages: Sequence[str] | None) -> dict[str, Any]:
+    means = run.epochs
+    spreads = run.scores[means.columns].groupby(level="epoch").std()
     checkpoint = run.checkpoint
     return {
         "name": run.name,
@@ -216,9 +220,9 @@ def _run(run: RunContent, photos: Sequence[Photo], stages: Sequence[str] | None)
             }
             for photo in photos
         ],
-        "config": run.config,
+        "config": run.settings_text,
         "train": None
-        if run.is_untrained or not run.config
+        if run.is_untrained or not run.settings_text
         else "python -m lab.train --config "
         + shlex.quote(shown_path(run.folder / "config.yaml"))
         + " --name "
@@ -230,10 +234,10 @@ def _run(run: RunContent, photos: Sequence[Photo], stages: Sequence[str] | None)
     }
 
 
-def _photo_scores(run: RunContent, photo: str) -> dict[str, list[float | None]]:
-    if photo not in run.ratios:
+def _photo_scores(run: Run, sample: str) -> dict[str, list[float | None]]:
+    if sample not in run.scores.index.get_level_values("sample"):
         return {}
-    scores = run.scores.xs(photo, level="photo")
+    scores = run.scores.xs(sample, level="sample")[run.epochs.columns]
     return {str(metric): _numbers(values) for metric, values in scores.items()}
 
 
@@ -242,18 +246,23 @@ def _numbers(values: pd.Series) -> list[float | None]:
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
-def _finite(means: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in means.items() if math.isfinite(value)}
+def _tables(folder: Path) -> dict[str, list[list[str]]]:
+    tables = {}
+    for name, title in TABLES.items():
+        if (folder / name).exists():
+            with (folder / name).open(newline="") as file:
+                tables[title] = [row for row in csv.reader(file) if row]
+    return tables
 
 
-def _deck(content: StudyContent, photos: Sequence[Photo]) -> list[dict[str, Any]]:
+def _deck(study: Study, photos: Sequence[Photo]) -> list[dict[str, Any]]:
     """Pairs for blind votes: the best epochs of the best runs, or the epochs of the only run."""
-    if content.is_study and not (content.folder / "trials").is_dir():
+    if study.is_study and not (study.folder / "trials").is_dir():
         return []  # votes name checkpoints by trial
-    completions = completions_of(content.folder)
+    completions = completions_of(study)
     chosen = None
-    if content.is_study:
-        chosen = [f"{run.name}/epoch-{run.best:03d}" for run in content.ranked[:_VOTE_RUNS]]
+    if study.is_study:
+        chosen = [f"{run.name}/epoch-{run.best:03d}" for run in study.ranked[:_VOTE_RUNS]]
     numbers = {photo.name: index for index, photo in reversed(list(enumerate(photos)))}
     pairs = draw_pairs(completions, count=_VOTES, seed=0, checkpoints=chosen)
     return [
@@ -265,11 +274,11 @@ def _deck(content: StudyContent, photos: Sequence[Photo]) -> list[dict[str, Any]
             "right": pair.right,
         }
         for pair in pairs
-        if pair.photo in numbers and _is_pictured(photos[numbers[pair.photo]], pair, content)
+        if pair.photo in numbers and _is_pictured(photos[numbers[pair.photo]], pair, study)
     ]
 
 
-def _is_pictured(photo: Photo, pair: Pair, content: StudyContent) -> bool:
+def _is_pictured(photo: Photo, pair: Pair, study: Study) -> bool:
     """Whether both sides saw this photo with this hole."""
-    names = (name.rpartition("/")[0] or content.runs[0].name for name in (pair.left, pair.right))
+    names = (name.rpartition("/")[0] or study.runs[0].name for name in (pair.left, pair.right))
     return all(name in photo.epochs for name in names)

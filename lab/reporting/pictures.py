@@ -2,7 +2,6 @@
 
 import base64
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from lab.imaging import SourcePhoto, dilate, read_image, write_photo
-from lab.reporting.content import RunContent
+from lab.results import Run
 
 # What the network gave before pasting is left out first where a file would get too big.
 MAIN_STAGE = "completed"
-_BY_EPOCH = re.compile(r"epoch-(\d+)-([a-z0-9_-]+)\.png")
 _OUTLINE = (255, 214, 10)
 # A line of one pixel for every so many pixels of the photo's height.
 _PIXELS_TO_A_LINE = 160
@@ -39,26 +37,33 @@ class Photo:
     epochs: dict[str, dict[str, dict[int, Path]]] = field(default_factory=dict)
 
 
-def find_photos(runs: Sequence[RunContent]) -> list[Photo]:
+def find_photos(runs: Sequence[Run]) -> list[Photo]:
     """The pictured photos of all runs; the same photo with another hole is another one."""
     photos: dict[tuple[str, str], Photo] = {}
     for run in runs:
-        for folder in sorted((run.folder / "visuals").glob("*/")):
-            truth, hole = folder / "truth.png", folder / "hole.png"
-            if not (truth.exists() and hole.exists()):
+        for sample, pictures in run.pictures.groupby("sample", sort=False):
+            fixed = dict(zip(pictures["what"], pictures["path"], strict=True))
+            if not {"truth", "hole"} <= fixed.keys():
                 continue  # a run that is just writing its first epoch
+            truth, hole = fixed["truth"], fixed["hole"]
             content = sha256(truth.read_bytes() + hole.read_bytes()).hexdigest()
-            photo = photos.setdefault((folder.name, content), Photo(folder.name, truth, hole))
+            photo = photos.setdefault((str(sample), content), Photo(str(sample), truth, hole))
             stages = photo.epochs.setdefault(run.name, {})
-            for path in folder.iterdir():
-                found = _BY_EPOCH.fullmatch(path.name)
-                if found:
-                    stages.setdefault(found[2], {})[int(found[1])] = path
+            by_epoch = pictures.dropna(subset="epoch")
+            for stage, epoch, path in zip(
+                by_epoch["what"], by_epoch["epoch"], by_epoch["path"], strict=True
+            ):
+                stages.setdefault(stage, {})[int(epoch)] = path
     return list(photos.values())
 
 
+def shown_path(path: Path) -> str:
+    """A path as a person would type it here, without the folders above the working folder."""
+    return os.path.relpath(path) if path.resolve().is_relative_to(Path.cwd()) else str(path)
+
+
 def lay_out(
-    photos: Sequence[Photo], runs: Sequence[RunContent], folder: Path, stages: Sequence[str] | None
+    photos: Sequence[Photo], runs: Sequence[Run], folder: Path, stages: Sequence[str] | None
 ) -> Mapping[str, Path]:
     """Put every picture into ``folder``, hard-linked where the file system allows, else copied.
 

@@ -9,13 +9,13 @@ import wandb_workspaces.reports.v2 as wr
 import yaml
 from wandb_workspaces import expr
 
-from lab.metrics import METRICS
-from lab.reporting.content import RunContent, StudyContent
 from lab.reporting.offline_runs import require_login
 from lab.reporting.pictures import find_photos
+from lab.results import Run, Study, findings, score_text
 from lab.settings import SettingsError
 from lab.studies.question import short_names
-from lab.tracking.wandb_tracker import EPOCHS_TRAINED, PROJECT
+from lab.tracking.wandb_tracker import PROJECT
+from lab.variants import EPOCHS_TRAINED
 
 _SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim", "whole_psnr")
 _TABLE_ROWS = 20
@@ -25,20 +25,20 @@ _WIDTH = 24
 
 
 def publish_wandb_report(
-    content: StudyContent, entity: str | None = None, project: str | None = None
+    study: Study, entity: str | None = None, project: str | None = None
 ) -> str:
     """Build the report, save it on W&B, and return its address.
 
     Raises:
         SettingsError: nobody is logged in, or W&B does not take the report.
     """
-    page = f"`python -m lab.report {content.folder}` makes a page that opens offline"
+    page = f"`python -m lab.report {study.folder}` makes a page that opens offline"
     require_login(page)
     try:
         owner = entity or wandb.Api().default_entity
         if not owner:
             raise SettingsError("W&B names no default entity for you: give --entity")
-        report = build_wandb_report(content, owner, project)
+        report = build_wandb_report(study, owner, project)
         report.save()
     except SettingsError:
         raise
@@ -47,11 +47,11 @@ def publish_wandb_report(
     return str(report.url)
 
 
-def build_wandb_report(content: StudyContent, entity: str, project: str | None = None) -> wr.Report:
+def build_wandb_report(study: Study, entity: str, project: str | None = None) -> wr.Report:
     """Build the report; nothing is saved.
 
     Args:
-        content: of the study or run; its runs were logged by `lab.tracking`, in one group.
+        study: or a run opened as one; its runs were logged by `lab.tracking`, in one group.
         entity: user or team that the runs belong to.
         project: of the runs; default: as `lab.tracking` chooses it.
     """
@@ -59,31 +59,31 @@ def build_wandb_report(content: StudyContent, entity: str, project: str | None =
     runset = wr.Runset(
         entity=entity,
         project=project,
-        name=content.name,
+        name=study.name,
         # A run outside of a study has no group; its name is its folder's.
-        filters=[expr.Metric("Group" if content.is_study else "Name") == content.name],
+        filters=[expr.Metric("Group" if study.is_study else "Name") == study.name],
     )
     return wr.Report(
         entity=entity,
         project=project,
-        title=(content.question or content.name)[:_LONGEST_TITLE],
-        description=f"Review of {content.name}",
+        title=(study.question or study.name)[:_LONGEST_TITLE],
+        description=f"Review of {study.name}",
         width="fluid",
         blocks=[
             wr.H2("What was found"),
-            wr.MarkdownBlock(_findings(content)),
+            wr.MarkdownBlock(_findings(study)),
             wr.H2("Runs, epoch by epoch"),
-            wr.PanelGrid(runsets=[runset], panels=_panels(content)),
+            wr.PanelGrid(runsets=[runset], panels=_panels(study)),
         ],
     )
 
 
-def _panels(content: StudyContent) -> list[Any]:
+def _panels(study: Study) -> list[Any]:
     """All panels, laid out in rows from the top."""
     rows: list[tuple[int, list[Any]]] = [
-        *_in_rows(_curves(content), across=4, height=8),
-        *_in_rows(_pictures(content), across=2, height=10),
-        *_in_rows(_weights(content), across=2, height=12),
+        *_in_rows(_curves(study), across=4, height=8),
+        *_in_rows(_pictures(study), across=2, height=10),
+        *_in_rows(_weights(study), across=2, height=12),
         (10, [wr.RunComparer(diff_only="split")]),
     ]
     top = 0
@@ -101,46 +101,46 @@ def _in_rows(panels: Sequence[Any], across: int, height: int) -> list[tuple[int,
     ]
 
 
-def _curves(content: StudyContent) -> list[wr.LinePlot]:
-    metrics = list(dict.fromkeys([*content.goals, *_SHOWN_METRICS]))
+def _curves(study: Study) -> list[wr.LinePlot]:
+    metrics = list(dict.fromkeys([*study.goals, *_SHOWN_METRICS]))
     return [
-        wr.LinePlot(title=metric, x=EPOCHS_TRAINED, y=[f"validation/{metric}"], title_x="epoch")
+        wr.LinePlot(title=metric, x=EPOCHS_TRAINED, y=[f"val/{metric}"], title_x="epoch")
         for metric in metrics
     ]
 
 
-def _pictures(content: StudyContent) -> list[wr.MediaBrowser]:
+def _pictures(study: Study) -> list[wr.MediaBrowser]:
     """A panel a photo: hole, stages and truth of every run side by side, a slider for the epoch."""
-    names = dict.fromkeys(photo.name for photo in find_photos(content.runs))
+    names = dict.fromkeys(photo.name for photo in find_photos(study.runs))
     return [
         wr.MediaBrowser(title=name, media_keys=[f"visuals/{name}"], num_columns=5) for name in names
     ]
 
 
-def _weights(content: StudyContent) -> list[Any]:
-    goal = f"validation/{content.goals[0]}"
-    paths = sorted({path for run in content.runs for path in run.values})
+def _weights(study: Study) -> list[Any]:
+    goal = f"val/{study.goals[0]}"
+    paths = sorted({path for run in study.runs for path in run.values})
     if not paths:
         return []
     names = short_names(paths)
-    config = _config(content)
+    config = _config(study)
     columns = [
         wr.ParallelCoordinatesPlotColumn(wr.Config(config_key(config, path)), names[path])
         for path in paths
     ]
-    columns.append(wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(goal), content.goals[0]))
+    columns.append(wr.ParallelCoordinatesPlotColumn(wr.SummaryMetric(goal), study.goals[0]))
     return [
         wr.ParallelCoordinatesPlot(columns=columns),
         wr.ParameterImportancePlot(with_respect_to=goal),
     ]
 
 
-def _config(content: StudyContent) -> Mapping[str, Any]:
-    for run in content.runs:
-        if run.config:
-            config: Mapping[str, Any] = yaml.safe_load(run.config)
+def _config(study: Study) -> Mapping[str, Any]:
+    for run in study.runs:
+        if run.settings_text:
+            config: Mapping[str, Any] = yaml.safe_load(run.settings_text)
             return config
-    raise SettingsError(f"no run of {content.folder} has written its config.yaml")
+    raise SettingsError(f"no run of {study.folder} has written its config.yaml")
 
 
 def config_key(config: Mapping[str, Any], path: str) -> str:
@@ -156,39 +156,36 @@ def config_key(config: Mapping[str, Any], path: str) -> str:
     return ".".join(keys)
 
 
-def _findings(content: StudyContent) -> str:
+def _findings(study: Study) -> str:
     """The findings and the result table, as Markdown."""
-    lines = [f"- {_plain(sentence)}" for sentence in content.findings()]
-    metrics = list(dict.fromkeys([*content.goals, "hole_psnr", "hole_ssim", "rim_ssim"]))
-    paths = sorted({path for run in content.runs for path in run.values})
+    lines = [f"- {_plain(sentence)}" for sentence in findings(study)]
+    metrics = list(dict.fromkeys([*study.goals, "hole_psnr", "hole_ssim", "rim_ssim"]))
+    paths = sorted({path for run in study.runs for path in run.values})
     names = short_names(paths) if paths else {}
-    ranked = content.ranked[:_TABLE_ROWS]
+    ranked = study.ranked[:_TABLE_ROWS]
     head = ["rank", "run", *metrics, "epoch", *(names[path] for path in paths)]
     table = [head, ["---"] * len(head)]
     for rank, run in enumerate(ranked, start=1):
         table.append([str(rank), *_row(run, metrics), *(_short(run.values.get(p)) for p in paths)])
-    untrained = {run.label: run.means for run in content.runs if run.is_untrained}
-    for label, means in {**untrained, **content.baselines}.items():
-        values = [f"{means[m]:.4g}" if m in means else "–" for m in metrics]
-        table.append(["–", label, *values, "–", *["–"] * len(paths)])
+    for run in (*study.applied, *study.baselines):
+        values = [_score(run, metric) for metric in metrics]
+        table.append(["–", run.label, *values, "–", *["–"] * len(paths)])
     lines += ["", *("| " + " | ".join(map(_plain, row)) + " |" for row in table)]
-    if len(content.ranked) > len(ranked):
-        lines += ["", f"{len(content.ranked) - len(ranked)} further runs are left out."]
+    if len(study.ranked) > len(ranked):
+        lines += ["", f"{len(study.ranked) - len(ranked)} further runs are left out."]
     return "\n".join(
         [*lines, "", "Each run at its best epoch; W&B's panels of weights take the last."]
     )
 
 
-def _row(run: RunContent, metrics: list[str]) -> list[str]:
-    means, spreads = run.means, run.best_scores.std()
-    return [
-        run.label,
-        *(
-            f"{means[m]:.4g} ± {spreads[m]:.2g}" if m in means and m in METRICS else "–"
-            for m in metrics
-        ),
-        str(run.best),
-    ]
+def _row(run: Run, metrics: list[str]) -> list[str]:
+    return [run.label, *(_score(run, metric) for metric in metrics), str(run.best)]
+
+
+def _score(run: Run, metric: str) -> str:
+    if metric not in run.best_scores:
+        return "–"
+    return score_text(metric, run.mean(metric), run.spread(metric))
 
 
 def _short(value: object) -> str:

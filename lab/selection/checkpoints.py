@@ -1,7 +1,7 @@
-"""The checkpoints that can be chosen from, and what their photos scored, read from the disk."""
+"""The checkpoints that can be chosen from, and what their samples scored."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,10 @@ import pandas as pd
 
 from lab.checks import unknown_name_message
 from lab.metrics import METRICS
-from lab.selection.resampling import Floats, photo_of
-from lab.tracking import PhotoRecords, checkpoint_path
+from lab.results import ResultsError, Run, Study
+from lab.statistics import Floats
 
 _NAME = re.compile(r"(?:(trial-\d{3,})/)?epoch-(\d{3,})")
-
-
-class SelectionError(RuntimeError):
-    """What was asked cannot be answered from the files there; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +22,20 @@ class Checkpoint:
 
     Attributes:
         name: ``epoch-009``, in a study ``trial-003/epoch-009``.
-        run: the run's folder.
+        run: whose it is.
         epoch: counted from 1.
     """
 
     name: str
-    run: Path
+    run: Run
     epoch: int
 
     @property
     def path(self) -> Path:
         """The network's file, which may be gone."""
-        return checkpoint_path(self.run, self.epoch)
+        path = self.run.checkpoint_at(self.epoch)
+        assert path is not None, "a baseline has no checkpoint to choose"
+        return path
 
 
 def describe(name: str) -> str:
@@ -52,100 +50,93 @@ def describe(name: str) -> str:
 
 @dataclass(frozen=True)
 class Scores:
-    """The checkpoints of a run or a study on the samples that all of them were scored on.
+    """The checkpoints of a study on the samples that all of them were scored on.
 
     Attributes:
-        folder: of the run or study.
-        checkpoints: trial by trial, epoch by epoch.
-        samples: the photos and crops.
+        study: whose they are.
+        checkpoints: run by run, epoch by epoch.
+        samples: names of what was scored.
+        photos: what each sample was cut from.
         ratios: the hole's share of each sample.
         values: ``(samples, checkpoints)`` for each recorded metric; NaN where a value is missing.
         notes: what was left out, in words.
     """
 
-    folder: Path
+    study: Study
     checkpoints: list[Checkpoint]
     samples: list[str]
+    photos: list[str]
     ratios: Floats
     values: dict[str, Floats]
     notes: list[str]
 
-    @property
-    def photos(self) -> list[str]:
-        """The photo of each sample."""
-        return [photo_of(sample) for sample in self.samples]
 
-
-def find_runs(folder: Path) -> dict[str, Path]:
-    """The runs of a folder: itself, as ``""``, or a study's trials by the names of their folders.
+def runs_by_name(study: Study) -> dict[str, Run]:
+    """The runs whose checkpoints can be chosen: a lone run as ``""``, else trials by their names.
 
     Raises:
-        SelectionError: there is no such folder, or it is neither a run nor a study.
+        ResultsError: the folder holds neither a run nor a study's trials.
     """
-    if not folder.is_dir():
-        raise SelectionError(f"there is no folder {folder}: give the folder of a run or a study")
-    trials = sorted(path for path in folder.glob("trials/trial-*") if path.is_dir())
-    if trials:
-        return {path.name: path for path in trials}
-    if (folder / "photos.csv").exists() or (folder / "config.yaml").exists():
-        return {"": folder}
-    raise SelectionError(
-        f"{folder} is neither a run (no photos.csv) nor a study (no trials/): give a folder that "
-        "python -m lab.train or python -m lab.sweep made"
-    )
+    if not study.is_study:
+        return {"": study.trials[0]}
+    named = {run.name: run for run in study.trials}
+    if not any(_NAME.fullmatch(f"{name}/epoch-000") for name in named):
+        raise ResultsError(
+            f"{study.folder} is neither a run nor a study: give a folder that python -m lab.train "
+            "or python -m lab.sweep made"
+        )
+    return dict(sorted(named.items()))
 
 
-def read_scores(folder: Path, metrics: Sequence[str]) -> Scores:
-    """Read what every epoch of every run scored.
+def read_scores(study: Study, metrics: Sequence[str]) -> Scores:
+    """Gather what every epoch of every run scored.
 
     Args:
-        folder: of a run or a study.
+        study: or a run opened as one.
         metrics: those that a checkpoint must have, finite, to take part.
 
     Raises:
-        SelectionError: an unknown metric, nothing scored yet, files that cannot be read, or no
+        ResultsError: an unknown metric, nothing scored yet, files that cannot be read, or no
             sample that all runs share.
     """
     for metric in metrics:
         if metric not in METRICS:
-            raise SelectionError(unknown_name_message("metric", metric, METRICS))
+            raise ResultsError(unknown_name_message("metric", metric, METRICS))
     notes: list[str] = []
-    tables: dict[str, pd.DataFrame] = {}
-    runs = find_runs(folder)
-    for name, run in runs.items():
-        table = _read(run)
-        if len(table):
-            tables[name] = table
+    scored: dict[str, Run] = {}
+    for name, run in runs_by_name(study).items():
+        if len(run.scores):
+            scored[name] = run
         elif name:
             notes.append(f"{name} has no scored epoch yet")
-    if not tables:
-        raise SelectionError(
-            f"no epoch is scored in {folder} yet: wait until the first has ended, or see why it "
-            "has not by giving the command of the run again"
+    if not scored:
+        raise ResultsError(
+            f"no epoch is scored in {study.folder} yet: wait until the first has ended, or see why "
+            "it has not by giving the command of the run again"
         )
-    samples = _common_samples(tables, folder, notes)
+    samples = _common_samples(scored, study.folder, notes)
     checkpoints, columns = [], []
-    for name, table in tables.items():
-        for epoch, rows in table.groupby("epoch"):
+    for name, run in scored.items():
+        for epoch in run.epochs.index:
             label = f"epoch-{epoch:03d}"
-            scored = rows.pivot(index="photo", columns="metric", values="value").reindex(samples)
-            reason = _unusable(scored, metrics)
+            scores = run.scores_at(epoch).reindex(samples)
+            reason = _unusable(scores, metrics)
             if reason:
                 notes.append(f"{f'{name}/' if name else ''}{label} is left out: {reason}")
                 continue
             full = f"{name}/{label}" if name else label
-            checkpoints.append(Checkpoint(full, runs[name], int(str(epoch))))
-            columns.append(scored)
+            checkpoints.append(Checkpoint(full, run, int(epoch)))
+            columns.append(scores)
     if not checkpoints:
-        raise SelectionError(f"no checkpoint in {folder} can be ranked: {'; '.join(notes)}")
-    recorded = sorted({str(metric) for column in columns for metric in column})
-    any_table = next(iter(tables.values()))
-    ratios = any_table.drop_duplicates("photo").set_index("photo")["hole_ratio"]
+        raise ResultsError(f"no checkpoint in {study.folder} can be ranked: {'; '.join(notes)}")
+    about = columns[0]
+    recorded = {str(name) for column in columns for name in column} - {"photo", "hole_ratio"}
     return Scores(
-        folder=folder,
+        study=study,
         checkpoints=checkpoints,
         samples=samples,
-        ratios=ratios.reindex(samples).to_numpy(dtype=np.float64),
+        photos=list(about["photo"]),
+        ratios=about["hole_ratio"].to_numpy(dtype=np.float64),
         values={
             metric: np.column_stack(
                 [
@@ -153,43 +144,30 @@ def read_scores(folder: Path, metrics: Sequence[str]) -> Scores:
                     for column in columns
                 ]
             ).astype(np.float64)
-            for metric in recorded
+            for metric in sorted(recorded)
         },
         notes=notes,
     )
 
 
-def _read(run: Path) -> pd.DataFrame:
-    try:
-        table = PhotoRecords(run / "photos.csv").read()
-    except ValueError as error:
-        raise SelectionError(str(error)) from error
-    if table.duplicated(["epoch", "photo", "metric"]).any():
-        raise SelectionError(
-            f"{run / 'photos.csv'} holds a photo twice in an epoch: two different photos of one "
-            "name cannot be compared"
-        )
-    return table
-
-
-def _common_samples(tables: dict[str, pd.DataFrame], folder: Path, notes: list[str]) -> list[str]:
-    sets = [set(table["photo"]) for table in tables.values()]
-    common = set.intersection(*sets)
+def _common_samples(runs: Mapping[str, Run], folder: Path, notes: list[str]) -> list[str]:
+    scored = [run.scores.index.unique("sample") for run in runs.values()]
+    common = set.intersection(*map(set, scored))
     if not common:
-        raise SelectionError(f"the trials in {folder} share no validation photo: choose in each")
-    everything = len(set.union(*sets))
+        raise ResultsError(f"the trials in {folder} share no validation sample: choose in each")
+    everything = len(set.union(*map(set, scored)))
     if len(common) < everything:
         notes.append(f"compared on the {len(common)} of {everything} samples that all trials have")
-    first = next(iter(tables.values()))["photo"].drop_duplicates()
-    return [sample for sample in first if sample in common]
+    return [sample for sample in scored[0] if sample in common]
 
 
-def _unusable(scored: pd.DataFrame, metrics: Sequence[str]) -> str:
+def _unusable(scores: pd.DataFrame, metrics: Sequence[str]) -> str:
     """Why an epoch cannot be ranked; empty if it can."""
     for metric in metrics:
-        if metric not in scored:
-            return f"{metric} was not recorded (it has {', '.join(map(str, scored.columns))})"
-        missing = int((~np.isfinite(scored[metric].to_numpy(dtype=np.float64))).sum())
+        if metric not in scores:
+            recorded = (str(name) for name in scores if name not in ("photo", "hole_ratio"))
+            return f"{metric} was not recorded (it has {', '.join(recorded)})"
+        missing = int((~np.isfinite(scores[metric].to_numpy(dtype=np.float64))).sum())
         if missing:
-            return f"{metric} is missing or not finite on {missing} of {len(scored)} samples"
+            return f"{metric} is missing or not finite on {missing} of {len(scores)} samples"
     return ""

@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
 from lab.metrics import METRICS, ratio_bin
+from lab.results import Study
 from lab.selection.checkpoints import Checkpoint, Scores, describe, read_scores
 from lab.selection.guards import Mark, mark_checkpoints
-from lab.selection.ranking import HELD, Ranking, rank
-from lab.selection.resampling import Floats
+from lab.statistics import HELD, Floats, Ranking, rank
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the files of a run or a study say about its checkpoints.
+    """What a run or a study says about its checkpoints.
 
     Attributes:
         scores: what everything rests on; the checkpoints are numbered as they come there.
@@ -50,21 +49,21 @@ class Selection:
         return self.scores.checkpoints
 
 
-def choose(folder: Path, metrics: Sequence[str], seed: int = 0) -> Selection:
+def choose(study: Study, metrics: Sequence[str], seed: int = 0) -> Selection:
     """Rank every checkpoint of a run, or of all trials of a study together.
 
     Ranking all epochs of all trials at once, rather than the best epoch of each trial, keeps the
     luck in that first choice from passing for quality.
 
     Args:
-        folder: of the run or study.
+        study: or a run opened as one.
         metrics: names of `METRICS`; the first decides.
         seed: of the bootstrap.
 
     Raises:
-        SelectionError: there is nothing that could be ranked; says why.
+        ResultsError: there is nothing that could be ranked; says why.
     """
-    scores = read_scores(folder, metrics)
+    scores = read_scores(study, metrics)
     rankings = {metric: _rank(scores, metric, seed) for metric in metrics}
     marks, unjudged = mark_checkpoints(scores)
     return Selection(
@@ -139,7 +138,7 @@ def _say_tied(selection: Selection) -> str:
     else:
         text = f"{_capital(whose)} can't be told apart by {metric}"
     best = points[ranking.order[0]]
-    if len({point.run for point in tied}) == 1:
+    if len({point.run.name for point in tied}) == 1:
         earliest = min(tied, key=lambda point: point.epoch)
         text += f"; {earliest.epoch} is the earliest"
         text += "" if earliest is best else f", {best.epoch} has the best mean"
@@ -155,7 +154,7 @@ def _say_epochs(points: Sequence[Checkpoint]) -> str:
     """``epochs 3 and 9 to 11``; ``trial 1, epoch 4 and trial 3, epochs 9 to 11``."""
     ordered = sorted(points, key=lambda point: (point.run.name, point.epoch))
     parts = []
-    for _, group in groupby(ordered, key=lambda point: point.run):
+    for _, group in groupby(ordered, key=lambda point: point.run.name):
         of_run = list(group)
         epochs = [point.epoch for point in of_run]
         before, _, _ = describe(of_run[0].name).rpartition("epoch")

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from lab.files import replacing
 from lab.metrics import METRICS
-from lab.selection.bradley_terry import Voted
 from lab.selection.checkpoints import describe
 from lab.selection.choosing import Selection, explain, percent
 from lab.selection.voting import Counted
+from lab.statistics import Voted, rests_on
 
 _ROWS = 10
 
@@ -153,8 +153,8 @@ def _finite(content: Any) -> Any:  # noqa: ANN401 (any JSON)
 
 def _ranking(selection: Selection) -> Table:
     ranking, metric = selection.ranking, selection.metrics[0]
-    photos = f"{ranking.photos} photos, {len(selection.scores.samples)} samples"
-    table = _table(f"{len(selection.checkpoints)} checkpoints by {metric}, {photos}")
+    basis = rests_on(len(selection.scores.samples), ranking.photos)
+    table = _table(f"{len(selection.checkpoints)} checkpoints by {metric}, {basis}")
     table.add_column("", justify="right")
     table.add_column("checkpoint", no_wrap=True)
     table.add_column("prob. best", justify="right")
@@ -168,16 +168,15 @@ def _ranking(selection: Selection) -> Table:
     if selection.chosen is not None and selection.chosen not in rows:
         rows = [*rows, selection.chosen]
     for index in rows:
-        point, behind = selection.checkpoints[index], ranking.behind[index]
+        point = selection.checkpoints[index]
         sign = "=" if index in ranking.tied else ""
         sign += "".join(dict.fromkeys(mark.kind[0] for mark in selection.marks[index]))
         sign += "*" if index == selection.chosen else ""
-        interval = f"{behind.mean:.3g} [{behind.low:.3g}, {behind.high:.3g}]"
         table.add_row(
             f"{sign} {ranking.order.index(index) + 1}",
             describe(point.name).replace("trial ", "t").replace(", epoch ", " e"),
             percent(ranking.probability[index]),
-            "" if index == ranking.order[0] else interval,
+            "" if index == ranking.order[0] else ranking.behind[index].interval,
             *(_value(selection.rankings[name].means[index], name) for name in shown),
         )
     table.caption = (

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from lab.selection.checkpoints import Scores, SelectionError
-from lab.selection.resampling import Floats
-from lab.tracking import LossRecords
+from lab.results import Run
+from lab.selection.checkpoints import Scores
+from lab.statistics import Floats
 
 KNOWN_DAMAGE = 0.02
 """Largest mean absolute difference on the known pixels of a completed photo: five grey levels."""
@@ -51,9 +50,10 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
         because the runs did not record it.
 
     Raises:
-        SelectionError: a ``losses.csv`` cannot be read.
+        ResultsError: a ``losses.csv`` cannot be read.
     """
-    losses = {run: _losses(run) for run in {point.run for point in scores.checkpoints}}
+    runs = {point.run.name: point.run for point in scores.checkpoints}
+    losses = {name: _losses(run) for name, run in runs.items()}
     marks: list[list[Mark]] = []
     for index, point in enumerate(scores.checkpoints):
         column = {metric: values[:, index] for metric, values in scores.values.items()}
@@ -61,7 +61,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
             Mark("known pixels", _damaged_photo(column, scores.ratios)),
             Mark("known pixels", _damaged_answer(column)),
             Mark("blur", _blurred(column)),
-            Mark("discriminator", _dead_discriminator(losses[point.run].get(point.epoch, {}))),
+            Mark("discriminator", _dead_discriminator(losses[point.run.name].get(point.epoch, {}))),
             Mark("file", "" if point.path.exists() else "its file is gone"),
         ]
         marks.append([mark for mark in found if mark.reason])
@@ -70,7 +70,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
         for metric, what in _RECORDED.items()
         if metric not in scores.values or np.isnan(scores.values[metric]).any()
     ]
-    without = sorted(run.name for run, epochs in losses.items() if not epochs)
+    without = sorted(name for name, epochs in losses.items() if not epochs)
     if without:
         unjudged.append(f"no losses.csv, so discriminators are not judged: {', '.join(without)}")
     return marks, unjudged
@@ -114,13 +114,9 @@ def _dead_discriminator(losses: Mapping[str, float]) -> str:
     return ""
 
 
-def _losses(run: Path) -> dict[int, dict[str, float]]:
+def _losses(run: Run) -> dict[int, dict[str, float]]:
     """The losses of each epoch; only what is finite."""
-    try:
-        table = LossRecords(run / "losses.csv").by_epoch()
-    except ValueError as error:
-        raise SelectionError(str(error)) from error
     return {
         int(str(epoch)): {str(name): float(value) for name, value in row.dropna().items()}
-        for epoch, row in table.iterrows()
+        for epoch, row in run.losses.iterrows()
     }

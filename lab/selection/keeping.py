@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lab.files import lock_run
-from lab.selection.checkpoints import Checkpoint, SelectionError
+from lab.results import ResultsError
+from lab.selection.checkpoints import Checkpoint
 from lab.selection.choosing import Selection
 
 
@@ -42,13 +43,13 @@ def locked_runs(runs: Sequence[Path]) -> Iterator[None]:
     """Hold the locks of all runs, so that nothing is trained in them meanwhile.
 
     Raises:
-        SelectionError: a process is writing one of them.
+        ResultsError: a process is writing one of them.
     """
     with ExitStack() as held:
         for run in runs:
             lock = lock_run(run)
             if lock is None:
-                raise SelectionError(
+                raise ResultsError(
                     f"nothing was deleted: a process is writing {run}. Wait until it has ended, "
                     "or stop it"
                 )

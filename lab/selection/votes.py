@@ -26,17 +26,16 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
-from lab.selection.checkpoints import SelectionError, find_runs
-
-Choice = Literal["left", "right", "tie"]
+from lab.results import ResultsError, Study
+from lab.selection.checkpoints import runs_by_name
+from lab.statistics import Choice
 
 VERSION = 1
 _VOTER = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_COMPLETED = re.compile(r"(epoch-\d{3,})-completed\.png")
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,18 @@ def pair_id(photo: str, one: str, other: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def completions_of(folder: Path) -> dict[str, list[str]]:
-    """The checkpoints whose completion of a photo lies on disk, by the photo.
+def completions_of(study: Study) -> dict[str, list[str]]:
+    """The checkpoints whose completion of a sample lies on disk, by the sample.
 
     Raises:
-        SelectionError: the folder is neither a run nor a study.
+        ResultsError: the folder is neither of a run nor of a study.
     """
     found: dict[str, list[str]] = {}
-    for name, run in find_runs(folder).items():
-        for path in sorted(run.glob("visuals/*/epoch-*-completed.png")):
-            match = _COMPLETED.fullmatch(path.name)
-            if match is not None:
-                checkpoint = f"{name}/{match[1]}" if name else match[1]
-                found.setdefault(path.parent.name, []).append(checkpoint)
+    for name, run in runs_by_name(study).items():
+        completed = run.pictures[run.pictures["what"] == "completed"]
+        for sample, epoch in zip(completed["sample"], completed["epoch"], strict=True):
+            checkpoint = f"epoch-{epoch:03d}"
+            found.setdefault(sample, []).append(f"{name}/{checkpoint}" if name else checkpoint)
     return found
 
 
@@ -136,11 +134,11 @@ def add_vote(folder: Path, given: Vote) -> None:
     """Append a vote to its voter's file in the folder of a run or a study.
 
     Raises:
-        SelectionError: a vote that `read_votes` would refuse.
+        ResultsError: a vote that `read_votes` would refuse.
     """
     reason = _wrong(given)
     if reason:
-        raise SelectionError(f"this vote cannot be kept: {reason}")
+        raise ResultsError(f"this vote cannot be kept: {reason}")
     path = folder / "votes" / f"{given.voter}.jsonl"
     path.parent.mkdir(exist_ok=True)
     line = json.dumps({"version": VERSION, **asdict(given)}, ensure_ascii=False) + "\n"
@@ -156,7 +154,7 @@ def read_votes(folder: Path) -> list[Vote]:
     """Read everybody's votes in a folder, of each person's votes on a pair the latest.
 
     Raises:
-        SelectionError: a line that is no vote; names file and line.
+        ResultsError: a line that is no vote; names file and line.
     """
     latest: dict[tuple[str, str], Vote] = {}
     for path in sorted((folder / "votes").glob("*.jsonl")):
@@ -174,15 +172,15 @@ def _parse(line: str, where: str, voter: str) -> Vote:
     try:
         values = json.loads(line)
         if not isinstance(values, dict) or values.pop("version", None) != VERSION:
-            raise SelectionError(f"its version is not {VERSION}")
+            raise ResultsError(f"its version is not {VERSION}")
         if not all(isinstance(value, str) for value in values.values()):
-            raise SelectionError("its values must be texts")
+            raise ResultsError("its values must be texts")
         given = Vote(**cast(dict[str, str], values))  # type: ignore[arg-type]
         reason = _wrong(given) or ("" if given.voter == voter else f"its voter is {given.voter!r}")
         if reason:
-            raise SelectionError(reason)
-    except (json.JSONDecodeError, TypeError, SelectionError) as error:
-        raise SelectionError(
+            raise ResultsError(reason)
+    except (json.JSONDecodeError, TypeError, ResultsError) as error:
+        raise ResultsError(
             f"{where} is no vote ({error}): mend or delete that line; lab/selection/votes.py "
             "describes the format"
         ) from error

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from lab.metrics import METRICS
-from lab.selection.bradley_terry import Agreement, Voted, agreement, rank_votes
 from lab.selection.choosing import Selection
 from lab.selection.votes import read_votes
+from lab.statistics import Agreement, Voted, agreement, rank_votes
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ def count_votes(selection: Selection, seed: int = 0) -> Counted:
     """Read and count the votes in the selection's folder.
 
     Raises:
-        SelectionError: a line that is no vote.
+        ResultsError: a line that is no vote.
     """
     scores = selection.scores
-    votes = read_votes(scores.folder)
+    votes = read_votes(scores.study.folder)
     if not votes:
         return Counted([], [], [])
     names = [point.name for point in scores.checkpoints]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from lab.contracts import Network, Strategy
 from lab.strategies.cropped import Cropped
-from lab.strategies.direct import Direct
+from lab.strategies.direct import Direct, answers_to
 from lab.strategies.feathered import Feathered
 from lab.strategies.opencv_inpainting import OpenCVInpainting
 from lab.strategies.repeated import Repeated
@@ -23,6 +23,7 @@ __all__ = [
     "Repeated",
     "Tiled",
     "Upscaled",
+    "answers_to",
 ]
 
 STRATEGIES: Mapping[str, Callable[[Network], Strategy]] = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import check_image_and_mask
-from lab.contracts import Network, Strategy
+from lab.contracts import Network, Stages, Strategy
 from lab.strategies.holed import complete_holed
 
 
@@ -40,6 +40,25 @@ class Direct(Strategy):
     def _ask(self, known: Tensor, hole: Tensor) -> Tensor:
         with _evaluating(self.network):
             return self.network(known, hole).refined.clamp(0, 1)
+
+
+@contextmanager
+def answers_to(network: nn.Module, image: Tensor) -> Iterator[list[Stages]]:
+    """Note what a network answers to this very tensor while a strategy calls it.
+
+    Whoever wants the stages beside what the strategy made of them need not run the network again.
+    """
+    answers: list[Stages] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...], answer: Stages) -> None:
+        if inputs[0] is image:
+            answers.append(answer)
+
+    hook = network.register_forward_hook(note)
+    try:
+        yield answers
+    finally:
+        hook.remove()
 
 
 @contextmanager

@@ -17,8 +17,11 @@ def complete_holed(
         paste: keep the known pixels of the completed samples bit for bit.
         complete: is given the samples with a hole alone; not called where there is none.
     """
-    completed = image.clone()
     holed = mask.flatten(1).any(1)
+    if bool(holed.all()):
+        answer = complete(image, mask).to(image.dtype)
+        return torch.where(mask > 0, answer, image) if paste else answer
+    completed = image.clone()
     if bool(holed.any()):
         known, hole = image[holed], mask[holed]
         answer = complete(known, hole).to(image.dtype)

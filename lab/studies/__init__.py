@@ -1,9 +1,8 @@
 """Studies: a question in YAML, its trials shared out among processes, and what they found."""
 
 from lab.studies.question import Pruning, Question, Search, read_question
-from lab.studies.results import BASELINES, Row, StudyResults, collect_results
+from lab.studies.results import BASELINES, StudyResults, collect_results
 from lab.studies.scores import print_scores
-from lab.studies.storage import goals_of
 from lab.studies.sweeping import begin_sweep, default_workers, run_sweep
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
@@ -11,7 +10,6 @@ __all__ = [
     "BASELINES",
     "Pruning",
     "Question",
-    "Row",
     "Search",
     "StudyResults",
     "Sweep",
@@ -19,7 +17,6 @@ __all__ = [
     "begin_sweep",
     "collect_results",
     "default_workers",
-    "goals_of",
     "print_scores",
     "read_question",
     "run_sweep",

@@ -13,10 +13,11 @@ from lab.cost import Cost, measure_cost
 from lab.files import replacing
 from lab.metrics import ratio_bin
 from lab.networks import load_network
-from lab.selection import PairedDifference
+from lab.results import Run, score_text
+from lab.statistics import PairedDifference
 from lab.studies.question import Question, short_names
 from lab.studies.result_table import SHOWN_METRICS, plain_table, short_value, write_sheet
-from lab.studies.results import BASELINES, Row, StudyResults
+from lab.studies.results import BASELINES, StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
 
@@ -28,16 +29,16 @@ _SEEDS = (
 
 @dataclass(frozen=True)
 class BoardLine:
-    """One row of a study against the reference; above 0 the row is better.
+    """One run of a study against the reference; above 0 the run is better.
 
     Attributes:
-        row: what is compared.
+        run: what is compared.
         differences: by metric, over all photos.
         by_bin: of the first goal, by bin of hole ratio.
         cost: of completing one photo of the study's size.
     """
 
-    row: Row
+    run: Run
     differences: Mapping[str, PairedDifference]
     by_bin: Mapping[str, PairedDifference]
     cost: Cost
@@ -49,13 +50,13 @@ class Board:
 
     Attributes:
         question: what was asked.
-        reference: the row that the others are compared with.
+        reference: the run that the others are compared with.
         cost: of the reference.
-        lines: the other rows, in the study's order.
+        lines: the other runs, in the study's order.
     """
 
     question: Question
-    reference: Row
+    reference: Run
     cost: Cost
     lines: list[BoardLine]
 
@@ -64,11 +65,11 @@ class Board:
         """The first goal."""
         return self.question.goals[0]
 
-    def name(self, row: Row) -> str:
-        """What a row is called: a trial of a grid by its values, in the search's order."""
-        if not (self._is_by_values and row.values):
-            return row.label
-        return " / ".join(short_value(row.values[path]) for path in self.question.search)
+    def name(self, run: Run) -> str:
+        """What a run is called: a trial of a grid by its values, in the search's order."""
+        if not (self._is_by_values and run.values):
+            return run.label
+        return " / ".join(short_value(run.values[path]) for path in self.question.search)
 
     @property
     def heading(self) -> str:
@@ -99,36 +100,30 @@ def _compared(goal: str) -> list[str]:
 
 
 def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
-    """Compare every finished row with the reference; None where there is none."""
-    reference = results.reference
+    """Compare every finished run with the reference; None where there is none."""
+    study = results.study
+    reference = study.reference
     if reference is None:
         return None
     goal = results.question.goals[0]
     costs = _Costs(sweep)
-    bins = reference.photos["hole_ratio"].map(ratio_bin)
+    bins = reference.best_scores["hole_ratio"].map(ratio_bin)
     lines = []
-    for row in (*results.ranked, *results.applied, *results.baselines):
-        if row is reference:
+    for run in (*study.ranked, *study.applied, *study.baselines):
+        if run is reference:
             continue
         lines.append(
             BoardLine(
-                row,
-                {metric: results.compare(row, reference, metric) for metric in _compared(goal)},
+                run,
+                {metric: study.compare(run, reference, metric) for metric in _compared(goal)},
                 {
-                    name: results.compare(row, reference, goal, bins.index[bins == name])
+                    name: study.compare(run, reference, goal, bins.index[bins == name])
                     for name in sorted(set(bins))
                 },
-                costs.of(row),
+                costs.of(run),
             )
         )
     return Board(results.question, reference, costs.of(reference), lines)
-
-
-def verdict(difference: PairedDifference) -> str:
-    """In a word; a difference within its interval is none."""
-    if not difference.is_clear:
-        return "no difference"
-    return "better" if difference.mean > 0 else "worse"
 
 
 def write_board(board: Board, folder: Path) -> list[Path]:
@@ -138,8 +133,8 @@ def write_board(board: Board, folder: Path) -> list[Path]:
         pd.DataFrame(_csv_lines(board)).to_csv(temporary, index=False, float_format="%.6g")
     with replacing(text) as temporary:
         temporary.write_text(markdown(board))
-    shown = [board.reference, *(line.row for line in board.lines)]
-    write_sheet(sheet, {board.name(row).replace("_", " "): row for row in shown})
+    shown = [board.reference, *(line.run for line in board.lines)]
+    write_sheet(sheet, {board.name(run).replace("_", " "): run for run in shown})
     return [table, text, sheet]
 
 
@@ -147,8 +142,7 @@ def print_board(board: Board, console: Console) -> None:
     """Print the comparison, and what each row costs, on a terminal of 80 columns."""
     reference = board.reference
     compared = plain_table(
-        f"Against {board.name(reference)}, paired over {len(reference.photos)} samples, "
-        "95 % intervals"
+        f"Against {board.name(reference)}, paired over {reference.rests_on}, 95 % intervals"
     )
     compared.add_column(board.heading)
     for heading in (board.goal, "won", "", board.metrics[1]):
@@ -156,10 +150,10 @@ def print_board(board: Board, console: Console) -> None:
     for line in board.lines:
         first, second = (line.differences[metric] for metric in board.metrics[:2])
         compared.add_row(
-            board.name(line.row),
-            _interval(first),
+            board.name(line.run),
+            first.interval,
             f"{first.share_won:.0%}",
-            verdict(first),
+            first.verdict,
             f"{second.mean:+.2f}",
         )
     console.print(compared)
@@ -169,8 +163,8 @@ def print_board(board: Board, console: Console) -> None:
     costs.add_column(board.heading)
     for heading in _COST_HEADINGS:
         costs.add_column(heading, justify="right")
-    for row, cost in _costs(board):
-        costs.add_row(board.name(row), *_cost_cells(cost))
+    for run, cost in _costs(board):
+        costs.add_row(board.name(run), *_cost_cells(cost))
     console.print(costs)
 
 
@@ -179,30 +173,31 @@ def markdown(board: Board) -> str:
     goal, metrics = board.goal, board.metrics
     reference = board.reference
     lines = [
-        f"Reference: {_described(board, reference)}, {goal} {reference.mean(goal):.4g} in the mean "
-        f"over {len(reference.photos)} samples. Differences are paired by photo, with 95 % "
-        "bootstrap intervals; above 0 is better.",
+        f"Reference: {_described(board, reference)}, {goal} "
+        f"{score_text(goal, reference.mean(goal))} in the mean over {reference.rests_on}. "
+        "Differences are paired by sample, with 95 % bootstrap intervals over photos; above 0 is "
+        "better.",
         *([] if not board.question.trains else ["", _SEEDS]),
         "",
         f"| {board.heading} | {' | '.join(metrics)} | won by {goal} | |",
         "|---" * (len(metrics) + 3) + "|",
     ]
     for line in board.lines:
-        cells = [_interval(line.differences[metric]) for metric in metrics]
+        cells = [line.differences[metric].interval for metric in metrics]
         first = line.differences[goal]
         lines.append(
-            f"| {_described(board, line.row)} | {' | '.join(cells)} | {first.share_won:.0%} | "
-            f"{verdict(first)} |"
+            f"| {_described(board, line.run)} | {' | '.join(cells)} | {first.share_won:.0%} | "
+            f"{first.verdict} |"
         )
-    counts = reference.photos["hole_ratio"].map(ratio_bin).value_counts()
+    counts = reference.best_scores["hole_ratio"].map(ratio_bin).value_counts()
     headings = " | ".join(f"{name} ({counts[name]})" for name in board.bins)
     lines += ["", f"| {goal} by hole ratio | {headings} |", "|---" * (len(board.bins) + 1) + "|"]
     for line in board.lines:
-        cells = [_interval(line.by_bin[name]) for name in board.bins]
-        lines.append(f"| {board.name(line.row)} | {' | '.join(cells)} |")
+        cells = [line.by_bin[name].interval for name in board.bins]
+        lines.append(f"| {board.name(line.run)} | {' | '.join(cells)} |")
     lines += ["", f"| cost of one photo | {' | '.join(_COST_HEADINGS)} |", "|---" * 5 + "|"]
     lines += [
-        f"| {board.name(row)} | {' | '.join(_cost_cells(cost))} |" for row, cost in _costs(board)
+        f"| {board.name(run)} | {' | '.join(_cost_cells(cost))} |" for run, cost in _costs(board)
     ]
     return "\n".join(lines) + "\n"
 
@@ -215,16 +210,16 @@ class _Costs:
         self._size = sweep.data().size
         self._known: dict[str, Cost] = {}
 
-    def of(self, row: Row) -> Cost:
-        if row.checkpoint is None:
-            return measure_cost(BASELINES[row.label], nn.Identity(), self._size)
+    def of(self, run: Run) -> Cost:
+        if run.checkpoint is None:
+            return measure_cost(BASELINES[run.label], nn.Identity(), self._size)
         experiment = self._sweep.build(
-            row.values, applied=row.label if row.state == "applied" else None
+            run.values, applied=run.label if run.state == "applied" else None
         )
         parts = experiment.plain["model"]["init_args"]
         key = yaml.safe_dump([parts["network"], parts["strategy"]])
         if key not in self._known:
-            network = load_network(row.checkpoint)
+            network = load_network(run.checkpoint)
             experiment.model.take_network(network)
             self._known[key] = measure_cost(experiment.model.strategy, network, self._size)
         return self._known[key]
@@ -242,39 +237,36 @@ def _cost_cells(cost: Cost) -> tuple[str, ...]:
     )
 
 
-def _costs(board: Board) -> list[tuple[Row, Cost]]:
-    return [(board.reference, board.cost), *((line.row, line.cost) for line in board.lines)]
+def _costs(board: Board) -> list[tuple[Run, Cost]]:
+    return [(board.reference, board.cost), *((line.run, line.cost) for line in board.lines)]
 
 
-def _described(board: Board, row: Row) -> str:
-    variant = VARIANTS.get(row.label)
+def _described(board: Board, run: Run) -> str:
+    variant = VARIANTS.get(run.label)
     if variant is None:
-        return board.name(row)
-    on_top = board.question.applied.get(row.label, {}) if row.state == "applied" else {}
+        return board.name(run)
+    on_top = board.question.applied.get(run.label, {}) if run.state == "applied" else {}
     names = short_names(list(on_top)) if on_top else {}
     changed = "".join(f"; here {names[path]} {value}" for path, value in on_top.items())
-    return f"{row.label} ({variant.number}: {variant.title}{changed})"
-
-
-def _interval(difference: PairedDifference) -> str:
-    return f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f"{run.label} ({variant.number}: {variant.title}{changed})"
 
 
 def _csv_lines(board: Board) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
-    compared = {line.row.label: line for line in board.lines}
-    for row, cost in _costs(board):
-        variant = VARIANTS.get(row.label)
+    compared = {line.run.label: line for line in board.lines}
+    for run, cost in _costs(board):
+        variant = VARIANTS.get(run.label)
         line: dict[str, object] = {
-            "variant": board.name(row),
+            "variant": board.name(run),
             "number": variant.number if variant else "",
             "title": variant.title if variant else "",
-            "epoch": row.epoch,
-            "samples": len(row.photos),
+            "epoch": run.best,
+            "samples": len(run.best_scores),
+            "photos": run.best_scores["photo"].nunique(),
         }
-        against = compared.get(row.label)
+        against = compared.get(run.label)
         for metric in board.metrics:
-            line[metric] = row.mean(metric)
+            line[metric] = run.mean(metric)
             if against is not None:
                 line.update(_numbers(metric, against.differences[metric]))
         if against is not None:
@@ -285,7 +277,7 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
             multiply_adds=cost.multiply_adds,
             milliseconds=cost.milliseconds,
             peak_bytes=cost.peak_bytes,
-            checkpoint=row.checkpoint,
+            checkpoint=run.checkpoint,
         )
         lines.append(line)
     return lines
@@ -297,5 +289,5 @@ def _numbers(name: str, difference: PairedDifference) -> dict[str, object]:
         f"{name}_low": difference.low,
         f"{name}_high": difference.high,
         f"{name}_won": difference.share_won,
-        f"{name}_verdict": verdict(difference),
+        f"{name}_verdict": difference.verdict,
     }

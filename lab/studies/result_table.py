@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from lab.files import replacing
+from lab.formats.runs import visual_path
 from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
+from lab.results import Run, Study, findings, score_text
 from lab.settings import options_from
 from lab.studies.question import short_names
-from lab.studies.results import Row, StudyResults
-from lab.tracking import visual_path
+from lab.studies.results import StudyResults
 
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
@@ -22,15 +22,16 @@ _SHOWN = 3
 _CELL = 128
 
 
-def print_results(results: StudyResults, folder: Path, console: Console) -> None:
+def print_results(results: StudyResults, console: Console) -> None:
     """Print the ranking, what each option did, what pruning saved, and what to keep."""
+    study = results.study
     console.print(_ranking(results))
     # A trial of variants alone is called by what it varied.
     if list(results.question.search) != ["variant"]:
         console.print(_values(results))
-    for row in results.others:
-        if row.state == "failed":
-            console.print(f"{row.label} failed: {row.reason}", soft_wrap=True)
+    for run in study.others:
+        if run.state == "failed":
+            console.print(f"{run.label} failed: {run.reason}", soft_wrap=True)
     if len(results.importance) > 1:
         names = short_names(list(results.question.search))
         shares = ", ".join(
@@ -42,63 +43,77 @@ def print_results(results: StudyResults, folder: Path, console: Console) -> None
             f"Pruning saved {results.saved_share:.0%} of the epochs "
             f"({results.run_epochs} run of {results.planned_epochs} planned)"
         )
-    if not results.ranked:
+    if not study.ranked:
         console.print("No trial ran to its end; see the reasons above.")
         return
-    _print_advice(results, folder, console)
+    first, *others = findings(study)
+    console.print(first, soft_wrap=True, highlight=False)
+    for sentence in others:
+        console.print(f"  {sentence}", soft_wrap=True, highlight=False)
+    _print_use(results, console)
 
 
-def write_results(results: StudyResults, folder: Path) -> Path:
-    """Write ``results.csv``: a line a trial and baseline, with every metric's mean and spread."""
-    lines = []
-    rows = [*results.ranked, *results.others, *results.applied, *results.baselines]
-    for row in rows:
-        line: dict[str, object] = {
-            "label": row.label,
-            "state": row.state,
-            "best_epoch": row.epoch,
-            "epochs": row.epochs,
-            **row.values,
-        }
-        for metric in METRICS:
-            line[metric] = row.mean(metric)
-            line[f"{metric}_spread"] = row.spread(metric)
-        line["checkpoint"] = row.checkpoint
-        line["reason"] = row.reason
-        lines.append(line)
-    path = folder / "results.csv"
+def _print_use(results: StudyResults, console: Console) -> None:
+    """Say how to use what was found: of several goals, every run on the front."""
+    study = results.study
+    for run in study.front:
+        if not results.question.trains:
+            options = " ".join(options_from(results.question.options_for(run.values)))
+            use = f"python -m lab.evaluate --checkpoint {run.checkpoint} {options}"
+        else:
+            use = f"python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
+            console.print(
+                f"Keep epoch {run.best} of {run.label}: {run.checkpoint}",
+                soft_wrap=True,
+                highlight=False,
+            )
+        console.print(f"Use it: {use}", soft_wrap=True, highlight=False)
+    console.print(f"Everything is in {study.folder}", soft_wrap=True, highlight=False)
+
+
+def write_results(results: StudyResults) -> Path:
+    """Write ``results.csv``: `Study.results`, a line a run."""
+    path = results.study.folder / "results.csv"
     with replacing(path) as temporary:
-        pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
+        results.study.results.to_csv(temporary, float_format="%.6g")
     return path
 
 
-def write_contact_sheet(results: StudyResults, folder: Path) -> Path | None:
-    """Write ``contact_sheet.png``, a row a photo: hole, Telea, worst and best trial, truth."""
-    if not results.ranked:
+def write_contact_sheet(results: StudyResults) -> Path | None:
+    """Write ``contact_sheet.png``, a row a sample: hole, Telea, worst and best runs, truth."""
+    study = results.study
+    worst = study.worst
+    if not study.ranked or worst is None:
         return None
-    best, worst = results.ranked[0], results.worst
-    columns = {
-        results.baselines[0].label: results.baselines[0],
-        f"worst: {worst.label}": worst,
-        f"best: {best.label}": best,
-    }
-    return write_sheet(folder / "contact_sheet.png", columns)
+    telea = next(run for run in study.baselines if run.label == "Telea")
+    columns = {telea.label: telea, f"worst: {worst.label}": worst}
+    if len(study.goals) == 1:
+        columns[f"best: {study.ranked[0].label}"] = study.ranked[0]
+    else:
+        for goal in study.goals:
+            best = study.best_by(goal)
+            columns[f"best {goal}: {best.label}"] = best
+    return write_sheet(study.folder / "contact_sheet.png", columns)
 
 
-def write_sheet(path: Path, columns: Mapping[str, Row]) -> Path:
-    """Write a sheet of pictures: a row a photo, with its hole, what each column made, the truth."""
+def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
+    """Write a sheet of pictures, a row a sample: hole, what each column made, truth."""
     first = next(iter(columns.values()))
-    shown = [name for name in first.photos.index if (first.folder / "visuals" / name).is_dir()]
+    shown = [
+        sample
+        for sample in first.best_scores.index
+        if visual_path(first.folder, sample, "truth").exists()
+    ]
     rows = [
         [
-            read_image(visual_path(first.folder / "visuals", photo, "hole")),
+            read_image(visual_path(first.folder, sample, "hole")),
             *(
-                read_image(visual_path(row.folder / "visuals", photo, "completed", row.epoch))
-                for row in columns.values()
+                read_image(visual_path(run.folder, sample, "completed", run.best))
+                for run in columns.values()
             ),
-            read_image(visual_path(first.folder / "visuals", photo, "truth")),
+            read_image(visual_path(first.folder, sample, "truth")),
         ]
-        for photo in shown
+        for sample in shown
     ]
     headings = ["hole", *columns, "truth"]
     side = max(rows[0][0].shape[-2:])
@@ -107,23 +122,26 @@ def write_sheet(path: Path, columns: Mapping[str, Row]) -> Path:
 
 
 def _ranking(results: StudyResults) -> Table:
-    """The metrics of every trial and baseline; fits a terminal of 80 columns."""
-    question = results.question
-    metrics = list(dict.fromkeys([*question.goals, *SHOWN_METRICS]))[:_SHOWN]
-    photos = max((len(row.photos) for row in results.baselines), default=0)
-    table = _table(f"Mean ± standard deviation over {photos} validation photos")
+    """The metrics of every run; fits a terminal of 80 columns."""
+    study = results.study
+    metrics = list(dict.fromkeys([*study.goals, *SHOWN_METRICS]))[:_SHOWN]
+    table = _table(f"Mean ± standard deviation over {_most_scored(study).rests_on}")
     for metric in metrics:
         arrow = "↑" if METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
     table.add_column("epoch", justify="right", no_wrap=True)
-    for rank, row in _numbered(results):
+    for rank, run in _numbered(results):
         table.add_row(
             rank,
-            _label(row),
-            *(score_text(metric, row.mean(metric), row.spread(metric)) for metric in metrics),
-            f"{row.epoch} of {row.epochs}" if row.epoch else "–",
+            _label(run),
+            *(score_text(metric, run.mean(metric), run.spread(metric)) for metric in metrics),
+            f"{run.best} of {run.last}" if run.best else "–",
         )
     return table
+
+
+def _most_scored(study: Study) -> Run:
+    return max(study.runs, key=lambda run: len(run.best_scores))
 
 
 def _values(results: StudyResults) -> Table:
@@ -133,10 +151,10 @@ def _values(results: StudyResults) -> Table:
     for path in results.question.search:
         # Spaces, so that a narrow terminal may break the heading.
         table.add_column(names[path].replace("_", " "), justify="right")
-    for rank, row in _numbered(results):
-        if row.values:
-            values = (short_value(row.values.get(path)) for path in results.question.search)
-            table.add_row(rank, _label(row), *values)
+    for rank, run in _numbered(results):
+        if run.values:
+            values = (short_value(run.values.get(path)) for path in results.question.search)
+            table.add_row(rank, _label(run), *values)
     return table
 
 
@@ -152,21 +170,21 @@ def _table(title: str) -> Table:
     return table
 
 
-def _numbered(results: StudyResults) -> list[tuple[str, Row]]:
-    ranked = [(str(rank), row) for rank, row in enumerate(results.ranked, start=1)]
-    others = [*results.others, *results.applied, *results.baselines]
-    return [*ranked, *(("–", row) for row in others)]
+def _numbered(results: StudyResults) -> list[tuple[str, Run]]:
+    """Every run with its rank; of several goals, with a mark where it is on the front."""
+    study = results.study
+    front = study.front if len(study.goals) > 1 else None
+    ranks = [
+        (str(number) if front is None else ("front" if run in front else "–"), run)
+        for number, run in enumerate(study.ranked, start=1)
+    ]
+    others = [*study.others, *study.applied, *study.baselines]
+    return [*ranks, *(("–", run) for run in others)]
 
 
-def _label(row: Row) -> str:
-    ordinary = row.state in ("complete", "applied", "baseline")
-    return row.label if ordinary else f"{row.label} {row.state}"
-
-
-def score_text(metric: str, mean: float, spread: float | None = None) -> str:
-    """A mean, and its spread where there is one, with as many digits as the metric deserves."""
-    digits = 2 if METRICS[metric].unit == "dB" else 3
-    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
+def _label(run: Run) -> str:
+    ordinary = run.state in ("run", "complete", "applied", "baseline")
+    return run.label if ordinary else f"{run.label} {run.state}"
 
 
 def short_value(value: object) -> str:
@@ -174,54 +192,3 @@ def short_value(value: object) -> str:
     if value is None:
         return "–"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _print_advice(results: StudyResults, folder: Path, console: Console) -> None:
-    goal = results.question.goals[0]
-    best = results.ranked[0]
-    others = [(row.label, row) for row in results.ranked[1:2]]
-    others += [
-        (f"{row.label}, which the question names", row)
-        for row in results.ranked[2:]
-        if row.is_reference
-    ]
-    worst = results.worst
-    if worst is not best and all(worst is not row for _, row in others):
-        others.append((f"the worst, {_label(worst)} after {worst.epochs} epochs", worst))
-    others += [(row.label, row) for row in results.baselines]
-    console.print(
-        f"Best by {goal}: {best.label}. Against it, paired by photo with 95 % intervals "
-        "(above 0: the best trial is better):",
-        soft_wrap=True,
-    )
-    for label, row in others:
-        difference = results.compare(best, row)
-        console.print(
-            f"  {label}: {difference}; better on {difference.share_won:.0%} of "
-            f"{difference.photos} photos",
-            highlight=False,
-            soft_wrap=True,
-        )
-    for row in results.baselines:
-        if results.compare(best, row).high < 0.0:
-            console.print(
-                f"{row.label}, which needs no training, is clearly better than every trial here: "
-                "train longer, or on more photos, before using one",
-                soft_wrap=True,
-            )
-    if not results.question.trains:
-        options = " ".join(options_from(results.question.options_for(best.values)))
-        console.print(
-            f"Use it: python -m lab.evaluate --checkpoint {best.checkpoint} {options}\n"
-            f"Everything is in {folder}",
-            soft_wrap=True,
-            highlight=False,
-        )
-        return
-    console.print(
-        f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}\n"
-        f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {best.checkpoint} -o OUT\n"
-        f"Everything is in {folder}",
-        soft_wrap=True,
-        highlight=False,
-    )

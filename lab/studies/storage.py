@@ -17,11 +17,11 @@ from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
 from lab.files import lock_run
+from lab.results import trial_folder
 from lab.settings import SettingsError
 from lab.studies.question import Question, Value
 
@@ -39,33 +39,7 @@ class Claim:
     values: dict[str, Value]
 
 
-def open_storage(address: str | None, folder: Path) -> BaseStorage:
-    """The storage of a study: SQLite in its folder, ``journal:FILE``, or an SQLAlchemy URL.
-
-    Raises:
-        SettingsError: an address that cannot be opened.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if address is None:
-        address = f"sqlite:///{folder / 'study.db'}"
-    try:
-        if address.startswith("journal:"):
-            path = Path(address.removeprefix("journal:"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(JournalFileBackend(str(path)))
-        # Several processes write: wait for a lock rather than fail.
-        options = {"connect_args": {"timeout": 60}} if address.startswith("sqlite") else {}
-        # Two processes that make the same tables at once would fail.
-        with FileLock(folder / "storage.lock"):
-            return RDBStorage(address, engine_kwargs=options)
-    except Exception as error:
-        raise SettingsError(
-            f"the storage {address!r} cannot be opened: {error}. It must be journal:FILE or an "
-            "SQLAlchemy URL such as sqlite:///study.db or postgresql://user@host/database"
-        ) from error
-
-
-def open_study(
+def begin_study(
     name: str, question: Question, storage: BaseStorage, folder: Path, identity: Mapping[str, Any]
 ) -> optuna.Study:
     """Create the study, with its first trials queued, or go on with the one that is there.
@@ -113,29 +87,6 @@ def open_study(
     return study
 
 
-def trial_label(trial: optuna.trial.FrozenTrial) -> str:
-    """What tables call a trial: by its variant where it varied nothing else, else "trial 7"."""
-    if list(trial.params) == ["variant"]:
-        return str(trial.params["variant"])
-    return f"trial {trial.number}"
-
-
-def goals_of(folder: Path) -> list[str]:
-    """The goals of the study kept in a folder's ``study.db``; none where there is no such file.
-
-    Raises:
-        SettingsError: the file cannot be read.
-    """
-    path = folder / "study.db"
-    if not path.exists():
-        return []
-    try:
-        studies = optuna.get_all_study_summaries(f"sqlite:///{path}")
-    except Exception as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    return [goal for study in studies for goal in study.user_attrs.get("goals", [])]
-
-
 def claim_trial(
     study: optuna.Study, question: Question, folder: Path, limit: int, seed: int
 ) -> Claim | None:
@@ -164,11 +115,6 @@ def claim_trial(
         lock = lock_run(trial_folder(folder, trial.number))
         assert lock is not None, "a trial that was just begun is run by nobody"
         return _claim(trial, question, folder, lock)
-
-
-def trial_folder(folder: Path, number: int) -> Path:
-    """Where a trial's run lies."""
-    return folder / "trials" / f"trial-{number:03d}"
 
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> Path | None:

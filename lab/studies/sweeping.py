@@ -8,28 +8,28 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import optuna
 import torch
-import yaml
 from optuna.trial import TrialState
 from rich.console import Console
 
 from lab.files import file_sha256
-from lab.formats.manifests import MANIFEST
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.processors import usable_processors
-from lab.runs import open_tasks
-from lab.settings import SettingsError, options_from
+from lab.results import note_storage, open_storage
+from lab.runs import open_tasks, settle
+from lab.settings import Experiment, SettingsError, options_from
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
 from lab.studies.question import read_question
 from lab.studies.result_table import print_results, write_contact_sheet, write_results
 from lab.studies.results import StudyResults, collect_results
-from lab.studies.storage import open_storage, set_aside
+from lab.studies.storage import set_aside
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
 # What a sweep sets in every trial, and the option that says how.
 _SET_BY_THE_SWEEP = {
-    "--fit.threads": "--workers, among which the cores are shared out",
+    "--fit.threads": "--threads",
     "--fit.epochs": "--epochs",
     "--fit.seed": "--seed",
     "--data.seed": "--seed",
@@ -56,6 +56,7 @@ def begin_sweep(
     trials: int | None = None,
     epochs: int | None = None,
     workers: int = 1,
+    threads: int | None = None,
     storage: str | None = None,
     seed: int = 0,
     fresh: bool = False,
@@ -73,6 +74,8 @@ def begin_sweep(
         trials: in place of the question's.
         epochs: in place of the question's.
         workers: processes among which the cores are shared out.
+        threads: of each process; None takes those of the study that is there, else shares out the
+            cores. Another number gives other weights, so a study keeps its own.
         storage: see `open_storage`.
         seed: of the draws.
         fresh: set an existing study of that name aside.
@@ -83,8 +86,9 @@ def begin_sweep(
     Raises:
         SettingsError: anything that a trial would fail on.
     """
-    if workers < 1:
-        raise SettingsError(f"--workers must be at least 1, not {workers}")
+    for option, value in (("--workers", workers), ("--threads", threads)):
+        if value is not None and value < 1:
+            raise SettingsError(f"{option} must be at least 1, not {value}")
     question = read_question(question_name, sweeps)
     try:
         question = replace(
@@ -102,6 +106,7 @@ def begin_sweep(
     if photos is not None:
         # Resolved, so that a worker or a later call from elsewhere reads the same folder.
         options.append(f"--data.photos={photos.resolve()}")
+    begun = {} if fresh else _identity_of(study_name, storage, folder)
     sweep = Sweep(
         name=study_name,
         question=question,
@@ -109,11 +114,14 @@ def begin_sweep(
         folder=folder,
         storage=storage,
         seed=seed,
-        threads=max(1, usable_processors() // workers),
+        threads=threads or begun.get("threads") or max(1, usable_processors() // workers),
+        precision=begun.get("precision"),
         identity={},
         checkpoint=None if checkpoint is None else checkpoint.resolve(),
     )
-    sweep = replace(sweep, identity=_identity(sweep))
+    built = settle(sweep.build({}))
+    sweep = replace(sweep, precision=built.fit.precision)
+    sweep = replace(sweep, identity=_identity(sweep, built))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
     extremes = {path: space.extremes for path, space in question.search.items()}
     for number in range(max(map(len, extremes.values()))):
@@ -124,6 +132,7 @@ def begin_sweep(
     if fresh:
         set_aside(study_name, open_storage(storage, folder), folder)
     sweep.open()
+    note_storage(folder, study_name, storage)
     return sweep
 
 
@@ -149,9 +158,9 @@ def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> Stu
         else:
             _run_in_processes(sweep, workers, display)
     results = collect_results(sweep, study)
-    write_results(results, sweep.folder)
-    print_results(results, sweep.folder, console)
-    sheet = write_contact_sheet(results, sweep.folder)
+    write_results(results)
+    print_results(results, console)
+    sheet = write_contact_sheet(results)
     if sheet is not None:
         console.print(f"Pictures: {sheet}", soft_wrap=True)
     board = make_board(sweep, results)
@@ -194,20 +203,32 @@ def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
             )
 
 
-def _identity(sweep: Sweep) -> dict[str, Any]:
-    """What trials must have in common to be comparable: settings, epochs, seed, goal and photos."""
-    built = sweep.build({})
+def _identity_of(name: str, storage: str | None, folder: Path) -> dict[str, Any]:
+    """What the trials of the study that is there have in common; nothing where there is none."""
+    if not folder.exists():
+        return {}
+    summaries = optuna.get_all_study_summaries(open_storage(storage, folder))
+    known = (study.user_attrs for study in summaries if study.study_name == name)
+    identity: dict[str, Any] = next(known, {}).get("identity", {})
+    return identity
+
+
+def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
+    """What trials must have in common to be comparable: settings, epochs, seed, goal and photos.
+
+    Threads and precision too: either changes the weights.
+    """
     built.read_photos()
-    settings = yaml.safe_load(built.yaml)
-    settings["fit"].pop("threads")
-    scored = built.evaluation.set
-    read = {"checkpoint": sweep.checkpoint, "set": scored and scored / MANIFEST}
+    settings = built.plain
+    fit = settings["fit"]
     photos = built.data.source
     return {
         "goal": sweep.question.goals,
-        **{name: file_sha256(path) for name, path in read.items() if path},
+        **{name: fit.pop(name) for name in ("threads", "precision")},
+        **({"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}),
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
         "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",
+        "scored": f"digest {open_tasks(built).digest}",
     }
 
 

@@ -9,12 +9,13 @@ import optuna
 from optuna.trial import TrialState
 
 from lab.data import PhotoDataModule
-from lab.metrics import METRICS
+from lab.results import open_storage
+from lab.results.run import Run
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
 from lab.settings import Experiment, build_experiment, options_from, parse_experiment
 from lab.studies.question import Question, Value
-from lab.studies.storage import Claim, claim_trial, open_storage, open_study
-from lab.tracking import EpochScore, PhotoRecords
+from lab.studies.storage import Claim, begin_study, claim_trial
+from lab.tracking import EpochScore
 from lab.variants import NonFiniteLossError
 
 
@@ -30,6 +31,7 @@ class Sweep:
         storage: its address, or None for SQLite in the folder.
         seed: of the sampler, the networks and the training draws.
         threads: processor threads a process.
+        precision: what "auto" means for all trials; None until it is known.
         identity: what must be equal for trials to be comparable.
         checkpoint: the network that the trials of a question without training score.
     """
@@ -41,6 +43,7 @@ class Sweep:
     storage: str | None
     seed: int
     threads: int
+    precision: str | None
     identity: Mapping[str, Any]
     checkpoint: Path | None = None
 
@@ -53,27 +56,24 @@ class Sweep:
         # Optuna tells of every trial; the display does.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = open_storage(self.storage, self.folder)
-        return open_study(self.name, self.question, storage, self.folder, self.identity)
+        return begin_study(self.name, self.question, storage, self.folder, self.identity)
 
-    def build(
-        self,
-        values: Mapping[str, Value],
-        threads: int | None = None,
-        applied: str | None = None,
-    ) -> Experiment:
+    def build(self, values: Mapping[str, Value], applied: str | None = None) -> Experiment:
         """Build the run that a trial with ``values`` is.
 
         Args:
             values: of the varied options.
-            threads: processor threads.
             applied: a variant without training that goes on top.
 
         Raises:
             SettingsError: an unknown option or a value that does not fit.
         """
-        fixed = {"fit.epochs": self.question.epochs, "fit.seed": self.seed, "data.seed": self.seed}
-        if threads is not None:
-            fixed["fit.threads"] = threads
+        fixed: dict[str, Value] = {
+            "fit.epochs": self.question.epochs,
+            "fit.seed": self.seed,
+            "fit.threads": self.threads,
+            "data.seed": self.seed,
+        }
         varied = self.question.options_for(values)
         on_top = []
         if applied is not None:
@@ -81,6 +81,8 @@ class Sweep:
         return build_experiment(
             parse_experiment(
                 [
+                    # First: what the person asks for goes on top.
+                    *([f"--fit.precision={self.precision}"] if self.precision else []),
                     *self.options,
                     *options_from(fixed),
                     *options_from(varied),
@@ -130,12 +132,6 @@ def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) ->
             claim.lock.release()
 
 
-def best_epoch(goal: str, means: Mapping[int, float]) -> int:
-    """The epoch whose mean of the metric ``goal`` is best; the earliest of equals."""
-    sign = 1.0 if METRICS[goal].higher_is_better else -1.0
-    return max(sorted(means), key=lambda epoch: sign * means[epoch])
-
-
 def _run_trial(
     study: optuna.Study,
     sweep: Sweep,
@@ -158,7 +154,7 @@ def _run_trial(
             raise optuna.TrialPruned
 
     try:
-        experiment = sweep.build(claim.values, sweep.threads)
+        experiment = sweep.build(claim.values)
         name = f"{sweep.name}-{number:03d}"
         if sweep.checkpoint is not None:
             tasks = open_tasks(experiment)
@@ -187,17 +183,7 @@ def _run_trial(
         study.tell(number, state=TrialState.FAIL)
         raise
     else:
-        means = epoch_means(claim.folder, goals)
-        epoch = best_epoch(goals[0], means[goals[0]])
-        trial.set_user_attr("best_epoch", epoch)
-        study.tell(number, [means[goal][epoch] for goal in goals])
+        run = Run(claim.folder.name, claim.folder.name, claim.folder, goals[0])
+        trial.set_user_attr("best_epoch", run.best)
+        study.tell(number, [run.mean(goal) for goal in goals])
         tell(replace(event, kind="complete"))
-
-
-def epoch_means(folder: Path, metrics: list[str]) -> dict[str, dict[int, float]]:
-    """The mean over the photos of each metric at each epoch, read from a run's ``photos.csv``."""
-    records = PhotoRecords(folder / "photos.csv")
-    return {
-        metric: {int(str(k)): float(v) for k, v in records.by_photo(metric).mean(axis=1).items()}
-        for metric in metrics
-    }

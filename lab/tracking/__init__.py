@@ -1,23 +1,19 @@
-"""What a run leaves behind: scores a photo, pictures an epoch, checkpoints, and its W&B run."""
+"""What a run leaves behind: scores a sample, pictures an epoch, checkpoints, and its W&B run."""
 
-from lab.tracking.epoch_recorder import VISUAL_PHOTOS, EpochRecorder, EpochScore, checkpoint_path
-from lab.tracking.epoch_visuals import PhotoVisual, visual_path, write_visuals
-from lab.tracking.loss_records import LossRecords
-from lab.tracking.photo_records import PhotoRecords, PhotoScore, mean_scores
+from lab.tracking.epoch_recorder import VISUAL_SAMPLES, EpochRecorder
+from lab.tracking.epoch_visuals import SampleVisual, write_visuals
+from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
 from lab.tracking.wandb_tracker import WandbTracker, start_wandb
 
 __all__ = [
-    "VISUAL_PHOTOS",
+    "VISUAL_SAMPLES",
     "EpochRecorder",
     "EpochScore",
-    "LossRecords",
-    "PhotoRecords",
-    "PhotoScore",
-    "PhotoVisual",
+    "SampleScore",
+    "SampleVisual",
     "WandbTracker",
-    "checkpoint_path",
     "mean_scores",
     "start_wandb",
-    "visual_path",
+    "write_scores",
     "write_visuals",
 ]

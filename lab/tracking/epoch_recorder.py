@@ -1,38 +1,25 @@
 """The Lightning callback that records every epoch: scores, pictures and the checkpoint to use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
 
 from lab.data import Batch
 from lab.files import replacing
+from lab.formats.runs import checkpoint_path, loss_table
+from lab.metrics import hole_ratio
 from lab.networks import describe_network
-from lab.tracking.epoch_visuals import PhotoVisual, write_visuals
-from lab.tracking.loss_records import LossRecords
-from lab.tracking.photo_records import PhotoRecords, PhotoScore, mean_scores
+from lab.tracking.epoch_visuals import SampleVisual, write_visuals
+from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
 from lab.tracking.wandb_tracker import WandbTracker
-from lab.variants import InpaintingModule
+from lab.variants import InpaintingModule, Validated
 
-VISUAL_PHOTOS = 6
-
-
-@dataclass(frozen=True)
-class EpochScore:
-    """The mean of every metric over the validation photos after an epoch, counted from 1."""
-
-    epoch: int
-    means: dict[str, float]
-
-
-def checkpoint_path(run: Path, epoch: int) -> Path:
-    """The network of a run after ``epoch`` epochs, for `lab.networks.load_network`."""
-    return run / "checkpoints" / f"epoch-{epoch:03d}.pt"
+VISUAL_SAMPLES = 6
 
 
 class EpochRecorder(lightning.Callback):
@@ -59,9 +46,8 @@ class EpochRecorder(lightning.Callback):
         self._settings = settings
         self._tracker = tracker
         self._on_epoch = on_epoch
-        self._records = PhotoRecords(folder / "photos.csv")
-        self._scores: list[PhotoScore] = []
-        self._losses = LossRecords(folder / "losses.csv")
+        self._scores: list[SampleScore] = []
+        self._visuals: list[SampleVisual] = []
         self._loss_sums: dict[str, Tensor] = {}
         self._steps = 0
 
@@ -88,8 +74,8 @@ class EpochRecorder(lightning.Callback):
     def on_validation_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Forget the last epoch's scores."""
-        self._scores = []
+        """Forget the last epoch's scores and pictures."""
+        self._scores, self._visuals = [], []
 
     def on_validation_batch_end(
         self,
@@ -100,11 +86,13 @@ class EpochRecorder(lightning.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the scores of each photo."""
-        ratios = batch.mask.mean(dim=(1, 2, 3)).tolist()
-        for index, photo in enumerate(batch.name):
-            metrics = {name: float(values[index]) for name, values in outputs.items()}
-            self._scores.append(PhotoScore(photo, ratios[index], metrics))
+        """Keep the scores of each sample, and what the first ones look like."""
+        ratios = hole_ratio(batch.mask).tolist()
+        for index, names in enumerate(zip(batch.sample, batch.photo, strict=True)):
+            metrics = {name: float(values[index]) for name, values in outputs["scores"].items()}
+            self._scores.append(SampleScore(*names, ratios[index], metrics))
+        shown = range(min(VISUAL_SAMPLES - len(self._visuals), len(batch.sample)))
+        self._visuals += [_visual(batch, outputs, index) for index in shown]
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -115,40 +103,24 @@ class EpochRecorder(lightning.Callback):
         assert isinstance(pl_module, InpaintingModule)
         epoch = pl_module.current_epoch + 1
         means = mean_scores(self._scores)
-        self._records.write_epoch(epoch, self._scores)
+        write_scores(self._folder, epoch, self._scores)
         if self._steps:
-            self._losses.write_epoch(
-                epoch, {name: float(total) / self._steps for name, total in self._loss_sums.items()}
-            )
-        write_visuals(self._folder / "visuals", epoch, _visuals(trainer, pl_module), self._tracker)
+            losses = {name: float(value) / self._steps for name, value in self._loss_sums.items()}
+            loss_table(self._folder).write_epoch(epoch, pd.DataFrame([losses]))
+        write_visuals(self._folder, epoch, self._visuals, self._tracker)
         with replacing(checkpoint_path(self._folder, epoch)) as temporary:
             torch.save(describe_network(pl_module.network, epoch, self._settings), temporary)
-        if self._tracker is not None:
-            self._tracker.log_epoch(
-                epoch, {f"validation/{name}": value for name, value in means.items()}
-            )
         if self._on_epoch is not None:
             self._on_epoch(EpochScore(epoch, means))
 
 
-def _visuals(trainer: lightning.Trainer, module: InpaintingModule) -> list[PhotoVisual]:
-    """The first validation photos with the network's stages as they are now."""
-    assert isinstance(trainer.val_dataloaders, torch.utils.data.DataLoader)
-    dataset = trainer.val_dataloaders.dataset
-    samples = [dataset[index] for index in range(min(VISUAL_PHOTOS, len(dataset)))]  # type: ignore[arg-type]
-    batch: Batch = default_collate(samples)
-    image, mask = batch.image.to(module.device), batch.mask.to(module.device)
-    with torch.no_grad(), trainer.precision_plugin.forward_context():
-        stages = module(image, mask)
-        completed = module.complete(image, mask)
-    return [
-        PhotoVisual(
-            photo=photo,
-            truth=batch.image[index],
-            mask=batch.mask[index],
-            coarse=stages.coarse[index].float().cpu(),
-            refined=stages.refined[index].float().cpu(),
-            completed=completed[index].float().cpu(),
-        )
-        for index, photo in enumerate(batch.name)
-    ]
+def _visual(batch: Batch, validated: Validated, index: int) -> SampleVisual:
+    stages, completed = validated["stages"], validated["completed"]
+    return SampleVisual(
+        sample=batch.sample[index],
+        truth=batch.image[index].cpu(),
+        mask=batch.mask[index].cpu(),
+        coarse=stages.coarse[index].float().cpu(),
+        refined=stages.refined[index].float().cpu(),
+        completed=completed[index].float().cpu(),
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lab.formats.runs import visual_path
 from lab.imaging import show_hole, write_image
 from lab.tracking.wandb_tracker import WandbTracker
 
@@ -13,13 +14,13 @@ STAGES_BY_EPOCH = ("coarse", "refined", "completed")
 
 
 @dataclass(frozen=True)
-class PhotoVisual:
-    """What one epoch shows of one photo: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``.
+class SampleVisual:
+    """What one epoch shows of one sample: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``.
 
     A method without a network has no stages.
     """
 
-    photo: str
+    sample: str
     truth: Tensor
     mask: Tensor
     coarse: Tensor | None
@@ -32,18 +33,12 @@ class PhotoVisual:
         return {name: image.clamp(0.0, 1.0) for name, image in images.items() if image is not None}
 
 
-def visual_path(folder: Path, photo: str, what: str, epoch: int | None = None) -> Path:
-    """Where a picture lies: ``<photo>/truth.png``, ``<photo>/epoch-003-completed.png``."""
-    name = f"{what}.png" if epoch is None else f"epoch-{epoch:03d}-{what}.png"
-    return folder / photo / name
-
-
 def write_visuals(
-    folder: Path, epoch: int, visuals: Sequence[PhotoVisual], tracker: WandbTracker | None
+    run: Path, epoch: int, visuals: Sequence[SampleVisual], tracker: WandbTracker | None
 ) -> None:
-    """Write one epoch's pictures below ``folder``, and log them to W&B.
+    """Write one epoch's pictures into the run's folder, and log them to W&B.
 
-    Each photo has a key of its own in W&B, logged once an epoch, so that the step slider of its
+    Each sample has a key of its own in W&B, logged once an epoch, so that the step slider of its
     panel walks through the epochs.
     """
     panels: dict[str, list[tuple[str, Tensor]]] = {}
@@ -51,13 +46,13 @@ def write_visuals(
         hole = show_hole(visual.truth, visual.mask)
         fixed: Mapping[str, Tensor] = {"hole": hole, "truth": visual.truth}
         for what, image in fixed.items():
-            path = visual_path(folder, visual.photo, what)
+            path = visual_path(run, visual.sample, what)
             if not path.exists():
                 write_image(path, image)
         stages = visual.stages()
         for what, image in stages.items():
-            write_image(visual_path(folder, visual.photo, what, epoch), image)
-        panels[visual.photo] = [
+            write_image(visual_path(run, visual.sample, what, epoch), image)
+        panels[visual.sample] = [
             ("photo with its hole", hole),
             *stages.items(),
             ("truth", visual.truth),

@@ -12,11 +12,9 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from lab.imaging import to_uint8
+from lab.variants import EPOCHS_TRAINED
 
 PROJECT = "background-inpainting"
-
-# The trainer logs an "epoch" of its own, which counts from 0.
-EPOCHS_TRAINED = "epochs_trained"
 
 # Long enough for a slow connection, short enough that a trial does not wait for a dead one.
 _SECONDS_TO_CONNECT = 30.0
@@ -99,7 +97,7 @@ def start_wandb(
             warnings.warn(f"W&B could not start ({second}); not tracked", stacklevel=2)
             return None
     run.define_metric(EPOCHS_TRAINED)
-    for pattern in ("validation/*", "visuals/*"):
+    for pattern in ("val/*", "visuals/*"):
         run.define_metric(pattern, step_metric=EPOCHS_TRAINED)
     return WandbTracker(WandbLogger(experiment=run))
 

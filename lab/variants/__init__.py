@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from lab.variants.attention_scale import ATTENTION_SCALE, ATTENTION_SCALE_AS_DOCUMENTED
 from lab.variants.channel_gates import BOTH_GATES, CHANNEL_GATE
 from lab.variants.coordinate_attention import COORDINATES_IN_KEYS, COORDINATES_IN_OUTPUT
-from lab.variants.inpainting_module import InpaintingModule, NonFiniteLossError, Optimization
+from lab.variants.inpainting_module import (
+    EPOCHS_TRAINED,
+    InpaintingModule,
+    NonFiniteLossError,
+    Optimization,
+    Validated,
+)
 from lab.variants.mask_policies import BOXES_ONLY, STROKES_ONLY
 from lab.variants.places2 import PLACES2
 from lab.variants.published import PUBLISHED
@@ -18,7 +24,16 @@ from lab.variants.super_resolved import COMPLETED_SMALL, SUPER_RESOLVED, SUPER_R
 from lab.variants.tiled import TILED, TILED_AS_DOCUMENTED
 from lab.variants.variant import Value, Variant
 
-__all__ = ["VARIANTS", "InpaintingModule", "NonFiniteLossError", "Optimization", "Value", "Variant"]
+__all__ = [
+    "EPOCHS_TRAINED",
+    "VARIANTS",
+    "InpaintingModule",
+    "NonFiniteLossError",
+    "Optimization",
+    "Validated",
+    "Value",
+    "Variant",
+]
 
 VARIANTS: Mapping[str, Variant] = {
     "published": PUBLISHED,

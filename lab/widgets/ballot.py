@@ -7,7 +7,9 @@ from typing import Any, cast
 import anywidget
 import traitlets
 
-from lab.selection.checkpoints import SelectionError, find_runs
+from lab.formats.runs import visual_path
+from lab.results import ResultsError, open_study
+from lab.selection.checkpoints import runs_by_name
 from lab.selection.votes import (
     Choice,
     add_vote,
@@ -33,7 +35,7 @@ class Ballot(anywidget.AnyWidget):
         checkpoints: only these, ``epoch-009`` or ``trial-003/epoch-009``; None takes all.
 
     Raises:
-        SelectionError: no run or study, fewer than two completions of every photo, or votes that
+        ResultsError: no run or study, fewer than two completions of every photo, or votes that
             cannot be read.
     """
 
@@ -53,10 +55,11 @@ class Ballot(anywidget.AnyWidget):
     ) -> None:
         super().__init__()
         self._folder, self._voter = folder, voter
-        self._runs = find_runs(folder)
-        pairs = draw_pairs(completions_of(folder), count, seed, checkpoints)
+        study = open_study(folder)
+        self._runs = runs_by_name(study)
+        pairs = draw_pairs(completions_of(study), count, seed, checkpoints)
         if not pairs:
-            raise SelectionError(
+            raise ResultsError(
                 f"there is nothing to vote on in {folder}: no photo has pictures of two checkpoints"
             )
         done = {given.pair for given in read_votes(folder) if given.voter == voter}
@@ -69,10 +72,10 @@ class Ballot(anywidget.AnyWidget):
         """Vote on the pair that is shown, and show the next.
 
         Raises:
-            SelectionError: a voter's name that will not do, or no pair is left.
+            ResultsError: a voter's name that will not do, or no pair is left.
         """
         if self._at == len(self._pairs):
-            raise SelectionError("every pair has its vote")
+            raise ResultsError("every pair has its vote")
         add_vote(self._folder, vote(self._pairs[self._at], choice, self._voter))
         self._at += 1
         self._show()
@@ -88,7 +91,7 @@ class Ballot(anywidget.AnyWidget):
                 self.back()
             elif self._at < len(self._pairs):
                 self.choose(cast(Choice, content["choice"]))
-        except (SelectionError, OSError) as error:
+        except (ResultsError, OSError) as error:
             # An exception here would end in a log that nobody looks at.
             self.status = f"not kept: {error}"
 
@@ -106,4 +109,5 @@ class Ballot(anywidget.AnyWidget):
 
     def _picture(self, photo: str, checkpoint: str) -> bytes:
         run, _, epoch = checkpoint.rpartition("/")
-        return (self._runs[run] / "visuals" / photo / f"{epoch}-completed.png").read_bytes()
+        number = int(epoch.removeprefix("epoch-"))
+        return visual_path(self._runs[run].folder, photo, "completed", number).read_bytes()

@@ -5,9 +5,8 @@ from pathlib import Path
 import ipywidgets
 import numpy as np
 
-from lab.reporting.content import RunContent, read_content
 from lab.reporting.pictures import MAIN_STAGE, Photo, find_photos
-from lab.settings import SettingsError
+from lab.results import ResultsError, Run, open_study
 from lab.widgets.wipe import Wipe
 
 _TRUTH, _HOLE = "truth", "photo with its hole"
@@ -27,7 +26,7 @@ class EpochBrowser(ipywidgets.VBox):
         epoch: the slider.
 
     Raises:
-        SettingsError: no run or study, or none with pictures yet.
+        ResultsError: no run or study, or none with pictures yet.
     """
 
     def __init__(self, folder: Path, metric: str = "hole_ssim", side: int = 192) -> None:
@@ -54,15 +53,15 @@ class EpochBrowser(ipywidgets.VBox):
 
     def refresh(self) -> None:
         """Read the folder again, and show the newest epoch."""
-        content = read_content(self._folder)
-        photos = find_photos(content.runs)
+        study = open_study(self._folder)
+        photos = find_photos(study.runs)
         self._runs = {
             run.label: run
-            for run in content.runs
+            for run in study.runs
             if any(run.name in photo.epochs for photo in photos)
         }
         if not self._runs:
-            raise SettingsError(f"{self._folder} has no pictures yet: wait for its first epoch")
+            raise ResultsError(f"{self._folder} has no pictures yet: wait for its first epoch")
         self._photos = photos
         chosen = self.run.value
         self.run.options = list(self._runs)
@@ -106,7 +105,7 @@ class EpochBrowser(ipywidgets.VBox):
             filled.value = b"" if path is None else path.read_bytes()
             text.value = f"{_escaped(photo.name)}<br>{self._score(run, epoch, photo.name)}"
 
-    def _score(self, run: RunContent, epoch: int, photo: str) -> str:
+    def _score(self, run: Run, epoch: int, photo: str) -> str:
         if self._metric not in run.scores or (epoch, photo) not in run.scores.index:
             return ""
         value = float(np.asarray(run.scores.loc[(epoch, photo), self._metric]).item())
@@ -118,7 +117,7 @@ class EpochBrowser(ipywidgets.VBox):
         return image
 
     @property
-    def _run(self) -> RunContent:
+    def _run(self) -> Run:
         return self._runs[self.run.value]
 
 
@@ -135,16 +134,16 @@ class EpochComparison(ipywidgets.VBox):
         wipe: the pictures.
 
     Raises:
-        SettingsError: no run or study, or none with pictures yet.
+        ResultsError: no run or study, or none with pictures yet.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        content = read_content(folder)
-        self._runs = content.runs
-        photos = {photo.name: photo for photo in find_photos(content.runs)}
+        study = open_study(folder)
+        self._runs = study.runs
+        photos = {photo.name: photo for photo in find_photos(study.runs)}
         if not photos:
-            raise SettingsError(f"{folder} has no pictures yet: wait for its first epoch")
+            raise ResultsError(f"{folder} has no pictures yet: wait for its first epoch")
         self._photos = photos
         self.photo = ipywidgets.Dropdown(description="photo", options=list(photos))
         self.left = ipywidgets.Dropdown(description="left")

@@ -7,10 +7,11 @@ import ipywidgets
 from IPython.display import display
 
 from lab.files import lock_run
+from lab.formats.runs import checkpoint_path
 from lab.runs import StepProgress, fit_run, refuse_other_settings
 from lab.settings import SettingsError, build_experiment, options_from, parse_experiment
 from lab.studies import read_question
-from lab.tracking import EpochScore, checkpoint_path
+from lab.tracking import EpochScore
 from lab.widgets.epoch_browser import EpochBrowser
 
 _SHOWN = ("hole_psnr", "hole_ssim", "rim_ssim")

@@ -56,7 +56,7 @@ def feeding_rate(photos: Path, size: int, batch: int, workers: int, rounds: int)
     for epoch in range(rounds + 1):
         loader.sampler.set_epoch(epoch)
         began = time.perf_counter()
-        fed = sum(len(found.name) for found in loader)
+        fed = sum(len(found.sample) for found in loader)
         times.append(time.perf_counter() - began)
     return fed / statistics.median(times[1:])  # the first epoch starts the processes
 

@@ -182,3 +182,17 @@ def test_the_shared_photos_as_a_set(tmp_path):
     assert batch.image.shape == (20, 3, 256, 256)
     assert len(set(batch.name)) == 20
     assert len(set(batch.ratio_bin)) == 4
+
+
+def test_the_sets_of_several_clips_are_one_and_each_clip_counts_once(triplets, tmp_path):
+    for name in ("first", "second"):
+        shutil.copytree(triplets / "crops", tmp_path / name)
+    one, joined = read_evaluation_set(triplets / "crops"), read_evaluation_set(tmp_path)
+    assert len(joined) == 2 * len(one)
+    assert len({sample.name for sample in joined}) == len(joined)
+    assert {sample.photo for sample in one} == {"clip.avi"}
+    assert {sample.photo for sample in joined} == {"first-clip.avi", "second-clip.avi"}
+    assert joined.digest != one.digest
+    shutil.copytree(triplets / "frames", tmp_path / "third")
+    with pytest.raises(ValueError, match="cannot be one set: make them of one kind and size"):
+        read_evaluation_set(tmp_path)

@@ -35,7 +35,7 @@ def test_a_training_sample_depends_on_seed_epoch_and_number_only():
     np.random.rand(3)
     assert equal(photos[key], photos[key])
     for changed in (EpochKey(4, 2), EpochKey(3, 7)):  # 7 is another crop of the photo of 2
-        assert photos[changed].name == photos[key].name
+        assert photos[changed].sample == photos[key].sample
         assert not torch.equal(photos[changed].image, photos[key].image)
         assert not torch.equal(photos[changed].mask, photos[key].mask)
     another_seed = PhotoDataModule(size=32, seed=1).train_dataloader().dataset
@@ -58,8 +58,8 @@ def test_validation_batches_are_the_validation_samples_in_order_every_time():
     samples = data.validation_samples
     for _ in range(2):
         batches = list(data.val_dataloader())
-        names = [name for batch in batches for name in batch.name]
-        assert names == [samples[index].name for index in range(len(samples))]
+        names = [name for batch in batches for name in batch.sample]
+        assert names == [samples[index].sample for index in range(len(samples))]
         assert torch.equal(torch.cat([batch.mask for batch in batches])[20], samples[20].mask)
         assert torch.equal(torch.cat([batch.image for batch in batches])[20], samples[20].image)
     assert len(set(names)) == len(names) == 21
@@ -67,7 +67,7 @@ def test_validation_batches_are_the_validation_samples_in_order_every_time():
 
 def test_fewer_validation_photos_are_the_first_ones():
     data = PhotoDataModule(size=32, validation_photos=2)
-    assert [sample.name for sample in map(data.validation_samples.__getitem__, range(2))] == [
+    assert [sample.sample for sample in map(data.validation_samples.__getitem__, range(2))] == [
         photo.name for photo in data.source.validation[:2]
     ]
     assert len(data.validation_samples) == 2

@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def validation(**options):
     samples = PhotoDataModule(size=32, validation_crops=2, **options).validation_samples
-    return {samples[i].name: samples[i] for i in range(len(samples))}
+    return {samples[i].sample: samples[i] for i in range(len(samples))}
 
 
 def test_validation_is_the_same_whatever_the_runs_seed_and_masks(folder):
@@ -31,6 +31,16 @@ def test_validation_is_the_same_whatever_the_runs_seed_and_masks(folder):
     for name, sample in first.items():
         assert torch.equal(sample.image, second[name].image)
         assert torch.equal(sample.mask, second[name].mask)
+
+
+def test_no_sample_is_called_as_another_photo(folder):
+    for index in range(10):
+        source = folder / f"photo{index}.png"
+        (folder / f"photo{index}-crop1.png").write_bytes(source.read_bytes()[:-1] + b"x")
+    samples = PhotoDataModule(photos=folder, size=32, validation_crops=3).validation_samples
+    found = [samples[index] for index in range(len(samples))]
+    assert len({sample.sample for sample in found}) == len(found)
+    assert len({sample.photo for sample in found}) == len(found) / 3
 
 
 def test_adding_a_photo_changes_no_other_validation_sample(folder):
@@ -72,7 +82,7 @@ def test_a_photo_that_has_not_changed_is_decoded_once(folder, monkeypatch):
 def epoch_of(data, epoch):
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)
-    return [(batch.image, batch.mask, list(batch.name)) for batch in loader]
+    return [(batch.image, batch.mask, list(batch.sample)) for batch in loader]
 
 
 def test_training_samples_do_not_depend_on_loader_processes(folder):

@@ -45,10 +45,10 @@ def epoch_of(data, epoch):
     batches = list(loader)
     samples = {}
     for batch in batches:
-        for image, mask, name in zip(*batch, strict=True):
+        for image, mask, name, _ in zip(*batch, strict=True):
             again = sum(other == name for other, _ in samples)
             samples[name, again] = (image, mask)
-    return [name for batch in batches for name in batch.name], samples
+    return [name for batch in batches for name in batch.sample], samples
 
 
 def assert_same(samples, others):
@@ -123,8 +123,8 @@ def test_an_epoch_of_fewer_samples_takes_other_photos_each_time(easyformat):
     for epoch in range(8):
         loader.sampler.set_epoch(epoch)
         batches = list(loader)
-        assert [len(batch.name) for batch in batches] == [2, 2] == 2 * [len(loader)]
-        shown.append(frozenset(name for batch in batches for name in batch.name))
+        assert [len(batch.sample) for batch in batches] == [2, 2] == 2 * [len(loader)]
+        shown.append(frozenset(name for batch in batches for name in batch.sample))
     assert len(set(shown)) > 4
     assert len(frozenset.union(*shown)) == 12
 
@@ -135,7 +135,7 @@ def test_the_same_loader_goes_through_other_orders_epoch_after_epoch(easyformat,
     loader = data.train_dataloader()
     for epoch in (0, 1, 5):
         loader.sampler.set_epoch(epoch)
-        names = [name for batch in loader for name in batch.name]
+        names = [name for batch in loader for name in batch.sample]
         assert names == epoch_of(data, epoch)[0]
 
 
@@ -143,9 +143,9 @@ def test_a_resumed_run_begins_with_the_epoch_after_those_that_are_done(easyforma
     data = module(easyformat)
     data.load_state_dict({"epochs_done": 2})
     # Before Lightning has told the epoch, which it does when the first samples are on their way.
-    assert [name for batch in data.train_dataloader() for name in batch.name] == epoch_of(data, 2)[
-        0
-    ]
+    assert [name for batch in data.train_dataloader() for name in batch.sample] == epoch_of(
+        data, 2
+    )[0]
 
 
 def test_neighbours_of_a_sorted_archive_come_apart(train_only):
@@ -198,9 +198,9 @@ def test_validation_photos_are_in_no_order_of_the_archive_and_fewer_are_the_firs
     fewer = module(train_only, validation_share=0.5, validation_photos=4, seed=9).validation_samples
     assert len(fewer) == 4
     for index in range(4):
-        assert fewer[index].name == data.validation_samples[index].name
+        assert fewer[index].sample == data.validation_samples[index].sample
         assert torch.equal(fewer[index].mask, data.validation_samples[index].mask)
-    names = [batch.name for batch in data.val_dataloader()]
+    names = [batch.sample for batch in data.val_dataloader()]
     assert len({name for batch in names for name in batch}) == 2 * len(photos)
     assert all("/" not in name for batch in names for name in batch)
 

@@ -65,7 +65,8 @@ def run_notebook(name, folder, look="None", /, **parameters):
         parameters: in place of the notebook's own.
 
     Returns:
-        The value of ``look`` (what JSON holds of it), and all that the cells printed.
+        The value of ``look`` (what JSON holds of it), and all that the cells printed and said in
+        Markdown.
     """
     notebook = with_parameters(read_notebook(name), parameters)
     notebook.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({look}))"))
@@ -74,11 +75,15 @@ def run_notebook(name, folder, look="None", /, **parameters):
     )
     client.execute()
     printed = [
-        "".join(output.text for output in cell.outputs if output.output_type == "stream")
-        for cell in notebook.cells
-        if cell.cell_type == "code"
+        "".join(map(_text, cell.outputs)) for cell in notebook.cells if cell.cell_type == "code"
     ]
     return json.loads(printed[-1].splitlines()[-1]), "".join(printed[:-1])
+
+
+def _text(output):
+    if output.output_type == "stream":
+        return output.text
+    return output.get("data", {}).get("text/markdown", "")
 
 
 def _plain(value):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from lab.data import read_evaluation_set
 from lab.imaging import read_mask
+from lab.results import findings, open_study
 from lab.selection.votes import add_vote, completions_of, draw_pairs, vote
 from tests.notebooks.running import TINY_RUN, run_notebook
 from tests.tiny import PROJECT, fit_tiny
@@ -46,7 +47,7 @@ def test_01_asks_for_a_hole_where_none_is_painted(tmp_path):
 
 def test_02_trains_and_goes_on(tmp_path):
     settings = {"run": "run", "settings": TINY_RUN, "sweeps": SWEEPS}
-    look = "[checkpoint.name, scores.index.tolist(), sorted(losses.columns)]"
+    look = "[checkpoint.name, scores.index.tolist(), sorted(trained.losses.columns)]"
     for epochs in (1, 2):
         found, _ = run_notebook("02_train_and_watch", tmp_path, look, epochs=epochs, **settings)
     name, scored, losses = found
@@ -98,7 +99,7 @@ def test_03_shows_every_variant(tmp_path):
 
 def test_04_ranks_what_is_there_and_counts_votes(tmp_path):
     fit_tiny(tmp_path / "run", "--fit.epochs=3", "--data.validation_crops=4")
-    for pair in draw_pairs(completions_of(tmp_path / "run"), 4, seed=1):
+    for pair in draw_pairs(completions_of(open_study(tmp_path / "run")), 4, seed=1):
         add_vote(tmp_path / "run", vote(pair, "left", "anna"))
     before = {path.name for path in (tmp_path / "run").iterdir()}
     look = """{
@@ -120,8 +121,8 @@ def test_04_ranks_what_is_there_and_counts_votes(tmp_path):
 def test_05_runs_a_tiny_study_and_says_what_it_found(tmp_path):
     # The threads of a trial are the sweep's to set.
     settings = [option for option in TINY_RUN if "threads" not in option]
-    look = '{"ranked": len(ranking), "plots": list(figures), "findings": findings}'
-    found, _ = run_notebook(
+    look = '{"ranked": len(found.ranked), "plots": list(figures)}'
+    found, printed = run_notebook(
         "05_sweep_results",
         tmp_path,
         look,
@@ -133,7 +134,10 @@ def test_05_runs_a_tiny_study_and_says_what_it_found(tmp_path):
     )
     assert found["ranked"] == 3
     assert {"Parallel coordinates", "History", "Slices"} <= set(found["plots"])
-    assert found["findings"][0].startswith("Best by hole_ssim")
+    # The same words as everywhere: tests/results/test_one_number.py compares the others.
+    said = findings(open_study(tmp_path / "runs" / "small"))
+    assert said[0].startswith("Best by hole_ssim")
+    assert all(f"- {sentence}" in printed for sentence in said)
     assert (tmp_path / "runs" / "small" / "results.csv").exists()
 
 

@@ -69,19 +69,15 @@ def write_run(run, photos, epochs, quality=0.0, size=48, trial=0, made=None):
 
 def write_scores(run, photos, epochs, quality):
     rows = [
-        (
-            epoch,
-            photo,
-            0.1 + 0.05 * number,
-            metric,
-            base * (1 + quality + 0.02 * epoch + 0.03 * number),
-        )
+        {"epoch": epoch, "photo": photo, "sample": photo, "hole_ratio": 0.1 + 0.05 * number}
+        | {
+            metric: base * (1 + quality + 0.02 * epoch + 0.03 * number)
+            for metric, base in METRICS.items()
+        }
         for epoch in epochs
         for number, photo in enumerate(photos)
-        for metric, base in METRICS.items()
     ]
-    columns = ["epoch", "photo", "hole_ratio", "metric", "value"]
-    pd.DataFrame(rows, columns=columns).to_csv(run / "photos.csv", index=False)
+    pd.DataFrame(rows).to_csv(run / "photos.csv", index=False)
 
 
 def write_study(folder, trials=3, epochs=4, photos=("cat", "lake"), goals=("hole_ssim",), size=48):
@@ -117,13 +113,5 @@ def write_study(folder, trials=3, epochs=4, photos=("cat", "lake"), goals=("hole
                 user_attrs={"first": True} if number == 0 else {},
             )
         )
-    pd.DataFrame(
-        [
-            {
-                "label": "Telea",
-                "state": "baseline",
-                **{name: 2 * base for name, base in METRICS.items()},
-            }
-        ]
-    ).to_csv(folder / "results.csv", index=False)
+    write_baseline(folder / "baselines" / "Telea", photos, quality=1.0, size=size)
     return folder

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from lab.reporting import page as page_module
-from lab.reporting import read_content, write_report
+from lab.reporting import write_report
+from lab.results import ResultsError, findings, open_study
 from lab.settings import SettingsError
-from tests.reporting.studies import write_baseline, write_run, write_study
+from tests.reporting.studies import write_run, write_study
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +27,22 @@ def data_of(html):
 
 
 def test_the_findings_say_what_the_scores_say(study):
-    findings = " ".join(read_content(study).findings())
+    opened = open_study(study)
+    assert [run.label for run in opened.ranked] == ["trial 2", "trial 1", "trial 0"]
+    first, *others = findings(opened)
+    assert "trial 2, epoch 4" in first
+    assert "over 2 photos" in first
     # Quality grows by 0.01 of 0.3 a trial, so trial 2 gains 0.006 over trial 0 on every photo.
-    assert "trial 2 after epoch 4" in findings
-    assert "trial 0, which the question names, it gains +0.006" in findings
-    assert "Telea, which needs no training, reaches 0.6: better than the best run" in findings
-
-
-def test_baselines_that_were_scored_photo_by_photo_are_compared_so(tmp_path):
-    study = write_study(tmp_path / "weights")
-    write_baseline(study / "baselines" / "Telea", ("cat", "lake"), quality=1.0)
-    content = read_content(study)
-    findings = " ".join(content.findings())
+    named = next(line for line in others if line.startswith("trial 0, which the question names"))
+    assert "+0.006" in named
     # On every photo, 1.0 of 0.3 for Telea against 0.02 (trial 2) + 4 * 0.02 (four epochs).
-    assert "Against Telea, which needs no training of its own, it gains -0.27 [-0.27, -0.27]" in (
-        findings
-    )
-    assert findings.count("Telea") == 1, "not once more from results.csv"
-    assert [run.label for run in content.ranked] == ["trial 2", "trial 1", "trial 0"]
+    assert "Telea: -0.270 [-0.270, -0.270]; better on 0% of 2 photos" in others
+    assert "Telea, which needs no training, is clearly better" in others[-1]
 
 
 def test_all_pictures_of_the_study_come_along_as_links(study, tmp_path):
-    write_report(read_content(study), tmp_path / "review")
-    copied = sorted((tmp_path / "review" / "pictures").glob("p*/r*/*-*.png"))
+    write_report(open_study(study), tmp_path / "review")
+    copied = sorted((tmp_path / "review" / "pictures").glob("p*/r*/[1-9]-*.png"))
     assert len(copied) == 3 * 4 * 2 * 3  # trials, epochs, photos, stages
     sources = {path.read_bytes() for path in study.glob("trials/*/visuals/*/epoch-*.png")}
     assert {path.read_bytes() for path in copied} == sources, "bit for bit"
@@ -57,7 +51,7 @@ def test_all_pictures_of_the_study_come_along_as_links(study, tmp_path):
 
 
 def test_a_page_is_replaced_but_nothing_else(study, tmp_path):
-    content = read_content(study)
+    content = open_study(study)
     write_report(content, tmp_path / "review")
     write_report(content, tmp_path / "review")
     (tmp_path / "mine").mkdir()
@@ -72,7 +66,7 @@ def test_a_page_is_replaced_but_nothing_else(study, tmp_path):
 
 
 def test_a_failure_leaves_the_page_that_was_there(study, tmp_path, monkeypatch):
-    content = read_content(study)
+    content = open_study(study)
     write_report(content, tmp_path / "review")
     before = (tmp_path / "review" / "index.html").read_bytes()
 
@@ -87,7 +81,7 @@ def test_a_failure_leaves_the_page_that_was_there(study, tmp_path, monkeypatch):
 
 
 def test_one_file_leaves_stages_out_before_it_gets_too_big(study, tmp_path, monkeypatch):
-    content = read_content(study)
+    content = open_study(study)
     pictures = list(study.glob("trials/*/visuals/*/epoch-*.png"))
     total = sum(path.stat().st_size for path in pictures)
     completed = sum(path.stat().st_size for path in pictures if "completed" in path.name)
@@ -110,7 +104,7 @@ def test_text_cannot_leave_its_script_element(tmp_path):
     rows.to_csv(table, index=False)
     (study / "board.csv").write_text(f'variant,score\n"{name}",1\n')
     (study / "trials" / "trial-001" / "config.yaml").write_text(f"a: '{name}'\n<!-- <script>")
-    write_report(read_content(study), tmp_path / "page")
+    write_report(open_study(study), tmp_path / "page")
     html = (tmp_path / "page" / "index.html").read_text()
     assert "alert(1)" in html
     assert name not in html
@@ -130,16 +124,16 @@ def test_a_running_study_and_a_failed_trial_can_be_shown(tmp_path):
         )
     )
     opened.ask()
-    (study / "results.csv").unlink()
-    write_report(read_content(study), tmp_path / "page")
+    write_report(open_study(study), tmp_path / "page")
     runs = data_of((tmp_path / "page" / "index.html").read_text())["runs"]
+    runs = [run for run in runs if not run["untrained"]]
     assert [(run["state"], run["epochs"]) for run in runs[-2:]] == [("failed", []), ("running", [])]
     assert runs[-2]["reason"] == "the loss was NaN"
 
 
 def test_a_study_of_two_goals_has_its_pareto_front(tmp_path):
     study = write_study(tmp_path / "weights", trials=5, goals=("hole_ssim", "hole_psnr"))
-    write_report(read_content(study), tmp_path / "page")
+    write_report(open_study(study), tmp_path / "page")
     figures = data_of((tmp_path / "page" / "index.html").read_text())["figures"]
     assert {"Pareto front", "Importance: hole_ssim", "Slices: hole_psnr"} <= figures.keys()
     front = {trace["name"]: trace for trace in figures["Pareto front"]["data"]}
@@ -152,7 +146,7 @@ def test_runs_beside_each_other_are_shown_as_variants(tmp_path):
     for name, quality in (("V1", 0.1), ("V2", 0.2)):
         write_run(tmp_path / "board" / name, ("cat",), 2, quality)
     (tmp_path / "board" / "board.csv").write_text("variant,hole_ssim\nV1,0.3\nV2,0.4\n")
-    content = read_content(tmp_path / "board")
+    content = open_study(tmp_path / "board")
     assert [run.label for run in content.runs] == ["V2", "V1"]
     write_report(content, tmp_path / "page")
 
@@ -164,11 +158,11 @@ def test_what_is_no_study_is_refused_in_words(tmp_path, made):
         folder.mkdir()
     if made == "file":
         folder.touch()
-    with pytest.raises(SettingsError, match=r"is no folder|neither a run nor a study"):
-        read_content(folder)
+    with pytest.raises(ResultsError, match=r"is no folder|neither a run nor a study"):
+        open_study(folder)
 
 
 def test_scores_that_no_run_wrote_are_named(tmp_path):
     (tmp_path / "photos.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(SettingsError, match=r"photos\.csv is not what a run writes"):
-        read_content(tmp_path)
+    with pytest.raises(ResultsError, match=r"photos\.csv is not what a run writes"):
+        open_study(tmp_path)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab.reporting import read_content, write_report
+from lab.reporting import write_report
+from lab.results import open_study
 from lab.selection.votes import pair_id, read_votes
-from tests.reporting.studies import colour_of, write_baseline, write_run, write_study
+from tests.reporting.studies import colour_of, write_run, write_study
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)<⁄script>'
 
@@ -28,9 +29,9 @@ def study(tmp_path_factory):
 def report(study, tmp_path_factory, request):
     output = tmp_path_factory.mktemp("report")
     if request.param == "folder":
-        write_report(read_content(study), output / "review")
+        write_report(open_study(study), output / "review")
         return output / "review" / "index.html"
-    write_report(read_content(study), output / "review.html", single_file=True)
+    write_report(open_study(study), output / "review.html", single_file=True)
     return output / "review.html"
 
 
@@ -242,7 +243,7 @@ def test_names_from_disk_harm_nothing(tmp_path, open_page):
         tmp_path / "it's <b>bold</b> & $data", photos=(HOSTILE, "</style>".replace("/", "⁄"))
     )
     for output, single in ((tmp_path / "out", False), (tmp_path / "out.html", True)):
-        write_report(read_content(folder), output, single_file=single)
+        write_report(open_study(folder), output, single_file=single)
         opened = open_page(output if single else output / "index.html")
         names = opened.page.locator("figcaption .name").all_text_contents()
         assert HOSTILE in names, "it is shown as it is"
@@ -277,8 +278,7 @@ def test_every_picture_has_a_text_alternative(report, open_page):
 
 def test_a_baseline_can_be_compared_with_a_trial(tmp_path, open_page):
     folder = write_study(tmp_path / "weights")
-    write_baseline(folder / "baselines" / "Telea", ("cat", "lake"))
-    write_report(read_content(folder), tmp_path / "page")
+    write_report(open_study(folder), tmp_path / "page")
     page = open_page(tmp_path / "page" / "index.html").page
     assert page.locator("#result tr[data-run='baselines/Telea']").count() == 1
     page.get_by_label("B: run").select_option("baselines/Telea")
@@ -293,7 +293,7 @@ def test_a_baseline_can_be_compared_with_a_trial(tmp_path, open_page):
 
 
 def test_a_study_that_only_scores_has_no_curves_and_a_still_slider(tmp_path, open_page):
-    write_report(read_content(write_study(tmp_path / "weights", epochs=1)), tmp_path / "page")
+    write_report(open_study(write_study(tmp_path / "weights", epochs=1)), tmp_path / "page")
     page = open_page(tmp_path / "page" / "index.html").page
     assert page.locator("#curves").count() == 0
     assert page.locator("#epoch").is_disabled()
@@ -302,7 +302,7 @@ def test_a_study_that_only_scores_has_no_curves_and_a_still_slider(tmp_path, ope
 
 def test_a_single_run_is_shown_too(tmp_path, open_page):
     write_run(tmp_path / "alone", ("cat", "lake"), epochs=3)
-    write_report(read_content(tmp_path / "alone"), tmp_path / "page")
+    write_report(open_study(tmp_path / "alone"), tmp_path / "page")
     page = open_page(tmp_path / "page" / "index.html").page
     set_slider(page, 3)
     a, b = left_and_right(page)
@@ -320,7 +320,7 @@ def test_forty_trials_of_twelve_epochs_and_six_photos_open_in_three_seconds(
         tmp_path / "big", trials=40, epochs=12, photos=[f"photo-{n}" for n in range(6)], size=64
     )
     output = tmp_path / ("big.html" if single else "big-report")
-    write_report(read_content(folder), output, single_file=single)
+    write_report(open_study(folder), output, single_file=single)
     start = time.monotonic()
     opened = open_page(output if single else output / "index.html")
     opened.page.locator("#result tbody tr").nth(39).wait_for(state="attached")

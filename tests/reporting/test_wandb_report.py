@@ -6,8 +6,8 @@ import pytest
 import wandb
 
 from lab.report import main
-from lab.reporting import read_content
 from lab.reporting.wandb_report import build_wandb_report, config_key
+from lab.results import open_study
 from tests.reporting.studies import HOLE, write_study
 from tests.reporting.wandb_stand_in import StandIn
 
@@ -47,10 +47,10 @@ def test_the_report_has_every_panel_and_our_findings(study, wandb_server, capsys
         "Run Comparer",
     ):
         assert kind in panels
-    assert "validation/hole_ssim" in text
+    assert "val/hole_ssim" in text
     assert "epochs_trained" in text
     assert "visuals/cat" in text
-    assert "trial 2 after epoch 4" in text
+    assert "trial 2, epoch 4" in text
     assert "weights" in json.dumps(grid["metadata"]["runSets"]), "only the study's group"
 
 
@@ -60,7 +60,7 @@ def panels_of(grid):
 
 
 def test_panels_do_not_lie_on_each_other(study, wandb_server):
-    report = build_wandb_report(read_content(study), "somebody", "project")
+    report = build_wandb_report(open_study(study), "somebody", "project")
     boxes = [panel.layout for block in report.blocks for panel in getattr(block, "panels", [])]
     for index, one in enumerate(boxes):
         for other in boxes[:index]:

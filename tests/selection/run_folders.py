@@ -1,9 +1,12 @@
 """Folders of runs and studies as training leaves them, written directly."""
 
 import numpy as np
+import optuna
+import pandas as pd
 from PIL import Image
 
-from lab.tracking import LossRecords, PhotoRecords, PhotoScore, checkpoint_path
+from lab.formats.runs import checkpoint_path, loss_table
+from lab.tracking import SampleScore, write_scores
 
 SOUND = {
     "hole_psnr": 20.0,
@@ -22,22 +25,24 @@ def write_run(folder, quality, photos=20, crops=1, losses=ALIVE, seed=0, **metri
     ``metrics`` are further values, for all epochs or as a function of the epoch.
     """
     draws = np.random.default_rng(seed)
-    records, kept = PhotoRecords(folder / "photos.csv"), LossRecords(folder / "losses.csv")
     level = draws.normal(0, 0.1, photos)
     for epoch, mean in enumerate(quality, start=1):
         scores = []
         for crop in range(crops):
             for photo in range(photos):
-                name = f"photo{photo}" if crop == 0 else f"photo{photo}-crop{crop}"
+                name = f"photo{photo}" if crop == 0 else f"photo{photo}~crop{crop}"
                 value = mean + level[photo] + draws.normal(0, 0.01)
                 given = {
                     key: metric(epoch) if callable(metric) else metric
                     for key, metric in {**SOUND, **metrics}.items()
                 }
-                scores.append(PhotoScore(name, 0.25, {"hole_ssim": value, **given}))
-        records.write_epoch(epoch, scores)
+                scores.append(
+                    SampleScore(name, f"photo{photo}", 0.25, {"hole_ssim": value, **given})
+                )
+        write_scores(folder, epoch, scores)
         if losses:
-            kept.write_epoch(epoch, losses(epoch) if callable(losses) else losses)
+            values = losses(epoch) if callable(losses) else losses
+            loss_table(folder).write_epoch(epoch, pd.DataFrame([values]))
         path = checkpoint_path(folder, epoch)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"network" * 100)
@@ -45,10 +50,16 @@ def write_run(folder, quality, photos=20, crops=1, losses=ALIVE, seed=0, **metri
     return folder
 
 
-def write_study(folder, qualities, **options):
-    """A study with a trial for each list of true means."""
+def write_study(folder, qualities, goals=("hole_ssim",), **options):
+    """A study with a finished trial for each list of true means."""
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=folder.name, storage=f"sqlite:///{folder / 'study.db'}", direction="maximize"
+    )
+    study.set_user_attr("goals", list(goals))
     for number, quality in enumerate(qualities):
         write_run(folder / "trials" / f"trial-{number:03d}", quality, seed=number, **options)
+        study.add_trial(optuna.trial.create_trial(value=max(quality)))
     return folder
 
 

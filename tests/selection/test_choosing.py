@@ -3,11 +3,14 @@
 import math
 
 import numpy as np
+import optuna
+import pandas as pd
 import pytest
 
-from lab.selection import paired_difference, rank
-from lab.selection.checkpoints import SelectionError
+from lab.results import ResultsError, open_study
 from lab.selection.choosing import choose, explain
+from lab.statistics import paired_difference, rank
+from lab.tracking import SampleScore, write_scores
 from tests.selection.run_folders import ALIVE, write_run, write_study
 
 METRICS = ["hole_ssim", "hole_psnr"]
@@ -22,7 +25,7 @@ def kinds(selection):
 
 
 def test_a_clear_best_is_chosen_and_said_to_be_sure(tmp_path):
-    selection = choose(write_run(tmp_path, [0.5, 0.6, 0.55]), METRICS)
+    selection = choose(open_study(write_run(tmp_path, [0.5, 0.6, 0.55])), METRICS)
     assert names(selection, [selection.chosen]) == ["epoch-002"]
     assert selection.ranking.probability[1] > 0.99
     assert explain(selection) == ["Epoch 2 is the best by hole_ssim, with a probability of > 99 %."]
@@ -30,7 +33,7 @@ def test_a_clear_best_is_chosen_and_said_to_be_sure(tmp_path):
 
 def test_epochs_that_cannot_be_told_apart_are_named_with_the_earliest(tmp_path):
     quality = [0.3, 0.4, 0.5, 0.6, 0.6, 0.6]
-    selection = choose(write_run(tmp_path, quality), METRICS)
+    selection = choose(open_study(write_run(tmp_path, quality)), METRICS)
     assert sorted(names(selection, selection.ranking.tied)) == [
         "epoch-004",
         "epoch-005",
@@ -43,24 +46,24 @@ def test_epochs_that_cannot_be_told_apart_are_named_with_the_earliest(tmp_path):
 
 def test_the_metrics_direction_counts(tmp_path):
     run = write_run(tmp_path, [0.5, 0.6, 0.7], hole_l1=lambda epoch: 0.1 * epoch, whole_l1=0.0)
-    assert names(choose(run, ["hole_l1"]), [0])[0] == "epoch-001"
-    assert choose(run, ["hole_l1"]).ranking.order == [0, 1, 2]
-    selection = choose(run, ["hole_ssim", "hole_l1"])
+    assert names(choose(open_study(run), ["hole_l1"]), [0])[0] == "epoch-001"
+    assert choose(open_study(run), ["hole_l1"]).ranking.order == [0, 1, 2]
+    selection = choose(open_study(run), ["hole_ssim", "hole_l1"])
     assert selection.ranking.order == [2, 1, 0]
     assert selection.pareto == [0, 1, 2]
-    assert choose(run, ["hole_ssim", "hole_psnr"]).pareto == [2]
+    assert choose(open_study(run), ["hole_ssim", "hole_psnr"]).pareto == [2]
 
 
 def test_a_study_ranks_all_epochs_of_all_trials(tmp_path):
     study = write_study(tmp_path, [[0.5, 0.52], [0.4, 0.7], [0.3, 0.2]])
-    selection = choose(study, METRICS)
+    selection = choose(open_study(study), METRICS)
     assert names(selection, selection.ranking.order)[0] == "trial-001/epoch-002"
     assert len(selection.checkpoints) == 6
     assert explain(selection)[0].startswith("Trial 1, epoch 2 is the best")
 
 
 def test_crops_of_one_photo_are_no_further_photos(tmp_path):
-    selection = choose(write_run(tmp_path, [0.5, 0.6], photos=3, crops=8), METRICS)
+    selection = choose(open_study(write_run(tmp_path, [0.5, 0.6], photos=3, crops=8)), METRICS)
     assert selection.ranking.photos == 3
     assert len(selection.scores.samples) == 24
     assert "rests on 3 photos" in explain(selection)[-1]
@@ -87,7 +90,7 @@ def test_intervals_hold_with_few_photos(photos):
 
 
 def test_one_photo_tells_nothing(tmp_path):
-    selection = choose(write_run(tmp_path, [0.5, 0.9], photos=1, crops=5), METRICS)
+    selection = choose(open_study(write_run(tmp_path, [0.5, 0.9], photos=1, crops=5)), METRICS)
     assert selection.ranking.probability.tolist() == [0.5, 0.5]
     assert "one photo says nothing about others" in explain(selection)[0]
     assert math.isinf(selection.ranking.behind[0].high)
@@ -103,19 +106,18 @@ def test_probabilities_add_up_and_repeat():
 
 
 def test_bins_of_hole_ratio_are_ranked_on_their_own(tmp_path):
-    from lab.tracking import PhotoRecords, PhotoScore
-
-    records = PhotoRecords(write_run(tmp_path, [0.5, 0.6]) / "photos.csv")
+    made = open_study(write_run(tmp_path, [0.5, 0.6])).runs[0]
     for epoch, large in ((1, 0.9), (2, 0.1)):
-        table = records.read()
-        rows = table[(table["epoch"] == epoch) & (table["metric"] == "hole_ssim")]
+        small = made.scores_at(epoch)["hole_ssim"]
         scores = [
-            PhotoScore(row.photo, 0.2, {"hole_ssim": row.value}) for row in rows.itertuples()
-        ] + [PhotoScore(f"large{index}", 0.6, {"hole_ssim": large}) for index in range(9)]
-        fresh = PhotoRecords(tmp_path / "bins" / "photos.csv")
-        fresh.write_epoch(epoch, scores)
-        (tmp_path / "bins" / "checkpoints").mkdir(exist_ok=True)
-    selection = choose(tmp_path / "bins", ["hole_ssim"])
+            SampleScore(photo, photo, 0.2, {"hole_ssim": value}) for photo, value in small.items()
+        ]
+        scores += [
+            SampleScore(f"large{index}", f"large{index}", 0.6, {"hole_ssim": large})
+            for index in range(9)
+        ]
+        write_scores(tmp_path / "bins", epoch, scores)
+    selection = choose(open_study(tmp_path / "bins"), ["hole_ssim"])
     assert {name: ranking.order[0] for name, ranking in selection.bins.items()} == {
         "0.0-0.3": 1,
         "0.5-0.7": 0,
@@ -144,14 +146,14 @@ def test_bins_of_hole_ratio_are_ranked_on_their_own(tmp_path):
     ],
 )
 def test_a_marked_checkpoint_is_not_chosen_however_well_it_scores(tmp_path, kind, metrics):
-    selection = choose(write_run(tmp_path, [0.5, 0.7, 0.6], **metrics), METRICS)
+    selection = choose(open_study(write_run(tmp_path, [0.5, 0.7, 0.6], **metrics)), METRICS)
     assert kinds(selection) == [[], [kind], []]
     assert names(selection, [selection.chosen]) == ["epoch-003"]
     assert f"Epoch 2 is marked ({kind}: " in explain(selection)[-1]
 
 
 def test_where_all_are_marked_the_best_is_chosen_and_it_is_said(tmp_path):
-    selection = choose(write_run(tmp_path, [0.5, 0.7], hole_blur=2.0), METRICS)
+    selection = choose(open_study(write_run(tmp_path, [0.5, 0.7], hole_blur=2.0)), METRICS)
     assert selection.chosen == 1
     assert "Every checkpoint is marked; epoch 2 is the best of them." in explain(selection)
 
@@ -159,22 +161,22 @@ def test_where_all_are_marked_the_best_is_chosen_and_it_is_said(tmp_path):
 def test_a_checkpoint_whose_file_is_gone_is_not_chosen(tmp_path):
     run = write_run(tmp_path, [0.5, 0.7, 0.6])
     (run / "checkpoints" / "epoch-002.pt").unlink()
-    selection = choose(run, METRICS)
+    selection = choose(open_study(run), METRICS)
     assert names(selection, [selection.chosen]) == ["epoch-003"]
 
 
 def test_what_was_not_recorded_is_not_judged_and_said(tmp_path):
     run = write_run(tmp_path, [0.5, 0.7], losses=None)
-    text = (run / "photos.csv").read_text().splitlines()
-    (run / "photos.csv").write_text("\n".join(line for line in text if "blur" not in line) + "\n")
-    notes = " ".join(choose(run, METRICS).notes)
+    table = pd.read_csv(run / "photos.csv").drop(columns="hole_blur")
+    table.to_csv(run / "photos.csv", index=False)
+    notes = " ".join(choose(open_study(run), METRICS).notes)
     assert "blur was not recorded" in notes
     assert "discriminators are not judged" in notes
 
 
 def test_an_epoch_with_a_value_that_is_not_finite_is_left_out_and_said(tmp_path):
     run = write_run(tmp_path, [0.5, 0.7, 0.6], hole_psnr=lambda e: math.nan if e == 2 else 20.0)
-    selection = choose(run, METRICS)
+    selection = choose(open_study(run), METRICS)
     assert names(selection, range(2)) == ["epoch-001", "epoch-003"]
     assert (
         "epoch-002 is left out: hole_psnr is missing or not finite on 20 of 20"
@@ -184,27 +186,27 @@ def test_an_epoch_with_a_value_that_is_not_finite_is_left_out_and_said(tmp_path)
 
 def test_trials_without_a_scored_epoch_are_left_out_and_said(tmp_path):
     study = write_study(tmp_path, [[0.5, 0.6]])
-    (study / "trials" / "trial-001").mkdir()
-    assert "trial-001 has no scored epoch yet" in choose(study, METRICS).notes
+    optuna.load_study(study_name=None, storage=f"sqlite:///{study / 'study.db'}").ask()
+    assert "trial-001 has no scored epoch yet" in choose(open_study(study), METRICS).notes
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: folder / "nowhere", "there is no folder"),
+        (lambda folder: folder / "nowhere", "is no folder"),
         (lambda folder: folder, "neither a run"),
         (lambda folder: _empty_run(folder), "no epoch is scored"),
-        (lambda folder: _broken_run(folder), "is no table of epoch"),
+        (lambda folder: _broken_run(folder), "is not what a run writes"),
     ],
 )
 def test_folders_that_cannot_be_ranked_are_refused_in_words(tmp_path, make, said):
-    with pytest.raises(SelectionError, match=said):
-        choose(make(tmp_path), METRICS)
+    with pytest.raises(ResultsError, match=said):
+        choose(open_study(make(tmp_path)), METRICS)
 
 
 def test_an_unknown_metric_names_the_nearest(tmp_path):
-    with pytest.raises(SelectionError, match="hole_ssim"):
-        choose(write_run(tmp_path, [0.5]), ["hole_sim"])
+    with pytest.raises(ResultsError, match="hole_ssim"):
+        choose(open_study(write_run(tmp_path, [0.5])), ["hole_sim"])
 
 
 def _empty_run(folder):

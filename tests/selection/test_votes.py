@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lab.selection.bradley_terry import agreement, rank_votes
-from lab.selection.checkpoints import SelectionError
+from lab.results import ResultsError, open_study
 from lab.selection.votes import (
     Vote,
     add_vote,
@@ -16,6 +15,7 @@ from lab.selection.votes import (
     read_votes,
     vote,
 )
+from lab.statistics import agreement, rank_votes
 from tests.selection.run_folders import write_run, write_study, write_visuals
 
 COMPLETIONS = {photo: [f"epoch-{epoch:03d}" for epoch in range(1, 6)] for photo in "abc"}
@@ -55,7 +55,7 @@ def test_what_lies_on_disk_can_be_voted_on(tmp_path):
     study = write_study(tmp_path, [[0.5, 0.6], [0.5]])
     write_visuals(study / "trials" / "trial-000", ["a"], [1, 2])
     write_visuals(study / "trials" / "trial-001", ["a", "b"], [1])
-    assert completions_of(study) == {
+    assert completions_of(open_study(study)) == {
         "a": ["trial-000/epoch-001", "trial-000/epoch-002", "trial-001/epoch-001"],
         "b": ["trial-001/epoch-001"],
     }
@@ -108,7 +108,7 @@ def test_a_line_that_is_no_vote_is_named(tmp_path, change, said):
     path = run / "votes" / "anna.jsonl"
     with path.open("a") as file:
         file.write(json.dumps({**json.loads(path.read_text()), **change}) + "\n")
-    with pytest.raises(SelectionError, match=said) as raised:
+    with pytest.raises(ResultsError, match=said) as raised:
         read_votes(run)
     assert f"line 2 of {path}" in str(raised.value)
 
@@ -117,13 +117,13 @@ def test_half_a_line_is_named(tmp_path):
     run = write_run(tmp_path, [0.5])
     (run / "votes").mkdir()
     (run / "votes" / "anna.jsonl").write_text('{"version": 1, "pa')
-    with pytest.raises(SelectionError, match="line 1 of"):
+    with pytest.raises(ResultsError, match="line 1 of"):
         read_votes(run)
 
 
 @pytest.mark.parametrize("voter", ["../anna", "", "a b", "x" * 41])
 def test_a_voters_name_is_a_plain_word(tmp_path, voter):
-    with pytest.raises(SelectionError, match="letters"):
+    with pytest.raises(ResultsError, match="letters"):
         add_vote(tmp_path, vote(draw_pairs(COMPLETIONS, 1, seed=0)[0], "left", voter))
 
 

@@ -1,7 +1,5 @@
 """A study small enough for a test: two options, networks that train in half a second."""
 
-from dataclasses import replace
-
 import pytest
 import yaml
 
@@ -43,8 +41,8 @@ def write_question(sweeps, name="tiny", **changes):
 def begin_tiny(folder, changes=None, **options):
     """A sweep whose question, runs and study lie in ``folder``; one thread for all of it."""
     write_question(folder / "sweeps", **(changes or {}))
-    sweep = begin_sweep("tiny", runs=folder / "runs", sweeps=folder / "sweeps", **options)
-    return replace(sweep, threads=1)
+    options = {"threads": 1, **options}
+    return begin_sweep("tiny", runs=folder / "runs", sweeps=folder / "sweeps", **options)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from PIL import Image
 from rich.console import Console
 
 from lab import sweep as command
+from lab.results import open_run
 from lab.studies import begin_sweep, run_sweep
-from lab.studies.board import make_board, markdown, verdict
-from lab.tracking import PhotoRecords
+from lab.studies.board import make_board, markdown
 from lab.variants import VARIANTS
 from tests.studies.conftest import write_question
 
@@ -48,36 +48,37 @@ def finished(tmp_path_factory):
 
 def test_each_variant_trains_once_and_the_others_are_put_on_the_reference(finished):
     assert finished.sweep.question.trials == 3
-    assert {row.label for row in finished.results.ranked} == set(
+    assert {row.label for row in finished.results.study.ranked} == set(
         SMALL["search"]["variant"]["choices"]
     )
-    assert [row.label for row in finished.results.applied] == ["repeated", "tiled"]
-    reference = finished.results.reference
+    assert [row.label for row in finished.results.study.applied] == ["repeated", "tiled"]
+    reference = finished.results.study.reference
     assert reference.label == "published"
-    for row in finished.results.applied:
+    for row in finished.results.study.applied:
         assert row.checkpoint == reference.checkpoint
-        assert list(row.photos.index) == list(reference.photos.index)
+        assert list(row.best_scores.index) == list(reference.best_scores.index)
 
 
 def test_differences_are_paired_by_photo(finished):
-    reference = finished.results.reference
+    reference = finished.results.study.reference
     for line in finished.board.lines:
-        if line.row.state == "baseline":
+        if line.run.state == "baseline":
             continue
-        scores = PhotoRecords(line.row.folder / "photos.csv").by_photo("hole_ssim").loc[1]
-        against = PhotoRecords(reference.folder / "photos.csv").by_photo("hole_ssim").loc[1]
+        scores = open_run(line.run.folder).scores_at(1)["hole_ssim"]
+        against = open_run(reference.folder).scores_at(1)["hole_ssim"]
         gain = scores - against[scores.index]
         found = line.differences["hole_ssim"]
         assert found.mean == pytest.approx(gain.mean(), abs=1e-6)
         assert found.share_won == pytest.approx(((gain > 0) + 0.5 * (gain == 0)).mean())
-        assert verdict(found) == "no difference" or not found.low <= 0 <= found.high
-        counted = sum(difference.photos for difference in line.by_bin.values())
-        assert counted == found.photos == 6
+        assert found.verdict == "no difference" or not found.low <= 0 <= found.high
+        counted = sum(difference.samples for difference in line.by_bin.values())
+        assert counted == found.samples == 6
+        assert found.photos == 3
 
 
 def test_the_board_is_left_as_csv_markdown_and_pictures(finished):
     table = pd.read_csv(finished.folder / "board.csv", index_col="variant")
-    names = ["published", *(line.row.label for line in finished.board.lines)]
+    names = ["published", *(line.run.label for line in finished.board.lines)]
     assert list(table.index) == names
     assert math.isnan(table.loc["published", "hole_ssim_difference"])
     assert set(table["hole_ssim_verdict"].dropna()) <= {"better", "worse", "no difference"}
@@ -104,8 +105,8 @@ def test_the_board_is_left_as_csv_markdown_and_pictures(finished):
 def test_a_study_can_be_asked_again_and_says_the_same(finished, tmp_path):
     with (tmp_path / "again.txt").open("w") as file:
         again = run_sweep(finished.sweep, 1, Console(file=file, width=80))
-    assert [row.mean("hole_ssim") for row in again.applied] == pytest.approx(
-        [row.mean("hole_ssim") for row in finished.results.applied]
+    assert [row.mean("hole_ssim") for row in again.study.applied] == pytest.approx(
+        [row.mean("hole_ssim") for row in finished.results.study.applied]
     )
 
 
@@ -135,16 +136,16 @@ def test_a_question_about_a_network_scores_it_under_every_setting(tmp_path, fini
             "data": {"size": 32, "validation_crops": 2},
         },
     )
-    reference = finished.results.reference
+    reference = finished.results.study.reference
     sweep = begin_sweep(
         "tiny", runs=tmp_path, sweeps=tmp_path / "sweeps", checkpoint=reference.checkpoint
     )
     with (tmp_path / "printed.txt").open("w") as file:
         results = run_sweep(sweep, 1, Console(file=file, width=100))
-    assert len(results.ranked) == 2
+    assert len(results.study.ranked) == 2
     # One tile is the network as it is: the scores of its own run.
-    assert results.reference.photos["hole_ssim"].to_numpy() == pytest.approx(
-        reference.photos["hole_ssim"].to_numpy(), abs=2e-3
+    assert results.study.reference.best_scores["hole_ssim"].to_numpy() == pytest.approx(
+        reference.best_scores["hole_ssim"].to_numpy(), abs=2e-3
     )
     printed = (tmp_path / "printed.txt").read_text()
     assert "Use it: python -m lab.evaluate --checkpoint" in printed

@@ -6,9 +6,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from lab.results import ResultsError, open_storage, trial_folder
 from lab.settings import SettingsError
 from lab.studies import Question, Search
-from lab.studies.storage import claim_trial, open_storage, open_study, set_aside, trial_folder
+from lab.studies.storage import begin_study, claim_trial, set_aside
 
 QUESTION = Question(
     question="Which?",
@@ -26,7 +27,7 @@ class Office:
     def __init__(self, folder, question=QUESTION, address=None, identity=IDENTITY):
         self.folder, self.question, self.address = folder / "tiny", question, address
         storage = open_storage(address, self.folder)
-        self.study = open_study("tiny", question, storage, self.folder, identity)
+        self.study = begin_study("tiny", question, storage, self.folder, identity)
 
     def claim(self, limit=10, seed=0):
         return claim_trial(self.study, self.question, self.folder, limit, seed)
@@ -76,7 +77,7 @@ def test_a_study_is_gone_on_with_wherever_it_is_kept(tmp_path, address):
     ],
 )
 def test_a_storage_that_cannot_be_opened_is_an_error_that_says_what_it_may_be(tmp_path, address):
-    with pytest.raises(SettingsError, match=r"(?s)cannot be opened.*journal:FILE or an SQLAlch"):
+    with pytest.raises(ResultsError, match=r"(?s)cannot be opened.*journal:FILE or an SQLAlch"):
         open_storage(address, tmp_path / "tiny")
 
 
@@ -86,7 +87,7 @@ def test_a_file_that_is_no_storage_is_an_error(tmp_path, name):
     address = (
         f"journal:{tmp_path / name}" if name == "study.log" else f"sqlite:///{tmp_path / name}"
     )
-    with pytest.raises(SettingsError, match="cannot be opened"):
+    with pytest.raises(ResultsError, match="cannot be opened"):
         Office(tmp_path, address=address)
 
 

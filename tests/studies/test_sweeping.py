@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from lab import sweep as command
+from lab.checks import UserError
 from lab.evaluation import Evaluation, Tasks, judge
 from lab.metrics import ANSWER_METRICS, METRICS, measure
 from lab.networks import load_network
@@ -68,7 +69,7 @@ def test_every_trial_is_run_to_its_end(finished):
         assert set(index.get_level_values("epoch")) == {1, 2}
         recorded = {*METRICS, *ANSWER_METRICS}
         assert set(index.get_level_values("metric")) == recorded
-        assert len(set(index.get_level_values("photo"))) == 6
+        assert len(set(index.get_level_values("sample"))) == 6
         assert len(photos) == 2 * 6 * len(recorded)
 
 
@@ -78,23 +79,23 @@ def test_trials_are_ranked_by_the_goal_at_their_best_epoch(finished):
         means = photos.xs("hole_psnr", level="metric").groupby("epoch").mean()
         best[number] = (float(means.max()), int(means.idxmax()))
     expected = sorted(best, key=lambda number: -best[number][0])
-    ranked = finished.results.ranked
+    ranked = finished.results.study.ranked
     assert [number_of(row) for row in ranked] == expected
     for row in ranked:
         assert row.mean("hole_psnr") == pytest.approx(best[number_of(row)][0], abs=1e-9)
-        assert row.epoch == best[number_of(row)][1]
+        assert row.best == best[number_of(row)][1]
     assert ranked[0].mean("hole_psnr") > ranked[-1].mean("hole_psnr")
 
 
 def test_spread_is_the_standard_deviation_over_the_photos_at_that_epoch(finished):
-    row = finished.results.ranked[0]
-    photos = finished.photos[number_of(row)].xs((row.epoch, "hole_ssim"), level=("epoch", "metric"))
+    row = finished.results.study.ranked[0]
+    photos = finished.photos[number_of(row)].xs((row.best, "hole_ssim"), level=("epoch", "metric"))
     assert row.mean("hole_ssim") == pytest.approx(photos.mean())
     assert row.spread("hole_ssim") == pytest.approx(np.std(photos, ddof=1))
 
 
 def test_each_trial_trains_what_its_row_says(finished):
-    for row in finished.results.ranked:
+    for row in finished.results.study.ranked:
         config = yaml.safe_load(
             (trial_run(finished.sweep, number_of(row)) / "config.yaml").read_text()
         )
@@ -104,24 +105,24 @@ def test_each_trial_trains_what_its_row_says(finished):
         assert weights["hole_l1"] == weights["coarse_hole_l1"] == row.values[HOLE]
         assert config["fit"]["epochs"] == 2
         assert config["data"]["size"] == 32
-    first = next(row for row in finished.results.ranked if number_of(row) == 0)
+    first = next(row for row in finished.results.study.ranked if number_of(row) == 0)
     assert first.values == TINY_QUESTION["first"][0]
-    assert len({row.values[HOLE] for row in finished.results.ranked}) == 5
+    assert len({row.values[HOLE] for row in finished.results.study.ranked}) == 5
 
 
 def test_trials_are_scored_on_the_same_photos_and_holes_as_the_baselines(finished):
-    rows = [*finished.results.ranked, *finished.results.baselines]
-    assert [row.label for row in finished.results.baselines] == ["Telea", "Navier-Stokes"]
+    rows = [*finished.results.study.ranked, *finished.results.study.baselines]
+    assert [row.label for row in finished.results.study.baselines] == ["Navier-Stokes", "Telea"]
     assert len(rows) == 7
     for row in rows:
-        assert set(row.photos.index) == set(rows[0].photos.index)
+        assert set(row.best_scores.index) == set(rows[0].best_scores.index)
         of_the_answer = set() if row.state == "baseline" else set(ANSWER_METRICS)
-        assert set(row.photos.columns) == {*METRICS, *of_the_answer, "hole_ratio"}
+        assert set(row.best_scores.columns) == {*METRICS, *of_the_answer, "hole_ratio", "photo"}
 
 
-@pytest.mark.parametrize(("place", "method"), [(0, "telea"), (1, "navier-stokes")])
+@pytest.mark.parametrize(("place", "method"), [(1, "telea"), (0, "navier-stokes")])
 def test_the_baselines_are_opencvs(finished, place, method):
-    row = finished.results.baselines[place]
+    row = finished.results.study.baselines[place]
     samples = finished.sweep.data()
     samples.setup("validate")
     for index in (0, 4):
@@ -129,18 +130,20 @@ def test_the_baselines_are_opencvs(finished, place, method):
         image, mask = sample.image[None], sample.mask[None]
         expected = measure(OpenCVInpainting(method)(image, mask), image, mask)
         for name, value in expected.items():
-            assert row.photos.loc[sample.name, name] == pytest.approx(
+            assert row.best_scores.loc[sample.sample, name] == pytest.approx(
                 float(value), rel=1e-4, abs=1e-5
             )
 
 
 def test_the_checkpoint_to_keep_gives_the_scores_of_its_row(finished):
-    row = finished.results.ranked[0]
+    row = finished.results.study.ranked[0]
     strategy = Direct(load_network(row.checkpoint))
     judged = judge(strategy, Tasks(Evaluation(), finished.sweep.data()))
     for score in (score for batch in judged for score in batch.scores):
         for name, value in score.metrics.items():
-            assert row.photos.loc[score.photo, name] == pytest.approx(value, rel=1e-4, abs=1e-4)
+            assert row.best_scores.loc[score.sample, name] == pytest.approx(
+                value, rel=1e-4, abs=1e-4
+            )
 
 
 def test_importance_is_shared_out_among_what_was_varied(finished):
@@ -152,15 +155,15 @@ def test_importance_is_shared_out_among_what_was_varied(finished):
 
 def test_the_table_on_disk_has_every_trial_and_baseline(finished):
     table = pd.read_csv(finished.sweep.folder / "results.csv").set_index("label")
-    order = [row.label for row in finished.results.ranked]
-    assert list(table.index) == [*order, "Telea", "Navier-Stokes"]
-    for row in [*finished.results.ranked, *finished.results.baselines]:
+    order = [row.label for row in finished.results.study.ranked]
+    assert list(table.index) == [*order, "Navier-Stokes", "Telea"]
+    for row in [*finished.results.study.ranked, *finished.results.study.baselines]:
         for metric in METRICS:
             assert table.loc[row.label, metric] == pytest.approx(row.mean(metric), rel=1e-4)
             spread = table.loc[row.label, f"{metric}_spread"]
             assert spread == pytest.approx(row.spread(metric), rel=1e-4)
     best = table.iloc[0]
-    assert best[HOLE] == pytest.approx(finished.results.ranked[0].values[HOLE], rel=1e-4)
+    assert best[HOLE] == pytest.approx(finished.results.study.ranked[0].values[HOLE], rel=1e-4)
     assert (best["state"], best["epochs"]) == ("complete", 2)
     assert best["checkpoint"].endswith(f"epoch-{int(best['best_epoch']):03d}.pt")
 
@@ -176,25 +179,25 @@ def test_the_contact_sheet_shows_six_photos_in_five_columns(finished):
 
 
 def test_what_is_printed_says_what_to_keep(finished):
-    printed, best = finished.printed, finished.results.ranked[0]
+    printed, best = finished.printed, finished.results.study.ranked[0]
     assert TINY_QUESTION["question"] in printed
     assert "Telea" in printed
     assert "Navier-Stokes" in printed
     assert "Importance for hole_psnr" in printed
     assert "Pruning saved" not in printed  # it was off
-    assert f"Keep epoch {best.epoch} of {best.label}: {best.checkpoint}" in printed
-    for row in finished.results.ranked:
+    assert f"Keep epoch {best.best} of {best.label}: {best.checkpoint}" in printed
+    for row in finished.results.study.ranked:
         assert row.label in printed
         assert f"{row.mean('hole_psnr'):.2f}" in printed
 
 
 def test_the_best_is_compared_photo_by_photo(finished):
-    best, worst = finished.results.ranked[0], finished.results.ranked[-1]
-    difference = finished.results.compare(best, worst)
-    gains = best.photos["hole_psnr"] - worst.photos["hole_psnr"]
+    best, worst = finished.results.study.ranked[0], finished.results.study.ranked[-1]
+    difference = finished.results.study.compare(best, worst)
+    gains = best.best_scores["hole_psnr"] - worst.best_scores["hole_psnr"]
     assert difference.mean == pytest.approx(gains.mean())
-    assert difference.photos == 6
-    assert finished.results.compare(worst, best).mean == pytest.approx(-difference.mean)
+    assert (difference.samples, difference.photos) == (6, 3)
+    assert finished.results.study.compare(worst, best).mean == pytest.approx(-difference.mean)
 
 
 @pytest.mark.slow
@@ -208,7 +211,7 @@ def test_another_call_trains_only_what_is_new(begin):
     assert "Going on with 1 finished trials" in printed
     assert "trial 0 epoch" not in printed
     assert states(sweep) == [TrialState.COMPLETE] * 2
-    assert len(results.ranked) == 2
+    assert len(results.study.ranked) == 2
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
 
 
@@ -242,11 +245,11 @@ def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
         }
     )
     results, printed = run(sweep)
-    (pruned,) = results.others
+    (pruned,) = results.study.others
     assert pruned.state == "pruned"
     assert pruned.values == {LEARNING_RATE: BAD}
-    assert pruned.epochs == 2
-    assert [row.epochs for row in results.ranked] == [3, 3, 3]
+    assert pruned.last == 2
+    assert [row.last for row in results.study.ranked] == [3, 3, 3]
     assert (results.planned_epochs, results.run_epochs) == (12, 11)
     assert results.saved_share == pytest.approx(1 / 12)
     assert "Pruning saved 8% of the epochs (11 run of 12 planned)" in printed
@@ -267,20 +270,20 @@ def test_a_trial_that_is_not_finite_fails_with_its_reason_and_the_study_goes_on(
     sweep = begin({**OVERFLOWING, "trials": 2, "epochs": 1}, settings=one_step)
     results, printed = run(sweep)
     assert states(sweep) == [TrialState.FAIL, TrialState.COMPLETE]
-    (failed,) = results.others
-    assert (failed.label, failed.state, failed.epochs) == ("trial 0", "failed", 0)
+    (failed,) = results.study.others
+    assert (failed.label, failed.state, failed.last) == ("trial 0", "failed", 0)
     assert "not finite" in failed.reason
     assert "trial 0 failed: " in printed
     table = pd.read_csv(sweep.folder / "results.csv").set_index("label")
     assert "not finite" in table.loc["trial 0", "reason"]
-    assert [row.label for row in results.ranked] == ["trial 1"]
+    assert [row.label for row in results.study.ranked] == ["trial 1"]
     # A failed trial is not tried again.
     assert claim_trial(sweep.open(), sweep.question, sweep.folder, 2, sweep.seed) is None
 
 
 def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
     results, printed = run(begin({**OVERFLOWING, "trials": 1}))
-    assert results.ranked == []
+    assert results.study.ranked == []
     assert "No trial ran to its end" in printed
     assert "Telea" in printed
 
@@ -304,7 +307,7 @@ def test_several_goals_are_kept_apart_and_nothing_is_pruned(begin):
         assert trial.values == pytest.approx(
             [table.loc[epoch, "hole_l1"], table.loc[epoch, "whole_psnr"]], rel=1e-5
         )
-    means = [row.mean("hole_l1") for row in results.ranked]
+    means = [row.mean("hole_l1") for row in results.study.ranked]
     assert means == sorted(means)
     assert sweep.open().best_trials
     assert "hole_l1 ↓" in printed
@@ -351,13 +354,13 @@ def test_options_without_effect_spoil_nothing(begin):
 def test_a_trial_that_was_trained_but_not_told_is_told_and_not_trained_again(begin):
     sweep = begin({"trials": 1, "epochs": 1})
     claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
-    fit_run(sweep.build(claim.values, sweep.threads), claim.folder, "tiny-000")
+    fit_run(sweep.build(claim.values), claim.folder, "tiny-000")
     claim.lock.release()  # killed between the last epoch and the study's database
     before = (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns
 
     results, _ = run(sweep)
     assert states(sweep) == [TrialState.COMPLETE]
-    assert results.ranked[0].epochs == 1
+    assert results.study.ranked[0].last == 1
     assert (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns == before
 
 
@@ -373,7 +376,7 @@ def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit_run(sweep.build(claim.values, 1), claim.folder, "tiny-000", on_step=kill)
+        fit_run(sweep.build(claim.values), claim.folder, "tiny-000", on_step=kill)
     claim.lock.release()
     kept = claim.folder / "checkpoints" / "epoch-001.pt"
     before = kept.stat().st_mtime_ns
@@ -382,7 +385,7 @@ def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
     assert kept.stat().st_mtime_ns == before
     assert re.findall(r"^trial 0 epoch (\d)/2", printed, re.MULTILINE) == ["2"]
     assert states(sweep) == [TrialState.COMPLETE]
-    fit_run(sweep.build(claim.values, 1), tmp_path / "whole", "whole")
+    fit_run(sweep.build(claim.values), tmp_path / "whole", "whole")
     pd.testing.assert_series_equal(read_photos(claim.folder), read_photos(tmp_path / "whole"))
 
 
@@ -399,18 +402,18 @@ def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
         ({}, {"settings": ["--data={seed: 3}"]}, "--data is a group of settings"),
         ({}, {"epochs": 0}, "epochs"),
         ({}, {"workers": 0}, "--workers must be at least 1"),
-        ({}, {"storage": "nonsense"}, "'nonsense' cannot be opened"),
+        ({}, {"storage": "nonsense"}, "nonsense cannot be opened"),
     ],
 )  # fmt: skip
 def test_what_a_trial_would_fail_on_shows_before_any_is_trained(begin, changes, options, message):
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(UserError, match=message):
         begin(changes, **options)
 
 
 @pytest.mark.parametrize(
     ("option", "right"),
     [
-        ("--fit.threads=4", "--workers"),
+        ("--fit.threads=4", "--threads"),
         ("--fit.epochs=50", "--epochs"),  # as many as a run has by default
         ("--fit.seed=0", "--seed"),
         ("--data.seed=3", "--seed"),
@@ -434,7 +437,11 @@ def test_workers_and_their_threads_are_of_what_the_process_may_use(monkeypatch, 
     write_question(tmp_path / "sweeps")
     places = {"runs": tmp_path / "runs", "sweeps": tmp_path / "sweeps"}
     assert begin_sweep("tiny", **places).threads == 3
-    assert begin_sweep("tiny", workers=2, **places).threads == 1
+    # Other threads give other weights: the study that is there keeps its own.
+    assert begin_sweep("tiny", workers=2, **places).threads == 3
+    with pytest.raises(SettingsError, match=r"\(threads: 3 then, 1 now\)"):
+        begin_sweep("tiny", threads=1, **places)
+    assert begin_sweep("tiny", workers=2, name="other", **places).threads == 1
 
 
 def put_photos(folder, numbers):
@@ -451,7 +458,7 @@ def test_a_sweep_on_ones_own_photos_says_what_it_found(begin, tmp_path):
     sweep = begin({"trials": 1, "epochs": 1}, photos=photos)
     results, printed = run(sweep)
     assert "photos for training" in printed
-    assert all(name.startswith("photo") for name in results.ranked[0].photos.index)
+    assert all(name.startswith("photo") for name in results.study.ranked[0].best_scores.index)
 
     others = put_photos(tmp_path / "others", range(1, 7))
     with pytest.raises(SettingsError, match=r"photos: '.*' then, '.*' now"):
@@ -510,5 +517,16 @@ def test_the_command_runs_a_study(tmp_path, capsys, monkeypatch):
 def test_the_reference_is_the_first_that_the_question_names_not_the_best_of_them(begin):
     named = [{LEARNING_RATE: BAD, HOLE: 2.4}, {LEARNING_RATE: 1e-3, HOLE: 2.4}]
     results, _ = run(begin({"first": named, "trials": 2, "epochs": 2}))
-    assert results.ranked[0].values == named[1]
-    assert results.reference.values == named[0]
+    assert results.study.ranked[0].values == named[1]
+    assert results.study.reference.values == named[0]
+
+
+def test_of_several_goals_the_front_is_shown_and_no_best(begin):
+    goals = ["hole_psnr", "hole_sharpness_error"]
+    results, printed = run(begin({"goal": goals, "trials": 3, "epochs": 1}))
+    front = results.study.front
+    assert f"Pareto front of {' and '.join(goals)}: {len(front)} of 3 runs" in printed
+    assert "Best by" not in printed
+    assert len(re.findall(r"^ +front ", printed, re.MULTILINE)) == 2 * len(front)
+    for trial in front:
+        assert f"Keep epoch {trial.best} of {trial.label}" in printed

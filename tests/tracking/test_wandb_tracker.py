@@ -61,7 +61,7 @@ def run_records(file):
 
 
 def scored(file):
-    return [step for step in history(file) if "validation/hole_psnr" in step]
+    return [step for step in history(file) if "val/hole_psnr" in step]
 
 
 def test_a_resumed_run_goes_on_as_the_same_run_of_its_study(files):
@@ -87,13 +87,13 @@ def test_the_metrics_are_the_means_over_the_photos(resumed, files):
     for epoch, file in enumerate(files, start=1):
         (step,) = scored(file)
         for metric in means.index.get_level_values("metric").unique():
-            assert step[f"validation/{metric}"] == pytest.approx(means[epoch, metric], rel=1e-4)
+            assert step[f"val/{metric}"] == pytest.approx(means[epoch, metric], rel=1e-4)
 
 
 def test_epochs_are_the_steps_of_metrics_and_visuals(files):
     definitions = [r.metric for r in records(files[0]) if r.WhichOneof("record_type") == "metric"]
     steps = {metric.glob_name or metric.name: metric.step_metric for metric in definitions}
-    assert steps["validation/*"] == steps["visuals/*"] == "epochs_trained"
+    assert steps["val/*"] == steps["visuals/*"] == "epochs_trained"
 
 
 def test_the_pictures_show_what_their_captions_say(resumed, files):
@@ -102,7 +102,7 @@ def test_the_pictures_show_what_their_captions_say(resumed, files):
         (step,) = [s for s in history(file) if any(k.startswith("visuals/") for k in s)]
         for index in range(6):
             sample = samples[index]
-            key, folder = f"visuals/{sample.name}", resumed / "visuals" / str(sample.name)
+            key, folder = f"visuals/{sample.sample}", resumed / "visuals" / str(sample.sample)
             pictures = {
                 caption: np.asarray(Image.open(file.parent / "files" / name).convert("RGB"))
                 for caption, name in zip(
@@ -171,7 +171,7 @@ def start_in_a_process(folder, **environment):
             for number in range(2):
                 began = time.monotonic()
                 tracker = start_wandb(Path({str(folder)!r}), "run", None, f"run{{number}}", {{}})
-                tracker.log_epoch(1, {{"validation/hole_psnr": 20.0}})
+                tracker.log_epoch(1, {{"val/hole_psnr": 20.0}})
                 tracker.finish()
                 seconds.append(time.monotonic() - began)
         print(json.dumps([seconds, [str(warning.message) for warning in caught]]))

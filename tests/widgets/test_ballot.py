@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab.selection.checkpoints import SelectionError
+from lab.results import ResultsError
 from lab.selection.votes import read_votes
 from lab.widgets import Ballot
 from tests.reporting.studies import colour_of, write_run
@@ -79,7 +79,7 @@ def test_a_vote_after_the_last_is_none(run):
     send(ballot, "left")
     send(ballot, "left")
     assert len(read_votes(run)) == 1
-    with pytest.raises(SelectionError, match="every pair"):
+    with pytest.raises(ResultsError, match="every pair"):
         ballot.choose("left")
 
 
@@ -93,5 +93,5 @@ def test_a_name_that_will_not_do_is_told_on_the_page(run):
 
 def test_a_single_epoch_gives_nothing_to_vote_on(tmp_path):
     write_run(tmp_path / "short", ("cat",), epochs=1)
-    with pytest.raises(SelectionError, match="two checkpoints"):
+    with pytest.raises(ResultsError, match="two checkpoints"):
         Ballot(tmp_path / "short", "anna")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.settings import SettingsError
+from lab.results import ResultsError
 from lab.widgets import EpochBrowser, EpochComparison
 from tests.reporting.studies import write_run, write_study
 
@@ -103,5 +103,5 @@ def test_trials_of_a_study_are_compared(tmp_path):
 
 def test_a_folder_without_pictures_says_so(tmp_path):
     for widget in (EpochBrowser, EpochComparison):
-        with pytest.raises(SettingsError, match=r"no folder|neither"):
+        with pytest.raises(ResultsError, match=r"no folder|neither"):
             widget(tmp_path / "nowhere")

@@ -11,11 +11,9 @@ const trainedRuns = shownRuns.filter((run) => !run.untrained);
 const lastEpoch = Math.max(1, ...trainedRuns.map((run) => run.epochs.at(-1)));
 const firstEpoch = Math.min(lastEpoch, ...trainedRuns.map((run) => run.epochs[0]));
 // What needs no training has one value of each metric, not a curve.
-const untrainedMeans = {
-  ...data.baselines,
-  ...Object.fromEntries(shownRuns.filter((run) => run.untrained).map((run) => [run.label,
-    Object.fromEntries(Object.entries(run.means).map(([metric, values]) => [metric, values[0]]))])),
-};
+const untrainedMeans = Object.fromEntries(
+  shownRuns.filter((run) => run.untrained).map((run) => [run.label,
+    Object.fromEntries(Object.entries(run.means).map(([metric, values]) => [metric, values[0]]))]));
 
 const SVG = 'http://www.w3.org/2000/svg';
 

@@ -74,18 +74,15 @@ function showResult() {
 
 function resultTable(metrics) {
   const ranked = data.runs.filter((run) => run.best !== null && ['complete', 'run'].includes(run.state));
-  const rows = [
-    ...data.runs.map((run) => ({ run, rank: ranked.includes(run) ? ranked.indexOf(run) + 1 : null })),
-    ...Object.entries(data.baselines).map(([label, means]) => ({ label, means, rank: null })),
-  ];
-  const mean = (row, metric) => row.run
-    ? valueAt(row.run.means[metric], row.run, row.run.best) : row.means[metric] ?? null;
+  const rows = data.runs.map((run) => (
+    { run, rank: ranked.includes(run) ? ranked.indexOf(run) + 1 : null }));
+  const mean = ({ run }, metric) => valueAt(run.means[metric], run, run.best);
   const columns = [
     { title: '#', hint: 'rank by ' + goal, key: (row) => row.rank, cell: (row) => row.rank ?? '–' },
     {
-      title: 'run', text: true, key: (row) => row.run?.label ?? row.label,
+      title: 'run', text: true, key: ({ run }) => run.label,
       cell: (row) => [
-        row.run ? row.run.label : row.label,
+        row.run.label,
         make('span', { class: 'state' }, describeState(row)),
       ],
     },
@@ -94,20 +91,20 @@ function resultTable(metrics) {
       key: (row) => mean(row, metric),
       cell: (row) => [
         shown(mean(row, metric), metric),
-        row.run ? make('span', { class: 'spread' },
-          ` ± ${shown(valueAt(row.run.spreads[metric], row.run, row.run.best), metric)}`) : null,
+        make('span', { class: 'spread' },
+          ` ± ${shown(valueAt(row.run.spreads[metric], row.run, row.run.best), metric)}`),
       ],
     })),
     {
-      title: 'epoch', hint: 'the best one, of those that were run', key: (row) => row.run?.best ?? null,
-      cell: (row) => row.run?.best && !row.run.untrained ? `${row.run.best} of ${row.run.epochs.at(-1)}` : '–',
+      title: 'epoch', hint: 'the best one, of those that were run', key: (row) => row.run.best,
+      cell: (row) => row.run.best && !row.run.untrained ? `${row.run.best} of ${row.run.epochs.at(-1)}` : '–',
     },
     ...Object.entries(data.names).map(([path, name]) => ({
-      title: name, hint: path, key: (row) => row.run?.values[path] ?? null,
-      cell: (row) => brief(row.run?.values[path]),
+      title: name, hint: path, key: (row) => row.run.values[path] ?? null,
+      cell: (row) => brief(row.run.values[path]),
     })),
   ];
-  return sortableTable('Result', columns, rows, (row) => row.run?.epochs.length
+  return sortableTable('Result', columns, rows, (row) => row.run.epochs.length
     ? make('tr', {
       class: 'pickable', 'data-run': row.run.name, tabindex: 0,
       onclick: (event) => changeSide(event.shiftKey ? 'b' : 'a', { run: row.run.name }),
@@ -118,7 +115,7 @@ function resultTable(metrics) {
 }
 
 function describeState({ run }) {
-  if (!run || run.untrained) return '  without training';
+  if (run.untrained) return '  without training';
   const words = [];
   if (!['complete', 'run'].includes(run.state)) words.push(run.state);
   if (run.reference) words.push('named by the question');

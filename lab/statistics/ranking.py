@@ -22,8 +22,8 @@ import numpy as np
 from scipy.stats import f as f_distribution
 from sklearn.covariance import ledoit_wolf_shrinkage
 
-from lab.selection.paired import PairedDifference, describe_difference
-from lab.selection.resampling import DRAWS, Floats, mean_errors
+from lab.statistics.paired import PairedDifference, describe_difference
+from lab.statistics.resampling import DRAWS, Floats, mean_errors
 
 HELD = 0.95
 """The probability with which the set of candidates that cannot be told apart holds the best."""
@@ -58,8 +58,8 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
 
     Args:
         values: ``(samples, candidates)``, finite, at least one of each.
-        photos: the photo of each sample (`lab.selection.photo_of`). One photo says nothing about
-            others: all candidates are then equally probable, and the intervals without end.
+        photos: the photo of each sample. One photo says nothing about others: all candidates are
+            then equally probable, and the intervals without end.
         higher_is_better: the metric's direction.
         seed: of the draws.
     """
@@ -83,6 +83,7 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
             describe_difference(
                 gains[:, order[0]] - gains[:, index],
                 None if errors is None else errors[:, order[0]] - errors[:, index],
+                len(set(photos)),
             )
             for index in range(len(means))
         ],

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lab.selection import mean_errors, rank
-from tests.selection.simulated_runs import KINDS, simulate_runs
+from lab.statistics import mean_errors, rank
+from tests.statistics.simulated_runs import KINDS, simulate_runs
 
 RUNS = 1_000
 

@@ -9,6 +9,7 @@ from being infinitely strong.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -16,13 +17,27 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from lab.metrics import METRICS
-from lab.selection.resampling import Floats
-from lab.selection.votes import Vote
+from lab.statistics.resampling import Floats
+
+Choice = Literal["left", "right", "tie"]
 
 STRENGTH_SPREAD = 1.5
 """Standard deviation of the prior on a strength: most items win 5 to 95 % against the average."""
 
 _DRAWS = 4_000
+
+
+class Comparison(Protocol):
+    """A vote: two checkpoints on one photo, and which side was chosen."""
+
+    @property
+    def photo(self) -> str: ...  # noqa: D102
+    @property
+    def left(self) -> str: ...  # noqa: D102
+    @property
+    def right(self) -> str: ...  # noqa: D102
+    @property
+    def choice(self) -> Choice: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Agreement:
     votes: int
 
 
-def rank_votes(votes: Sequence[Vote], seed: int = 0) -> list[Voted]:
+def rank_votes(votes: Sequence[Comparison], seed: int = 0) -> list[Voted]:
     """Rank the checkpoints that were voted on, the strongest first.
 
     The intervals come from the normal approximation at the most probable strengths (Laplace's);
@@ -101,7 +116,7 @@ def rank_votes(votes: Sequence[Vote], seed: int = 0) -> list[Voted]:
 
 
 def agreement(
-    votes: Sequence[Vote], values: Mapping[str, Mapping[tuple[str, str], float]]
+    votes: Sequence[Comparison], values: Mapping[str, Mapping[tuple[str, str], float]]
 ) -> list[Agreement]:
     """Compare votes with metrics, the most agreeing first.
 

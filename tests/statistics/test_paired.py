@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab.selection import compare_scores, paired_difference
+from lab.statistics import compare_scores, paired_difference
 
 
 def test_above_zero_means_the_first_is_better_whatever_the_metrics_direction():
@@ -57,6 +57,19 @@ def test_ties_count_half():
 
 
 @pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.3, 0.5, 0.4, 0.35], "+0.388 [+0.261, +0.534]"),
+        ([0.0030, 0.0050, 0.0040, 0.0035], "+0.00387 [+0.00261, +0.00534]"),
+        ([3.0, 5.0, 4.0, 3.5], "+3.88 [+2.61, +5.34]"),
+        ([1.0], "+1.00 (one photo gives no interval): no clear difference"),
+    ],
+)
+def test_numbers_have_the_places_that_their_size_deserves(values, shown):
+    assert str(paired_difference(values, [0.0] * len(values), True)) == shown
+
+
+@pytest.mark.parametrize(
     ("first", "second", "found"),
     [([1.0], [1.0, 2.0], "one length"), ([], [], "one length"), ([math.nan], [1.0], "finite")],
 )
@@ -66,12 +79,15 @@ def test_what_cannot_be_compared_is_refused(first, second, found):
 
 
 def test_scores_are_compared_on_what_both_have_and_by_the_metrics_direction():
-    samples = ["a", "a-crop1", "b", "b-crop1", "c"]
-    first = pd.DataFrame({"hole_psnr": [3.0, 4, 5, 6, 9], "hole_l1": 0.1}, samples)
-    second = pd.DataFrame({"hole_psnr": [1.0, 1, 1, 1], "hole_l1": 0.2}, samples[:4])
+    samples, photos = ["a", "a~crop1", "b", "b~crop1", "c"], ["a", "a", "b", "b", "c"]
+    first = pd.DataFrame({"photo": photos, "hole_psnr": [3.0, 4, 5, 6, 9], "hole_l1": 0.1}, samples)
+    second = pd.DataFrame(
+        {"photo": photos[:4], "hole_psnr": [1.0, 1, 1, 1], "hole_l1": 0.2}, samples[:4]
+    )
     found = compare_scores(first, second, "hole_psnr")
     alone = paired_difference([3, 4, 5, 6], [1, 1, 1, 1], True, ["a", "a", "b", "b"])
     assert found == alone  # crops of one photo count as one
+    assert found.sentence.endswith("better on 100% of 4 samples of 2 photos")
     assert found.high - found.low > 2 * (
         (as_if := paired_difference([3, 4, 5, 6], [1, 1, 1, 1], True)).high - as_if.low
     )

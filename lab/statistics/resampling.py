@@ -1,6 +1,5 @@
 """What other photos could have shown: the bootstrap that every comparison here draws from."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,11 +8,6 @@ from numpy.typing import NDArray
 DRAWS = 4_000
 
 Floats = NDArray[np.float64]
-
-
-def photo_of(sample: str) -> str:
-    """The photo that a validation sample was cut from: ``beach-crop3`` is of ``beach``."""
-    return re.sub(r"-crop\d+$", "", sample)
 
 
 def mean_errors(

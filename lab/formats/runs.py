@@ -1,0 +1,147 @@
+"""A run's folder: where everything lies, and the two tables that grow by an epoch at a time."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.files import replacing
+
+SETTINGS = "config.yaml"
+"""The run's settings, which reproduce it."""
+
+_SAMPLE_COLUMNS = ("photo", "sample", "hole_ratio")
+
+
+def checkpoint_path(run: Path, epoch: int) -> Path:
+    """The network of a run after ``epoch`` epochs, for `lab.networks.load_network`."""
+    return run / "checkpoints" / f"epoch-{epoch:03d}.pt"
+
+
+def last_checkpoint(run: Path) -> Path:
+    """What resuming a run needs; written when everything else of its epoch is on disk."""
+    return run / "checkpoints" / "last.ckpt"
+
+
+def visual_path(run: Path, sample: str, what: str, epoch: int | None = None) -> Path:
+    """Where a picture lies: ``<sample>/truth.png``, ``<sample>/epoch-003-completed.png``."""
+    name = f"{what}.png" if epoch is None else f"epoch-{epoch:03d}-{what}.png"
+    return run / "visuals" / sample / name
+
+
+def photo_table(run: Path) -> "EpochTable":
+    """``photos.csv``: a row an epoch and sample, a column a metric.
+
+    ``photo`` is what the sample was cut from, or the clip that it was taken from: what is
+    independent. ``hole_ratio`` is the hole's share of the sample.
+    """
+    return EpochTable(run / "photos.csv", _SAMPLE_COLUMNS, names=("photo", "sample"))
+
+
+def loss_table(run: Path) -> "EpochTable":
+    """``losses.csv``: a row an epoch, a column a loss or logit that training logged: its mean."""
+    return EpochTable(run / "losses.csv")
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What a run noted of itself in ``run.json``; nothing where there is no such file.
+
+    Raises:
+        ValueError: the file is damaged; names it.
+    """
+    path = run / "run.json"
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): remove it") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is damaged (it holds no record): remove it")
+    return record
+
+
+def write_record(run: Path, record: Mapping[str, Any]) -> None:
+    """Write ``run.json`` whole."""
+    with replacing(run / "run.json") as temporary:
+        temporary.write_text(json.dumps(dict(record), indent=1) + "\n")
+
+
+class EpochTable:
+    """A CSV file whose first column is ``epoch``: whole epochs only, nothing twice.
+
+    Args:
+        path: of the file.
+        required: columns that a file must have besides ``epoch``; all others are numbers.
+        names: those of the required columns that hold names.
+    """
+
+    def __init__(self, path: Path, required: Sequence[str] = (), names: Sequence[str] = ()) -> None:
+        self.path = path
+        self._required = ["epoch", *required]
+        self._names = dict.fromkeys(names, str)
+
+    def read(self) -> pd.DataFrame:
+        """All rows so far; no rows when the file does not exist yet.
+
+        Raises:
+            ValueError: the file is no such table; names it.
+        """
+        if not self.path.exists():
+            return pd.DataFrame({column: [] for column in self._required})
+        try:
+            # A photo may be called "NA" or "null"; only a number may be missing.
+            table = pd.read_csv(
+                self.path,
+                dtype={**self._names, "epoch": int},
+                keep_default_na=False,
+                na_values=[""],
+            )
+            missing = [column for column in self._required if column not in table]
+            if missing:
+                raise ValueError(f"it has no column {', '.join(missing)}")
+            numbers = [column for column in table if column not in (*self._names, "epoch")]
+            table[numbers] = table[numbers].astype(float)
+            keys = ["epoch", *(["sample"] if "sample" in table else [])]
+            if table.duplicated(keys).any():
+                raise ValueError(f"it has two rows of one {' and '.join(keys)}")
+        except (ValueError, KeyError) as error:
+            raise ValueError(
+                f"{self.path} is not what a run writes ({error}): remove the run's folder, or put "
+                "the file back as it was"
+            ) from error
+        return table
+
+    def write_epoch(self, epoch: int, rows: pd.DataFrame) -> None:
+        """Add ``rows``, without their epoch, in place of rows of ``epoch`` and of any later one.
+
+        A run that was killed after scoring an epoch but before its checkpoint repeats that epoch:
+        its rows are replaced, so nothing is counted twice. Otherwise the file is copied as it is
+        and added to: an epoch costs as much after a thousand others as after none.
+        """
+        new = rows.copy()
+        new.insert(0, "epoch", epoch)
+        with replacing(self.path) as temporary:
+            if self._ends_before(epoch, list(new)):
+                shutil.copyfile(self.path, temporary)
+                new.to_csv(temporary, mode="a", header=False, index=False, float_format="%.6g")
+                return
+            earlier = self.read()
+            earlier = earlier[earlier["epoch"] < epoch]
+            table = pd.concat([earlier, new], ignore_index=True) if len(earlier) else new
+            table.to_csv(temporary, index=False, float_format="%.6g")
+
+    def _ends_before(self, epoch: int, columns: Sequence[str]) -> bool:
+        """Whether the file has these very columns, and its last row is of an earlier epoch."""
+        if not self.path.exists():
+            return False
+        with self.path.open("rb") as file:
+            heading = file.readline().decode(errors="replace").strip()
+            file.seek(max(0, self.path.stat().st_size - 65_536))
+            tail = file.read()
+        last = tail.rstrip(b"\n").rpartition(b"\n")[2].partition(b",")[0]
+        whole = tail.endswith(b"\n") and last.isdigit()
+        return whole and heading == ",".join(columns) and int(last) < epoch

@@ -1,0 +1,22 @@
+"""What runs and studies left on disk: the one reader of tables, pages, notebooks and choices."""
+
+from lab.results.findings import findings, score_text
+from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
+from lab.results.storage import note_storage, open_storage, shown_address, trial_folder, trial_label
+from lab.results.study import Study, open_run, open_study
+
+__all__ = [
+    "PICTURE_COLUMNS",
+    "ResultsError",
+    "Run",
+    "Study",
+    "findings",
+    "note_storage",
+    "open_run",
+    "open_storage",
+    "open_study",
+    "score_text",
+    "shown_address",
+    "trial_folder",
+    "trial_label",
+]

@@ -1,0 +1,104 @@
+"""What a study's numbers say, in sentences: the same on the terminal, the page and in W&B."""
+
+from collections.abc import Sequence
+
+from lab.metrics import METRICS
+from lab.results.run import Run
+from lab.results.study import Study
+
+
+def score_text(metric: str, mean: float, spread: float | None = None) -> str:
+    """A mean, and its spread where there is one, with as many digits as the metric deserves."""
+    digits = 2 if METRICS[metric].unit == "dB" else 3
+    return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
+
+
+def findings(study: Study) -> list[str]:
+    """What was found, with intervals, a sentence each."""
+    if not study.ranked:
+        return ["No run has ended with scores yet."]
+    if len(study.goals) > 1:
+        return _front(study)
+    goal, best = study.goals[0], study.ranked[0]
+    metric = METRICS[goal]
+    direction = "higher" if metric.higher_is_better else "lower"
+    said = [
+        f"Best by {goal} ({direction} is better): {_at(best)}, {_mean(best, goal)} in the mean "
+        f"over {best.rests_on}. Against it, paired by sample, with 95 % intervals (above 0: "
+        f"{best.label} is better):"
+    ]
+    others = [(run.label, run) for run in study.ranked[1:2]]
+    others += [
+        (f"{run.label}, which the question names", run)
+        for run in study.ranked[1:]
+        if run.is_reference
+    ]
+    others = list({run.name: (label, run) for label, run in others}.values())
+    worst = study.worst
+    if worst is not None and all(worst is not run for run in (best, *(run for _, run in others))):
+        ended = "" if worst.state in ("complete", "run") else f" ({worst.state})"
+        others.append((f"the worst, {worst.label}{ended} after {worst.last} epochs", worst))
+    others += [(run.label, run) for run in (*study.applied, *study.baselines)]
+    said += [f"{label}: {_lead(study, best, run, goal)}" for label, run in others]
+    return [*said, *_warnings(study, [best])]
+
+
+def _front(study: Study) -> list[str]:
+    front, goals = study.front, list(study.goals)
+    said = [
+        f"Pareto front of {_and(goals)}: {len(front)} of {len(study.ranked)} runs, than which none "
+        f"is as good by every goal and better by one, in the mean over {front[0].rests_on}."
+    ]
+    reference = study.reference
+    for run in front:
+        scores = ", ".join(f"{goal} {_mean(run, goal)}" for goal in goals)
+        named = ", which the question names" if run.is_reference else ""
+        said.append(f"{_at(run)}{named}: {scores}.")
+        if reference is not None and run is not reference:
+            leads = "; ".join(f"{goal} {_lead(study, run, reference, goal)}" for goal in goals)
+            said.append(f"{run.label} against {reference.label}, which the question names: {leads}")
+    if reference is not None and all(run is not reference for run in front):
+        beaten = [run.label for run in front if study._beats(run, reference)]
+        said.append(
+            f"{reference.label}, which the question names, is not on it: {_and(beaten)} "
+            f"{'is' if len(beaten) == 1 else 'are'} at least as good by every goal."
+        )
+    return [*said, *_warnings(study, front)]
+
+
+def _warnings(study: Study, best: Sequence[Run]) -> list[str]:
+    """Say plainly where what needs no training wins."""
+    said = []
+    for run in study.baselines:
+        for goal in study.goals:
+            beaten = [study.compare(run, one, goal) for one in best if _share(run, one)]
+            if beaten and all(difference.low > 0.0 for difference in beaten):
+                by = f" by {goal}" if len(study.goals) > 1 else ""
+                said.append(
+                    f"{run.label}, which needs no training, is clearly better than every trial "
+                    f"here{by}: train longer, or on more photos, before using one."
+                )
+    return said
+
+
+def _lead(study: Study, first: Run, second: Run, goal: str) -> str:
+    if not _share(first, second):
+        return "they share no sample, so nothing can be said"
+    return study.compare(first, second, goal).sentence
+
+
+def _share(first: Run, second: Run) -> bool:
+    return bool(len(first.best_scores.index.intersection(second.best_scores.index)))
+
+
+def _at(run: Run) -> str:
+    return run.label if run.is_untrained else f"{run.label}, epoch {run.best}"
+
+
+def _mean(run: Run, goal: str) -> str:
+    unit = f" {METRICS[goal].unit}" if METRICS[goal].unit else ""
+    return f"{score_text(goal, run.mean(goal))}{unit}"
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

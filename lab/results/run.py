@@ -1,0 +1,193 @@
+"""One run, read from its folder when something of it is asked for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+
+from lab.checks import UserError
+from lab.formats.runs import (
+    SETTINGS,
+    checkpoint_path,
+    loss_table,
+    photo_table,
+    read_record,
+)
+from lab.metrics import METRICS
+from lab.statistics import rests_on
+
+State = Literal["run", "complete", "pruned", "failed", "running", "applied", "baseline"]
+
+PICTURE_COLUMNS = ("sample", "what", "epoch", "path")
+
+_PICTURE = re.compile(r"epoch-(\d+)-([a-z0-9_-]+)\.png")
+
+
+class ResultsError(UserError):
+    """What was asked cannot be answered from the files there; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: of `lab.train`, a trial of a study, a variant without training, or a baseline.
+
+    Attributes:
+        name: unique in its study: ``trial-003``, ``baselines/Telea``; the folder's for a lone run.
+        label: for people: ``trial 3``, or the variant's or baseline's name.
+        folder: where it lies.
+        goal: the metric that its best epoch is the best by.
+        state: how a trial ended; "applied" or "baseline" for what was not trained; "run" outside of
+            a study.
+        values: what its trial varied, by the option's dotted path.
+        reason: why it failed.
+        is_reference: the question names its settings.
+    """
+
+    name: str
+    label: str
+    folder: Path
+    goal: str
+    state: State = "run"
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    is_reference: bool = False
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """What was measured: a row an (epoch, sample), a column a metric.
+
+        Besides the metrics, ``photo`` is what the sample was cut from, and ``hole_ratio`` the
+        hole's share of it. Nothing is pasted over ``answer_…`` metrics. No rows before the first
+        epoch is scored.
+
+        Raises:
+            ResultsError: ``photos.csv`` is damaged.
+        """
+        return _read(photo_table(self.folder).read).set_index(["epoch", "sample"])
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """The mean of every metric over the samples: a row an epoch."""
+        metrics = self.scores.drop(columns=["photo", "hole_ratio"])
+        return metrics.groupby(level="epoch").mean()
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """The mean over its steps of every loss and logit that was logged: a row an epoch.
+
+        Raises:
+            ResultsError: ``losses.csv`` is damaged.
+        """
+        return _read(loss_table(self.folder).read).set_index("epoch")
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """What lies in ``visuals/``: a row a picture, of `PICTURE_COLUMNS`.
+
+        ``what`` is ``truth``, ``hole`` or a stage; ``epoch`` is missing for the first two.
+        """
+        rows: list[tuple[str, str, int | None, Path]] = []
+        for folder in sorted((self.folder / "visuals").glob("*/")):
+            for path in sorted(folder.glob("*.png")):
+                found = _PICTURE.fullmatch(path.name)
+                if found:
+                    rows.append((folder.name, found[2], int(found[1]), path))
+                elif path.stem in ("truth", "hole"):
+                    rows.append((folder.name, path.stem, None, path))
+        table = pd.DataFrame(rows, columns=list(PICTURE_COLUMNS))
+        return table.astype({"epoch": "Int64"})
+
+    @cached_property
+    def best(self) -> int | None:
+        """The epoch with the best mean of the goal, the earliest of equals; None without scores."""
+        if self.goal not in self.epochs or not len(self.epochs):
+            return None
+        return best_epoch(self.goal, self.epochs[self.goal].to_dict())
+
+    @cached_property
+    def best_scores(self) -> pd.DataFrame:
+        """The scores of the best epoch: a row a sample."""
+        return self.scores_at(self.best)
+
+    def scores_at(self, epoch: int | None) -> pd.DataFrame:
+        """The scores of an epoch, a row a sample; no rows where it was not scored."""
+        chosen = self.scores[self.scores.index.get_level_values("epoch") == epoch]
+        return chosen.droplevel("epoch")
+
+    def mean(self, metric: str) -> float:
+        """The metric's mean over the samples at the best epoch; NaN where it was not scored."""
+        scores = self.best_scores
+        return float(scores[metric].mean()) if metric in scores and len(scores) else float("nan")
+
+    def spread(self, metric: str) -> float:
+        """The metric's standard deviation over the samples at the best epoch."""
+        scores = self.best_scores
+        return float(scores[metric].std()) if metric in scores and len(scores) else float("nan")
+
+    @property
+    def rests_on(self) -> str:
+        """How many samples of how many photos its scores rest on."""
+        scores = self.best_scores
+        return rests_on(len(scores), scores["photo"].nunique())
+
+    @property
+    def last(self) -> int:
+        """The last epoch that was scored; 0 where none was."""
+        return int(self.epochs.index.max()) if len(self.epochs) else 0
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether it was scored without a training of its own."""
+        return self.state in ("applied", "baseline")
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The network of the best epoch, where it is still kept."""
+        path = None if self.best is None else self.checkpoint_at(self.best)
+        return path if path is not None and path.exists() else None
+
+    def checkpoint_at(self, epoch: int) -> Path | None:
+        """The network that scored what ``epoch`` says, which may be gone; None for a baseline."""
+        noted = self.record.get("checkpoint")
+        if noted is not None:
+            return Path(noted)
+        return None if self.state == "baseline" else checkpoint_path(self.folder, epoch)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What the run noted of itself in ``run.json``.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        return _read(lambda: read_record(self.folder))
+
+    @cached_property
+    def settings_text(self) -> str:
+        """``config.yaml``, which reproduces the run; empty where there is none."""
+        path = self.folder / SETTINGS
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """``config.yaml`` as plain values."""
+        plain: dict[str, Any] = yaml.safe_load(self.settings_text) or {}
+        return plain
+
+
+def best_epoch(goal: str, means: Mapping[int, float]) -> int:
+    """The epoch whose mean of the metric ``goal`` is best; the earliest of equals."""
+    sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+    return max(sorted(means), key=lambda epoch: sign * means[epoch])
+
+
+def _read(read: Any) -> Any:  # noqa: ANN401 (whatever the reader gives)
+    try:
+        return read()
+    except ValueError as error:
+        raise ResultsError(str(error)) from error

@@ -1,0 +1,284 @@
+"""A study with all its runs, read from its folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.trial import TrialState
+
+from lab.formats.runs import SETTINGS, photo_table
+from lab.metrics import METRICS
+from lab.results.run import ResultsError, Run, State
+from lab.results.storage import load_study, trial_folder, trial_label
+from lab.statistics import PairedDifference, compare_scores
+
+DEFAULT_GOAL = "hole_ssim"
+
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+# Folders of what a study scored without training it: a run each, of one epoch.
+_UNTRAINED: dict[str, State] = {"applied": "applied", "baselines": "baseline"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, or a run alone as a study of one.
+
+    Attributes:
+        name: of the study or run.
+        folder: where it lies.
+        question: in words; empty where none was asked.
+        goals: metrics; the first one ranks.
+        runs: those that ended well, best first; then the other trials; then what was not trained.
+        optuna_study: Optuna's; None without one.
+    """
+
+    name: str
+    folder: Path
+    question: str
+    goals: Sequence[str]
+    runs: Sequence[Run]
+    optuna_study: optuna.Study | None = None
+
+    @property
+    def is_study(self) -> bool:
+        """Whether this is more than a single run."""
+        return all(run.folder != self.folder for run in self.runs)
+
+    @property
+    def trials(self) -> list[Run]:
+        """The runs that were trained, or scored as a trial."""
+        return [run for run in self.runs if not run.is_untrained]
+
+    @property
+    def ranked(self) -> list[Run]:
+        """The runs that ended well and have scores, best by the first goal first."""
+        return [run for run in self.runs if _is_ranked(run)]
+
+    @property
+    def others(self) -> list[Run]:
+        """Pruned, failed and running trials."""
+        return [run for run in self.trials if not _is_ranked(run)]
+
+    @property
+    def applied(self) -> list[Run]:
+        """Variants without training, put on the reference's best epoch."""
+        return [run for run in self.runs if run.state == "applied"]
+
+    @property
+    def baselines(self) -> list[Run]:
+        """Methods without a network, on the same photos and holes."""
+        return [run for run in self.runs if run.state == "baseline"]
+
+    @property
+    def reference(self) -> Run | None:
+        """What the others are compared with: the first trial that the question names.
+
+        None where that has not run to its end.
+        """
+        named = [run for run in self.ranked if run.is_reference]
+        return min(named, key=lambda run: run.name, default=None)
+
+    @property
+    def worst(self) -> Run | None:
+        """The run whose best epoch is worst, among the finished and the pruned ones."""
+        goal = self.goals[0]
+        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        scored = [run for run in self.trials if run.best is not None and run.state != "failed"]
+        return min(scored, key=lambda run: sign * run.mean(goal), default=None)
+
+    def best_by(self, goal: str) -> Run:
+        """The ranked run with the best mean of a metric; there must be one."""
+        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        return max(self.ranked, key=lambda run: sign * run.mean(goal))
+
+    @property
+    def front(self) -> list[Run]:
+        """The ranked runs than which none is as good by every goal and better by one."""
+        return [run for run in self.ranked if not any(self._beats(o, run) for o in self.ranked)]
+
+    def _beats(self, one: Run, other: Run) -> bool:
+        leads = []
+        for goal in self.goals:
+            lead = one.mean(goal) - other.mean(goal)
+            leads.append(lead if METRICS[goal].higher_is_better else -lead)
+        return min(leads) >= 0.0 and max(leads) > 0.0
+
+    def compare(
+        self, first: Run, second: Run, metric: str | None = None, samples: pd.Index | None = None
+    ) -> PairedDifference:
+        """How much better ``first`` is, each at its best epoch, paired by sample.
+
+        Args:
+            first: a run.
+            second: another.
+            metric: default: the first goal.
+            samples: the samples to compare on; default: all that both have.
+
+        Raises:
+            ValueError: they share no sample.
+        """
+        scores = first.best_scores
+        if samples is not None:
+            scores = scores.loc[scores.index.intersection(samples)]
+        return compare_scores(scores, second.best_scores, metric or self.goals[0])
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """A row a run, each at its best epoch, in the order of ``runs``, by its name.
+
+        Columns: ``label``, ``state``, ``best_epoch``, ``epochs`` (how many were scored); what was
+        varied, by its dotted path; each metric's mean over the samples, and its standard deviation
+        as ``…_spread``; ``checkpoint`` and ``reason``.
+        """
+        recorded = {metric for run in self.runs for metric in run.scores}
+        metrics = [metric for metric in METRICS if metric in recorded]
+        lines = []
+        for run in self.runs:
+            line: dict[str, object] = {
+                "run": run.name,
+                "label": run.label,
+                "state": run.state,
+                "best_epoch": run.best,
+                "epochs": run.last,
+                **run.values,
+            }
+            for metric in metrics:
+                line[metric], line[f"{metric}_spread"] = run.mean(metric), run.spread(metric)
+            lines.append(line | {"checkpoint": run.checkpoint, "reason": run.reason})
+        table = pd.DataFrame(lines).astype({"best_epoch": "Int64"}) if lines else pd.DataFrame()
+        return table.set_index("run") if lines else table
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every run's `Run.scores`: a row a (run, epoch, sample)."""
+        return self._joined("scores")
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """Every run's `Run.epochs`: a row a (run, epoch)."""
+        return self._joined("epochs")
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """Every run's `Run.losses`: a row a (run, epoch)."""
+        return self._joined("losses")
+
+    @cached_property
+    def pictures(self) -> pd.DataFrame:
+        """Every run's `Run.pictures`, with its name in ``run``."""
+        tables = [run.pictures.assign(run=run.name) for run in self.runs]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def _joined(self, what: str) -> pd.DataFrame:
+        tables = {run.name: table for run in self.runs if len(table := getattr(run, what))}
+        return pd.concat(tables, names=["run"]) if tables else pd.DataFrame()
+
+
+def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
+    """Open one run's folder.
+
+    Args:
+        folder: as `lab.train` wrote it, or a trial's.
+        goal: the metric by which an epoch is the best.
+
+    Raises:
+        ResultsError: it is no run's folder.
+    """
+    folder = Path(folder)
+    if not _is_run(folder):
+        raise ResultsError(
+            f"{folder} is no run: it has neither photos.csv nor {SETTINGS}. Give a folder that "
+            "lab.train wrote, or one of a study's trials"
+        )
+    return Run(folder.name, folder.name, folder, goal)
+
+
+def open_study(folder: str | Path, storage: str | None = None) -> Study:
+    """Open the folder of a study, of a run, or one that holds runs.
+
+    Args:
+        folder: such as ``runs/loss_weights``.
+        storage: of the study's trials, if it is neither ``study.db`` in the folder nor noted there:
+            ``journal:FILE`` or an SQLAlchemy URL.
+
+    Raises:
+        ResultsError: no such folder, nothing in it that a run or a study wrote, or a storage that
+            cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ResultsError(f"{folder} is no folder: give that of a study or run, such as runs/NAME")
+    study, question, goals = None, "", [DEFAULT_GOAL]
+    if _is_run(folder):
+        runs = [open_run(folder)]
+    else:
+        study = load_study(folder, storage)
+        if study is not None:
+            question = str(study.user_attrs.get("question", ""))
+            goals = list(study.user_attrs.get("goals", goals))
+        runs = _trials(study, folder, goals[0]) if study else _runs_below(folder, goals[0])
+    if not runs and study is None:
+        raise ResultsError(
+            f"{folder} is neither a run nor a study: it has no photos.csv, and no trial. "
+            "Give a folder that lab.train or lab.sweep wrote"
+        )
+    sign = -1.0 if METRICS[goals[0]].higher_is_better else 1.0
+    ranked = sorted(filter(_is_ranked, runs), key=lambda run: sign * run.mean(goals[0]))
+    others = [run for run in runs if not _is_ranked(run)]
+    name = folder.resolve().name
+    return Study(
+        name, folder, question, goals, [*ranked, *others, *_untrained(folder, goals[0])], study
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    return photo_table(folder).path.exists() or (folder / SETTINGS).exists()
+
+
+def _is_ranked(run: Run) -> bool:
+    return run.state in ("complete", "run") and run.best is not None
+
+
+def _trials(study: optuna.Study, folder: Path, goal: str) -> list[Run]:
+    return [
+        Run(
+            name=(place := trial_folder(folder, trial.number)).name,
+            label=trial_label(trial),
+            folder=place,
+            goal=goal,
+            state=_STATES[trial.state],
+            values=trial.params,
+            reason=str(trial.user_attrs.get("reason", "")),
+            is_reference=bool(trial.user_attrs.get("first")),
+        )
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state in _STATES
+    ]
+
+
+def _runs_below(folder: Path, goal: str) -> list[Run]:
+    """Runs in a folder without Optuna's storage."""
+    folders = sorted(
+        path.parent
+        for path in (*folder.glob("*/photos.csv"), *folder.glob("*/*/photos.csv"))
+        if path.parents[1].name not in _UNTRAINED
+    )
+    names = [path.relative_to(folder).as_posix().removeprefix("trials/") for path in folders]
+    return [Run(name, name, path, goal) for path, name in zip(folders, names, strict=True)]
+
+
+def _untrained(folder: Path, goal: str) -> list[Run]:
+    return [
+        Run(f"{kind}/{path.parent.name}", path.parent.name, path.parent, goal, state)
+        for kind, state in _UNTRAINED.items()
+        for path in sorted((folder / kind).glob("*/photos.csv"))
+    ]

@@ -1,0 +1,24 @@
+"""What the numbers of a few photos say about others: the only place that makes an interval."""
+
+from lab.statistics.bradley_terry import Agreement, Choice, Comparison, Voted, agreement, rank_votes
+from lab.statistics.paired import PairedDifference, compare_scores, paired_difference, rests_on
+from lab.statistics.ranking import HELD, Ranking, rank
+from lab.statistics.resampling import Floats, mean_errors
+
+__all__ = [
+    "HELD",
+    "Agreement",
+    "Choice",
+    "Comparison",
+    "Floats",
+    "PairedDifference",
+    "Ranking",
+    "Voted",
+    "agreement",
+    "compare_scores",
+    "mean_errors",
+    "paired_difference",
+    "rank",
+    "rank_votes",
+    "rests_on",
+]

@@ -1,0 +1,98 @@
+"""Runs and studies opened in one call: the documented columns, and folders that are neither."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab.metrics import ANSWER_METRICS, METRICS
+from lab.results import PICTURE_COLUMNS, ResultsError, open_run, open_study
+from tests.reporting.studies import HOLE, write_study
+from tests.selection.run_folders import write_run
+from tests.tiny import fit_tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        folder = tmp_path_factory.mktemp("runs") / "first"
+        fit_tiny(folder, "--fit.epochs=2", "--data.validation_crops=2")
+        return open_run(folder)
+
+
+def test_a_run_gives_its_scores_epochs_losses_pictures_and_settings(run):
+    assert run.scores.index.names == ["epoch", "sample"]
+    assert list(run.scores) == ["photo", "hole_ratio", *METRICS, *ANSWER_METRICS]
+    assert run.scores["photo"].nunique() == 3
+    assert len(run.scores) == 2 * 6
+    assert list(run.epochs.index) == [1, 2]
+    mean = run.scores.loc[2, "hole_ssim"].mean()
+    assert run.epochs.loc[2, "hole_ssim"] == pytest.approx(mean)
+    assert {"total", "hole_l1", "real_logit"} <= set(run.losses)
+    assert list(run.losses.index) == [1, 2]
+    assert tuple(run.pictures) == PICTURE_COLUMNS
+    assert set(run.pictures["what"]) == {"truth", "hole", "coarse", "refined", "completed"}
+    assert run.pictures["epoch"].dropna().unique().tolist() == [1, 2]
+    assert all(path.exists() for path in run.pictures["path"])
+    assert run.settings["data"]["size"] == 32
+    assert run.checkpoint.name == f"epoch-{run.best:03d}.pt"
+    assert run.record["photos"]
+
+
+def test_a_study_gives_the_same_of_all_its_runs(tmp_path):
+    study = open_study(write_study(tmp_path / "weights", trials=3, epochs=4))
+    assert list(study.results.index) == ["trial-002", "trial-001", "trial-000", "baselines/Telea"]
+    row = study.results.loc["trial-001"]
+    assert (row["label"], row["state"], row["best_epoch"], row["epochs"]) == (
+        "trial 1",
+        "complete",
+        4,
+        4,
+    )
+    assert row[HOLE] == pytest.approx(0.2)
+    trial = study.ranked[1]
+    assert row["hole_ssim"] == pytest.approx(trial.scores_at(4)["hole_ssim"].mean())
+    assert row["hole_ssim_spread"] == pytest.approx(np.std(trial.scores_at(4)["hole_ssim"], ddof=1))
+    assert study.scores.index.names == ["run", "epoch", "sample"]
+    assert len(study.scores) == 3 * 4 * 2 + 2
+    assert study.epochs.loc[("trial-001", 4), "hole_ssim"] == pytest.approx(row["hole_ssim"])
+    assert set(study.pictures["run"]) == set(study.results.index)
+    assert study.reference.label == "trial 0"
+    assert study.worst.label == "trial 0"
+
+
+def test_a_run_alone_is_a_study_of_one(tmp_path):
+    study = open_study(write_run(tmp_path / "first", [0.5, 0.6]))
+    assert not study.is_study
+    assert study.ranked[0].best == 2
+    assert list(study.results.index) == ["first"]
+
+
+def test_the_front_holds_what_nothing_beats_by_every_goal(tmp_path):
+    folder = write_study(tmp_path / "weights", trials=3, goals=("hole_ssim", "hole_l1"))
+    # hole_l1 grows with the quality, and lower is better: no trial beats another.
+    assert [run.label for run in open_study(folder).front] == ["trial 2", "trial 1", "trial 0"]
+    table = folder / "trials" / "trial-001" / "photos.csv"
+    rows = pd.read_csv(table)
+    rows.assign(hole_l1=1.0).to_csv(table, index=False)
+    assert [run.label for run in open_study(folder).front] == ["trial 2", "trial 0"]
+
+
+@pytest.mark.parametrize("made", ["missing", "empty", "file"])
+def test_what_is_neither_run_nor_study_is_refused_in_words(tmp_path, made):
+    folder = tmp_path / "x"
+    if made == "empty":
+        folder.mkdir()
+    if made == "file":
+        folder.touch()
+    with pytest.raises(ResultsError, match=r"is no folder|neither a run nor a study"):
+        open_study(folder)
+    with pytest.raises(ResultsError, match=r"is no run"):
+        open_run(folder)
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    folder = write_run(tmp_path / "first", [0.5])
+    (folder / "run.json").write_text("{")
+    with pytest.raises(ResultsError, match=r"run\.json is damaged"):
+        open_run(folder).record  # noqa: B018

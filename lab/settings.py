@@ -165,6 +165,7 @@ def build_experiment(settings: Namespace) -> Experiment:
         fit = Fit(**kept.fit.as_dict())
         lightning.seed_everything(fit.seed, workers=True, verbose=False)
         built = parser.instantiate(kept)
+        built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     return Experiment(

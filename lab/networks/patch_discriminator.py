@@ -6,6 +6,7 @@ Generative Adversarial Networks" (ICLR 2018); Han Zhang et al. (ICML 2019).
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,29 +22,35 @@ class PatchDiscriminator(nn.Module):
     """Judges an image, knowing where its hole is.
 
     Args:
+        size: side of the images, in pixels.
         width: channels of the first layer; 64 as published.
-        depth: convolutions before the attention, each halving the image; 6 as published for
-            256x256. One more follows the attention, so an image needs sides of at least
-            ``2 ** (depth + 1)``; 3 or 4 suit 64x64.
+        depth: convolutions before the attention, each halving the image; one more follows it, so
+            an image needs sides of at least ``2 ** (depth + 1)``. "auto" takes as many as leave
+            four pixels a side, and at most 6: as published for 256x256, 4 for 64x64.
 
     Raises:
-        ValueError: a depth outside 1 to 6, or a width below 8.
+        ValueError: a depth outside 1 to 6 or too large for the images, or a width below 8.
     """
 
-    def __init__(self, width: int = 64, depth: int = 6) -> None:
+    def __init__(
+        self, size: int = 256, width: int = 64, depth: int | Literal["auto"] = "auto"
+    ) -> None:
         super().__init__()
-        if not 1 <= depth <= len(_PUBLISHED_WIDTHS):
-            raise ValueError(f"depth must be 1 to {len(_PUBLISHED_WIDTHS)}, not {depth}")
+        most = len(_PUBLISHED_WIDTHS)
+        halvings = min(most, max(1, size.bit_length() - 3)) if depth == "auto" else depth
+        if not 1 <= halvings <= most:
+            raise ValueError(f"depth must be 1 to {most}, not {halvings}")
         if width < 8:
             raise ValueError(f"width must be at least 8, not {width} (64 as published)")
-        widths = [width * factor for factor in _PUBLISHED_WIDTHS[:depth]]
+        self.smallest_side = 2 ** (halvings + 1)
+        self._refuse_smaller(size, halvings)
+        widths = [width * factor for factor in _PUBLISHED_WIDTHS[:halvings]]
         layers: list[nn.Module] = []
         channels = 5  # RGB, mask, ones
         for out_channels in widths:
             layers.append(_halving(channels, out_channels))
             channels = out_channels
         self.layers = nn.Sequential(*layers, SelfAttention(channels), _halving(channels, channels))
-        self.smallest_side = 2 ** (depth + 1)
 
     def forward(self, image: Tensor, mask: Tensor) -> DiscriminatorOutput:
         """Judge ``image (B, 3, H, W)`` in [0, 1] whose hole is ``mask (B, 1, H, W)``, 1 = hole.
@@ -54,12 +61,7 @@ class PatchDiscriminator(nn.Module):
         Raises:
             ValueError: an image too small for the depth.
         """
-        if min(image.shape[-2:]) < self.smallest_side:
-            raise ValueError(
-                f"the image is {image.shape[-1]}x{image.shape[-2]}, but a discriminator of depth "
-                f"{len(self.layers) - 2} needs sides of at least {self.smallest_side}: "
-                "give it a smaller depth or the run a larger size"
-            )
+        self._refuse_smaller(min(image.shape[-2:]), len(self.layers) - 2)
         x = torch.cat([2.0 * image - 1.0, mask, torch.ones_like(mask)], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         features = []
@@ -67,6 +69,14 @@ class PatchDiscriminator(nn.Module):
             x = layer(x)
             features.append(x)
         return DiscriminatorOutput(logits=x.float().flatten(1), features=tuple(features))
+
+    def _refuse_smaller(self, side: int, depth: int) -> None:
+        if side < self.smallest_side:
+            raise ValueError(
+                f"images are {side} pixels a side, but a discriminator of depth {depth} needs at "
+                f"least {self.smallest_side}: leave its depth to follow the size, or give a "
+                "smaller depth or a larger data.size"
+            )
 
 
 def _halving(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -108,7 +108,8 @@ class InpaintingModule(lightning.LightningModule):
 
     Args:
         network: what is trained, ``(image, mask) -> Stages``.
-        discriminator: the judge; built only when a term of the objective asks for it.
+        discriminator: makes the judge for photos of a size; called only when a term of the
+            objective asks for it, by `prepare`.
         objective: the weighted terms.
         strategy: how the network completes a photo at validation.
         optimization: learning rates, clipping, schedule, and what trains when.
@@ -122,7 +123,7 @@ class InpaintingModule(lightning.LightningModule):
     def __init__(
         self,
         network: Callable[[], nn.Module] = InpaintSANet,
-        discriminator: Callable[[], nn.Module] = PatchDiscriminator,
+        discriminator: Callable[[int], nn.Module] = PatchDiscriminator,
         objective: Callable[[], Objective] = Objective,
         strategy: Callable[[Network], Strategy] = Direct,
         optimization: Optimization = Optimization(),
@@ -138,14 +139,42 @@ class InpaintingModule(lightning.LightningModule):
             train_channel_gates(self.network)  # so that a network without any is refused now
             train_all(self.network)
         self.objective = objective()
+        self._discriminator = discriminator
         self.discriminator: nn.Module | None = None
-        if self.objective.needs_discriminator:
-            self.discriminator = discriminator().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._strategy = strategy
         self.strategy = strategy(self.network)
         self.optimization = optimization
         self.step_losses: dict[str, Tensor] = {}
         self._planned_steps: int | None = None
+
+    def prepare(self, size: int) -> None:
+        """Build what depends on the photos' size, once: the discriminator, where one is needed.
+
+        Args:
+            size: side of the training's crops, in pixels.
+
+        Raises:
+            ValueError: a discriminator that does not fit the size.
+        """
+        if self.objective.needs_discriminator and self.discriminator is None:
+            judge = self._discriminator(size)
+            self.discriminator = judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def configure_model(self) -> None:
+        """Prepare for the photos that the trainer brings, where nobody has.
+
+        Raises:
+            ValueError: the trainer brings loaders alone, which do not say the size.
+        """
+        if self.discriminator is not None or not self.objective.needs_discriminator:
+            return
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None:
+            raise ValueError(
+                "the discriminator depends on the photos' size, which loaders alone do not say: "
+                "call module.prepare(SIZE) first, or give the trainer a PhotoDataModule"
+            )
+        self.prepare(data.size)
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """The network's stages for ``image (B, 3, H, W)`` and ``mask (B, 1, H, W)``."""

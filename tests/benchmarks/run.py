@@ -60,11 +60,11 @@ class Steps:
         self.mask[..., size // 4 : -size // 4, size // 3 : -size // 3] = 1.0
         self.bfloat16 = bfloat16
         self.plain = PlainInpaintSANet(width)
-        self.plain_judge = PlainPatchDiscriminator(2 * width, depth)
+        self.plain_judge = PlainPatchDiscriminator(width=2 * width, depth=depth)
         layout = torch.channels_last
         self.fast = InpaintSANet(width).to(memory_format=layout)
         self.fast.load_state_dict(rename_published_inpaint_sanet(self.plain.state_dict()))
-        self.judge = PatchDiscriminator(2 * width, depth).to(memory_format=layout)
+        self.judge = PatchDiscriminator(width=2 * width, depth=depth).to(memory_format=layout)
         self.objective = Objective()
         modules = (self.plain, self.plain_judge, self.fast, self.judge)
         self.adam = [torch.optim.Adam(module.parameters(), 1e-4) for module in modules]

@@ -139,8 +139,8 @@ def test_the_fast_form_has_the_plain_ones_gradients():
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
 def test_the_discriminators_fast_form_equals_the_plain_one(training):
-    plain = drawn(PlainPatchDiscriminator(8, 3))
-    fast = PatchDiscriminator(8, 3).to(memory_format=torch.channels_last)
+    plain = drawn(PlainPatchDiscriminator(width=8, depth=3))
+    fast = PatchDiscriminator(width=8, depth=3).to(memory_format=torch.channels_last)
     fast.load_state_dict(rename_published_patch_discriminator(plain.state_dict()), strict=True)
     image, mask = batch(64, 48)
 
@@ -165,8 +165,17 @@ def test_an_image_too_small_for_the_discriminator_is_refused():
     discriminator = PatchDiscriminator(width=8, depth=3)
     image, mask = batch(16, 16)
     assert discriminator(image, mask).logits.shape == (2, 32)
-    with pytest.raises(ValueError, match=r"16x15.* depth 3 .*at least 16"):
+    with pytest.raises(ValueError, match=r"15 pixels a side.* depth 3 .*at least 16"):
         discriminator(image[..., :15, :], mask[..., :15, :])
+
+
+@pytest.mark.parametrize(
+    ("size", "depth"), [(32, 3), (64, 4), (96, 4), (128, 5), (256, 6), (512, 6)]
+)
+def test_the_discriminators_depth_follows_the_photos_size(size, depth):
+    discriminator = PatchDiscriminator(size, width=8)
+    assert len(discriminator.layers) - 2 == depth
+    assert discriminator.smallest_side <= size
 
 
 @pytest.mark.parametrize(
@@ -178,6 +187,7 @@ def test_an_image_too_small_for_the_discriminator_is_refused():
         (lambda: PatchDiscriminator(depth=0), "1 to 6, not 0"),
         (lambda: PatchDiscriminator(depth=7), "1 to 6, not 7"),
         (lambda: PatchDiscriminator(width=4), "at least 8, not 4"),
+        (lambda: PatchDiscriminator(64, depth=6), "64 pixels a side, .* of depth 6 needs at least"),
     ],
 )
 def test_a_network_states_its_rules(build, message):

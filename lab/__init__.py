@@ -1,1 +1,48 @@
-"""The workbench for background inpainting: take a person out, restore, measure."""
+"""The workbench for background inpainting: take a person out, restore, measure.
+
+In a notebook, each one line::
+
+    module = lab.variant("both_gates", width=16)    # a LightningModule
+    photos = lab.photos("folder", size=64)          # a LightningDataModule
+    study = lab.open_study("runs/loss_weights")     # .results, .scores, .losses, .epochs
+    result = lab.complete("photo.jpg", "mask.png", checkpoint="epoch-008.pt")
+    lab.compare(["a.pt", "b.pt", "telea"], "photo.jpg", "mask.png")
+    lab.show(result)
+
+Nothing heavy is imported before a name is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.results import open_run, open_study
+    from lab.shortcuts import compare, complete, list_variants, photos, variant
+    from lab.widgets import show
+
+__all__ = [
+    "compare",
+    "complete",
+    "list_variants",
+    "open_run",
+    "open_study",
+    "photos",
+    "show",
+    "variant",
+]
+
+_HOMES = {
+    "open_run": "lab.results",
+    "open_study": "lab.results",
+    "show": "lab.widgets",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"lab has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES.get(name, "lab.shortcuts")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

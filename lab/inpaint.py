@@ -15,12 +15,13 @@ from lab.command_line import INTERRUPTED, CommandParser
 
 if TYPE_CHECKING:
     from lab.completion import Completion, Job, Pairing
-    from lab.contracts import Strategy
+    from lab.fillers import Filler
 
 EXAMPLE = """\
   python -m lab.inpaint photo.jpg --mask mask.png -o restored.png --preview preview.png
   python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt -o restored.png
   python -m lab.inpaint photos/ --mask masks/ -o restored/     (beach.jpg with beach_mask.png)
+  python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt --variant=tiled -o …
   python -m lab.inpaint photo.jpg --person u2net -o restored.png --save-mask mask.png
   python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o restored.png
 """
@@ -96,6 +97,12 @@ def parser() -> CommandParser:
         help="with --checkpoint: complete larger photos in overlapping tiles of at most N pixels a "
         f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
+    add(
+        "--device",
+        choices=("auto", "cpu", "gpu"),
+        default="auto",
+        help="where the network computes; default: a GPU where there is one",
+    )
     add("--invert-mask", action="store_true", help="black marks the hole")
     add(
         "--preview",
@@ -115,7 +122,7 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 if some pairs of a folder failed, 2 on misuse."""
     options = parser()
-    given = options.parse_args(arguments)
+    given, settings = options.parse_with_settings(arguments)
     if given.mask is None and given.person is None:
         options.error("--mask MASK is missing, or --person to find who is to be removed")
     if given.output is None:
@@ -128,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.tile != 0 and given.tile < _LEAST_TILE:
         options.error(f"--tile is {given.tile}, but must be at least {_LEAST_TILE}, or 0 for none")
     try:
-        return _run(given)
+        return _run(given, settings)
     except _EXPECTED as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return _USER_ERROR
@@ -169,13 +176,12 @@ def _check_person(options: CommandParser, given: Namespace) -> None:
         options.error(f"{given.photo} is a folder, but a --box belongs to one photo")
 
 
-def _run(given: Namespace) -> int:
+def _run(given: Namespace, settings: Sequence[str]) -> int:
     """Complete what the options name; a bad pair of a folder does not stop the others."""
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.completion import Job, Pairing, check_targets, complete_file, pair_files
-    from lab.mask_sources import DILATION, MASK_SOURCES
-    from lab.networks import load_network
-    from lab.strategies import Direct, OpenCVInpainting, Tiled
+    from lab.fillers import open_filler
+    from lab.mask_sources import DILATION, open_mask_source
 
     is_folder = given.photo.is_dir()
     if is_folder:
@@ -184,25 +190,10 @@ def _run(given: Namespace) -> int:
         job = Job(given.photo, given.mask, given.output, given.preview, given.save_mask)
         check_targets(job, given.overwrite)
         pairing = Pairing((job,))
-    strategy: Strategy
-    if given.checkpoint is not None:
-        network, method = load_network(given.checkpoint), given.checkpoint.name
-        strategy = Direct(network)
-        if given.tile:
-            shared = given.tile // 8
-            strategy = Tiled(
-                network, tile=given.tile, overlap=shared, context=shared, blending="smooth"
-            )
-    else:
-        classical = OpenCVInpainting(given.method or "telea")
-        strategy, method = classical, classical.method
-
+    filler = open_filler(given.checkpoint, given.method, settings, given.tile, given.device)
     mask_source, dilation = None, given.dilate or 0
     if given.person is not None:
-        chosen = {"box": given.box, "threshold": given.threshold}
-        mask_source = MASK_SOURCES[given.person](
-            **{name: value for name, value in chosen.items() if value is not None}
-        )
+        mask_source = open_mask_source(given.person, given.box, given.threshold)
         dilation = DILATION if given.dilate is None else given.dilate
 
     failures = list(pairing.ambiguous)
@@ -210,7 +201,7 @@ def _run(given: Namespace) -> int:
         try:
             completion = complete_file(
                 job,
-                strategy,
+                filler,
                 given.invert_mask,
                 given.overwrite,
                 given.lossy,
@@ -222,14 +213,15 @@ def _run(given: Namespace) -> int:
                 raise
             failures.append((job.photo, _one_line(error)))
         else:
-            _report(job, completion, method, given.tile if given.checkpoint else 0)
+            _report(job, completion, filler)
     return _report_folder(pairing, failures) if is_folder else _SUCCESS
 
 
-def _report(job: "Job", completion: "Completion", method: str, tile: int) -> None:
+def _report(job: "Job", completion: "Completion", filler: "Filler") -> None:
     """Say what was done to one photo, and what the user should know."""
-    if 0 < tile < max(completion.width, completion.height):
-        method += f" in tiles of {tile} pixels"
+    method = filler.name
+    if 0 < filler.tile < max(completion.width, completion.height):
+        method += f" in tiles of {filler.tile} pixels"
     print(
         f"{job.output}: {100 * completion.hole_share:.3g} % of "
         f"{completion.width}x{completion.height} pixels restored by {method} "

@@ -6,7 +6,7 @@ same way on the command line, in a YAML file and in a sweep's search space.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,14 +17,18 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 from torch import Tensor
 
 from lab.checks import UserError, unknown_name_message
-from lab.contracts import Stages
+from lab.contracts import Network, Stages, Strategy
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
-from lab.variants import VARIANTS, InpaintingModule
+from lab.variants import VARIANTS, InpaintingModule, build_module
 
 # Without this, a part that is called and returns a tensor (a mask generator, a strategy) is taken
 # for a factory of tensors where it is nested in another part's arguments.
 set_parsing_settings(subclasses_disabled=[Tensor, Stages])
+
+
+StrategyFactory = Callable[[Network], Strategy]
+"""How settings name a strategy: a class with options, to be given a network."""
 
 
 class SettingsError(UserError):
@@ -168,13 +172,48 @@ def build_experiment(settings: Namespace) -> Experiment:
         built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    return Experiment(
-        built.model,
-        built.data,
-        built.fit,
-        built.evaluation,
-        parser.dump(kept, skip_unset=False),
-    )
+    text = parser.dump(kept, skip_unset=False)
+    built.model.remember(yaml.safe_load(text)["model"])
+    return Experiment(built.model, built.data, built.fit, built.evaluation, text)
+
+
+def plain_settings(settings: Namespace) -> dict[str, Any]:
+    """Every setting with its value, by its dotted path; chosen classes are settings too."""
+    return _settings(settings, experiment_parser())
+
+
+def build_model(settings: Namespace) -> InpaintingModule:
+    """Build the module of checked settings alone; its first weights are drawn now.
+
+    Raises:
+        SettingsError: values that do not fit together.
+    """
+    try:
+        return build_module(_plain(settings)["model"])
+    except (OSError, TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def build_data(settings: Namespace) -> PhotoDataModule:
+    """Build the photos of checked settings alone.
+
+    Raises:
+        SettingsError: values that do not fit together.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(PhotoDataModule, "data")
+    try:
+        data: PhotoDataModule = parser.instantiate(
+            parser.parse_object({"data": _plain(settings)["data"]})
+        ).data
+    except (OSError, TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    return data
+
+
+def _plain(settings: Namespace) -> dict[str, Any]:
+    plain: dict[str, Any] = yaml.safe_load(experiment_parser().dump(settings, skip_unset=False))
+    return plain
 
 
 def options_from(values: Mapping[str, Any]) -> list[str]:

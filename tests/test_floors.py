@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = [
     {"checks", "contracts", "files", "command_line", "processors"},
-    {"formats", "imaging", "layers", "masks"},
+    {"devices", "formats", "imaging", "layers", "masks"},
     {"networks"},
     {"losses", "metrics", "mask_sources", "strategies"},
     {"data", "statistics"},
@@ -17,10 +17,11 @@ FLOORS = [
     {"tracking", "completion", "cost"},
     {"evaluation"},
     {"selection", "settings"},
-    {"runs"},
+    {"runs", "fillers"},
     {"studies"},
     {"reporting"},
     {"widgets"},
+    {"shortcuts"},
     {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

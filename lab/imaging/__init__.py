@@ -6,6 +6,7 @@ File formats, 8-bit pixels and BGR exist only here.
 from lab.imaging.conversion import from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
+from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, erode, rim
@@ -36,6 +37,7 @@ __all__ = [
     "PhotoBytes",
     "PhotoFile",
     "PhotoMetadata",
+    "Picture",
     "SourcePhoto",
     "UnreadablePhotoError",
     "check_destination",
@@ -48,6 +50,7 @@ __all__ = [
     "ms_ssim_of_pyramid",
     "outline_hole",
     "paste_into_source",
+    "photo_file",
     "read_image",
     "read_mask",
     "read_source",

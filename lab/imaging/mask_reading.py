@@ -13,14 +13,13 @@ The rules, in 8-bit values whatever the file's depth:
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from lab.imaging.reading import read_source
+from lab.imaging.reading import PhotoFile, read_source
 from lab.imaging.source_photo import SourcePhoto, change_depth, white_of
 
 _WHITE_FROM = 128
@@ -44,12 +43,12 @@ class MaskReading:
 
 
 def read_mask(
-    path: str | Path, size: tuple[int, int] | None = None, invert: bool = False
+    path: str | PhotoFile, size: tuple[int, int] | None = None, invert: bool = False
 ) -> MaskReading:
     """Read a mask file by the rules in this module's docstring.
 
     Args:
-        path: any file that ``read_image`` reads; an EXIF orientation is applied.
+        path: any file that ``read_image`` reads, or one in memory; an EXIF orientation is applied.
         size: the photo's ``(height, width)``, which the mask must have.
         invert: black marks the hole instead of white.
 
@@ -85,7 +84,7 @@ def read_mask(
     return MaskReading(mask, "; ".join(notes) or None)
 
 
-def _check_size(path: str | Path, source: SourcePhoto, size: tuple[int, int]) -> None:
+def _check_size(path: str | PhotoFile, source: SourcePhoto, size: tuple[int, int]) -> None:
     """Raise unless the mask has the photo's size."""
     found = (source.height, source.width)
     if found == tuple(size):
@@ -102,7 +101,7 @@ def _check_size(path: str | Path, source: SourcePhoto, size: tuple[int, int]) ->
     )
 
 
-def _gray_levels(path: str | Path, source: SourcePhoto) -> tuple[np.ndarray, list[str]]:
+def _gray_levels(path: str | PhotoFile, source: SourcePhoto) -> tuple[np.ndarray, list[str]]:
     """Return the mask's uint8 ``(H, W)`` levels, alpha resolved, and notes about it."""
     pixels = change_depth(source.pixels, np.dtype(np.uint8))
     if source.alpha is None:
@@ -120,7 +119,7 @@ def _gray_levels(path: str | Path, source: SourcePhoto) -> tuple[np.ndarray, lis
     return levels, ["transparent pixels count as black"]
 
 
-def _without_colour(path: str | Path, pixels: np.ndarray) -> np.ndarray:
+def _without_colour(path: str | PhotoFile, pixels: np.ndarray) -> np.ndarray:
     """Return the levels ``(H, W)`` of uint8 ``(H, W, C)``; raise where they have colour."""
     spread = pixels.max(axis=2) - pixels.min(axis=2)
     coloured = spread > _COLOUR_SPREAD
@@ -136,7 +135,7 @@ def _without_colour(path: str | Path, pixels: np.ndarray) -> np.ndarray:
 
 
 def _check_decided(
-    path: str | Path, levels: np.ndarray, white: np.ndarray, source: SourcePhoto
+    path: str | PhotoFile, levels: np.ndarray, white: np.ndarray, source: SourcePhoto
 ) -> None:
     """Raise where gray is more than a contour's blur."""
     low, high = _UNDECIDED
@@ -161,7 +160,9 @@ def _near(pixels: np.ndarray) -> np.ndarray:
     return grown.astype(bool)
 
 
-def _check_share(path: str | Path, hole: np.ndarray, source: SourcePhoto, invert: bool) -> None:
+def _check_share(
+    path: str | PhotoFile, hole: np.ndarray, source: SourcePhoto, invert: bool
+) -> None:
     """Raise where the hole is empty or everything."""
     colour, other = ("black", "white") if invert else ("white", "black")
     found = f"most frequent values: {_values_found(source)}"

@@ -18,6 +18,8 @@ _LONGEST_SIDE = 480
 # Specks of background, which dilation would make large, as a share of the largest part.
 _SPECK = 0.01
 _SEED = 0
+# A person who reaches this share of a side of the box probably goes on beyond it.
+_CUT_SHARE = 0.08
 
 
 class GrabCut(MaskSource):
@@ -125,3 +127,27 @@ def _without_specks(person: np.ndarray) -> np.ndarray:
     areas[0] = 0  # the background
     kept: np.ndarray = (areas >= _SPECK * areas.max())[parts] & (parts > 0)
     return kept
+
+
+def cut_by_box(mask: Tensor, box: Box) -> str | None:
+    """Say on which sides the person seems to go on beyond the box; None where on none.
+
+    Args:
+        mask: ``(1, 1, H, W)`` as `GrabCut` gave it for the box.
+        box: ``x, y, width, height``; a side along the photo's own border cuts nobody.
+    """
+    x, y, width, height = box
+    rows, columns = mask.shape[-2:]
+    sides = {
+        "left": (x > 0, mask[0, 0, y : y + height, x]),
+        "upper": (y > 0, mask[0, 0, y, x : x + width]),
+        "right": (x + width < columns, mask[0, 0, y : y + height, x + width - 1]),
+        "lower": (y + height < rows, mask[0, 0, y + height - 1, x : x + width]),
+    }
+    cut = [name for name, (inside, line) in sides.items() if inside and line.mean() > _CUT_SHARE]
+    if not cut:
+        return None
+    return (
+        f"the person reaches the {' and '.join(cut)} side of the box, which may cut them: "
+        "draw it larger if something of them is left"
+    )

@@ -1,6 +1,12 @@
 """Networks, one architecture a file, and the files that their weights come from."""
 
-from lab.networks.checkpoints import NETWORKS, checkpoint_epoch, describe_network, load_network
+from lab.networks.checkpoints import (
+    NETWORKS,
+    checkpoint_epoch,
+    checkpoint_settings,
+    describe_network,
+    load_network,
+)
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.rfr import RFR
@@ -49,6 +55,7 @@ __all__ = [
     "WrongHashError",
     "cache_folder",
     "checkpoint_epoch",
+    "checkpoint_settings",
     "convert_upscaler",
     "describe_network",
     "load_network",

@@ -102,6 +102,16 @@ def checkpoint_epoch(path: Path | str) -> int:
     return int(content["epoch"]) if content.get("format") == CHECKPOINT_FORMAT else 0
 
 
+def checkpoint_settings(path: Path | str) -> str:
+    """The YAML of the run that wrote the checkpoint; empty for a published one.
+
+    Raises:
+        FileNotFoundError, UnreadableCheckpointError: as `load_network`.
+    """
+    content = read_checkpoint(Path(path))
+    return str(content["settings"]) if content.get("format") == CHECKPOINT_FORMAT else ""
+
+
 def _state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of a published file, which may wrap them under a name of its own."""
     for wrapper in ("netG_state_dict", "state_dict", "generator", "model"):

@@ -11,6 +11,7 @@ from lab.variants.inpainting_module import (
     NonFiniteLossError,
     Optimization,
     Validated,
+    build_module,
 )
 from lab.variants.mask_policies import BOXES_ONLY, STROKES_ONLY
 from lab.variants.places2 import PLACES2
@@ -33,6 +34,7 @@ __all__ = [
     "Validated",
     "Value",
     "Variant",
+    "build_module",
 ]
 
 VARIANTS: Mapping[str, Variant] = {

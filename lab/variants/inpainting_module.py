@@ -4,7 +4,7 @@ A generator step and a discriminator step a batch, by manual optimization, as In
 publishes them. Variants are settings of it (`lab.variants.VARIANTS`); nothing derives from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict
 
 import pytorch_lightning as lightning
 import torch
+from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
@@ -146,6 +147,44 @@ class InpaintingModule(lightning.LightningModule):
         self.optimization = optimization
         self.step_losses: dict[str, Tensor] = {}
         self._planned_steps: int | None = None
+        self._size: int | None = None
+
+    def remember(self, settings: Mapping[str, Any]) -> None:
+        """Keep the settings that the module was built from, for `load_from_checkpoint`."""
+        self.save_hyperparameters({"settings": dict(settings)}, logger=False)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: torch.device | str | None = None,
+        **options: Any,  # noqa: ANN401 (Lightning's own)
+    ) -> "InpaintingModule":
+        """Build the module of a trainer's checkpoint again, with its weights.
+
+        Args:
+            checkpoint_path: what `ModelCheckpoint` wrote, or a run's ``last.ckpt``.
+            map_location: where the weights go.
+            options: none; settings are the checkpoint's.
+
+        Raises:
+            ValueError: options; or the module was not built from settings, by `lab.variant` or a
+                run.
+        """
+        if options:
+            raise ValueError(f"{', '.join(options)}: a checkpoint is loaded with its own settings")
+        checkpoint = torch.load(checkpoint_path, map_location, weights_only=True)
+        settings = checkpoint.get("hyper_parameters", {}).get("settings")
+        if settings is None:
+            raise ValueError(
+                f"{checkpoint_path} does not say how its module was built: build it as it was, and "
+                "give it the checkpoint's state_dict"
+            )
+        module = build_module(settings)
+        if checkpoint["size"] is not None:
+            module.prepare(checkpoint["size"])
+        module.load_state_dict(checkpoint["state_dict"])
+        return module
 
     def prepare(self, size: int) -> None:
         """Build what depends on the photos' size, once: the discriminator, where one is needed.
@@ -156,6 +195,7 @@ class InpaintingModule(lightning.LightningModule):
         Raises:
             ValueError: a discriminator that does not fit the size.
         """
+        self._size = size
         if self.objective.needs_discriminator and self.discriminator is None:
             judge = self._discriminator(size)
             self.discriminator = judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -277,6 +317,7 @@ class InpaintingModule(lightning.LightningModule):
         And the planned steps: more epochs than were planned go on at the schedule's end.
         """
         checkpoint["planned_steps"] = self._planned_steps
+        checkpoint["size"] = self._size
         checkpoint["random_state"] = {
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -352,6 +393,15 @@ class InpaintingModule(lightning.LightningModule):
         self.log_dict(
             {f"train/{name}": value for name, value in detached.items()}, on_step=True, batch_size=1
         )
+
+
+def build_module(settings: Mapping[str, Any]) -> InpaintingModule:
+    """Build a module from plain settings, as ``model`` in a run's ``config.yaml``."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(InpaintingModule, "model")
+    module: InpaintingModule = parser.instantiate(parser.parse_object({"model": settings})).model
+    module.remember(settings)
+    return module
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

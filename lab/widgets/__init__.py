@@ -4,6 +4,7 @@ Everything here is a surface: it reads what runs left on disk, or calls the room
 """
 
 from lab.widgets.ballot import Ballot
+from lab.widgets.comparison import Comparison
 from lab.widgets.epoch_browser import EpochBrowser, EpochComparison
 from lab.widgets.gates import LayerGates, gates_of
 from lab.widgets.mask_painter import MaskPainter
@@ -13,6 +14,7 @@ from lab.widgets.wipe import Wipe
 
 __all__ = [
     "Ballot",
+    "Comparison",
     "EpochBrowser",
     "EpochComparison",
     "LayerGates",

@@ -4,10 +4,12 @@ import io
 from pathlib import Path
 
 import IPython.display
+import ipywidgets
 from PIL import Image
 from torch import Tensor
 
-from lab.imaging import to_uint8
+from lab.completion import Completed
+from lab.imaging import Picture, photo_file, read_image, to_uint8
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -26,10 +28,21 @@ def encode_picture(image: Tensor) -> bytes:
     return file.getvalue()
 
 
-def show(image: Tensor) -> None:
-    """Show an image ``(3, H, W)`` below the cell, such as a contact sheet, no wider than the page.
+def show(*pictures: Tensor | Picture | Completed | ipywidgets.Widget) -> None:
+    """Show pictures below the cell, no wider than the page.
+
+    Args:
+        pictures: each an image ``(3, H, W)`` in [0, 1], such as a contact sheet; a path; a PIL
+            image; an array ``(H, W, 3)``; what `lab.complete` or `lab.compare` returned.
 
     Raises:
         TypeError, ValueError: something else.
     """
-    IPython.display.display(IPython.display.Image(encode_picture(image), width=image.shape[-1]))
+    for picture in pictures:
+        if isinstance(picture, Completed):
+            print(picture)
+        if isinstance(picture, Completed | ipywidgets.Widget):
+            IPython.display.display(picture)
+            continue
+        image = picture if isinstance(picture, Tensor) else read_image(photo_file(picture))
+        IPython.display.display(IPython.display.Image(encode_picture(image), width=image.shape[-1]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lab.imaging import from_uint8, read_image
-from lab.mask_sources import GrabCut, NoPersonError
+from lab.mask_sources import GrabCut, NoPersonError, cut_by_box
 from tests.data_prep.making import SHARED, photo_pixels
 
 
@@ -135,3 +135,28 @@ def test_specks_of_the_background_are_left_out():
 def test_iterations_are_counted():
     with pytest.raises(ValueError, match="iterations is 0, but must be at least 1"):
         GrabCut((0, 0, 1, 1), iterations=0)
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ((10, 10, 60, 70), None),
+        ((10, 10, 60, 40), "the lower side"),
+        ((25, 25, 30, 60), "the left and upper side"),
+        ((10, 10, 90, 80), None),
+    ],
+)
+def test_a_box_that_cuts_the_person_is_said(box, said):
+    x, y, width, height = box
+    mask = torch.zeros(1, 1, 100, 100)
+    mask[..., 20:75, 20:50] = 1
+    inside = torch.zeros_like(mask)
+    inside[..., y : y + height, x : x + width] = 1
+    note = cut_by_box(mask * inside, box)
+    assert (note is None) if said is None else (said in note)
+
+
+def test_a_person_who_leaves_the_photo_is_not_cut_by_the_box():
+    mask = torch.zeros(1, 1, 100, 100)
+    mask[..., 40:, 30:60] = 1
+    assert cut_by_box(mask, (20, 30, 50, 70)) is None

@@ -6,20 +6,19 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
-import numpy as np
-import torch.nn.functional as F
-from torch import Tensor
-
+from lab.completion.photos import (
+    complete_photo,
+    find_person,
+    grown_mask,
+    side_by_side,
+    transparency_note,
+)
 from lab.contracts import Strategy
 from lab.imaging import (
     PHOTO_SUFFIXES,
     MaskReading,
     SourcePhoto,
     check_destination,
-    contact_sheet,
-    dilate,
-    outline_hole,
-    paste_into_source,
     read_mask,
     read_source,
     write_image,
@@ -27,7 +26,6 @@ from lab.imaging import (
 )
 from lab.mask_sources import MaskSource
 
-_PREVIEW_SIDE = 1024
 _TIFF = (".tif", ".tiff")
 _MASK_ENDING = "_mask"
 
@@ -174,17 +172,16 @@ def complete_file(
     source = read_source(job.photo)
     check_destination(job.output, source, lossy)
     reading = _find_hole(job, source, invert_mask, dilation, mask_source)
-    completed = strategy(source.image()[None], reading.mask[None])[0]
-    result = paste_into_source(source, completed, reading.mask)
+    result = complete_photo(source, reading.mask, strategy)
     write_photo(job.output, result, lossy)
     if job.preview is not None:
         # A preview is for looking at: no promise is broken by writing it as JPEG.
-        write_image(job.preview, _preview(source, result, reading.mask), lossy=True)
+        write_image(job.preview, side_by_side(source, result, reading.mask), lossy=True)
     if job.saved_mask is not None:
         white = (255 * reading.mask[0, :, :, None]).byte().numpy()
         write_photo(job.saved_mask, SourcePhoto(white))
     notes = [*source.notes, *([reading.note] if reading.note else [])]
-    notes += _transparency_note(source, reading.mask)
+    notes += transparency_note(source, reading.mask)
     return Completion(
         source.width,
         source.height,
@@ -223,37 +220,10 @@ def _find_hole(
     if job.mask is not None:
         reading = read_mask(job.mask, (source.height, source.width), invert)
     elif mask_source is not None:
-        reading = MaskReading(mask_source(source.image()[None])[0])
+        reading = find_person(source, mask_source)
     else:
         raise ValueError(f"{job.photo} has no mask: name a mask file, or give a mask source")
-    mask = dilate(reading.mask[None], dilation)[0]
-    if mask.all():
-        raise ValueError(
-            f"the mask of {job.photo}, dilated by {dilation} pixels, covers the whole photo, and "
-            "nothing is left to restore from: dilate it less, or mark less"
-        )
-    return replace(reading, mask=mask)
-
-
-def _preview(source: SourcePhoto, result: SourcePhoto, mask: Tensor) -> Tensor:
-    """Return the photo and the result side by side, no larger than a screen, the hole outlined."""
-    scale = min(1.0, _PREVIEW_SIDE / max(source.width, source.height))
-    size = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
-    # The largest value, not the mean: a thin hole must not vanish.
-    hole = F.adaptive_max_pool2d(mask, size)
-    pictures = [
-        outline_hole(F.adaptive_avg_pool2d(photo.image(), size).clamp(0.0, 1.0), hole)
-        for photo in (source, result)
-    ]
-    return contact_sheet([pictures], ["photo", "completed"])
-
-
-def _transparency_note(source: SourcePhoto, mask: Tensor) -> list[str]:
-    """Say so where the completion will not be seen."""
-    if source.alpha is None:
-        return []
-    unseen = int(np.count_nonzero((source.alpha == 0) & mask[0].numpy().astype(bool)))
-    return [f"{unseen} pixels of the hole are transparent and stay so"] if unseen else []
+    return replace(reading, mask=grown_mask(reading.mask, dilation, str(job.photo)))
 
 
 def _image_files(folder: Path) -> list[Path]:

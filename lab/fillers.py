@@ -1,0 +1,119 @@
+"""What fills a hole, however it is named: a checkpoint with its strategy, or a classical method."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+from torch import Tensor
+
+from lab.checks import UserError, unknown_name_message
+from lab.contracts import Strategy
+from lab.devices import Device, compute_device
+from lab.networks import checkpoint_settings, load_network
+from lab.settings import StrategyFactory, options_from, parse_experiment
+from lab.strategies import OpenCVInpainting, Tiled
+
+TILE = 512
+"""The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
+
+METHODS = ("telea", "navier-stokes")
+"""What fills a hole without a network, by name."""
+
+_STRATEGY = "model.strategy"
+
+
+@dataclass(frozen=True)
+class Filler(Strategy):
+    """A strategy on its device.
+
+    Attributes:
+        name: for people: the checkpoint's file, or the method.
+        strategy: what fills.
+        device: where it computes; images and masks go there and come back.
+        tile: side of the tiles that larger photos are cut into; 0 for none.
+    """
+
+    name: str
+    strategy: Strategy
+    device: torch.device
+    tile: int = 0
+
+    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1."""
+        return self.strategy(image.to(self.device), mask.to(self.device)).to(image.device)
+
+
+def open_filler(
+    checkpoint: str | Path | None = None,
+    method: str | None = None,
+    options: Sequence[str] = (),
+    tile: int = TILE,
+    device: Device = "auto",
+) -> Filler:
+    """Open what fills holes.
+
+    A checkpoint completes by the strategy that it was trained with, unless ``options`` name
+    another. Where they do not, photos above ``tile`` pixels are cut into tiles that overlap.
+
+    Args:
+        checkpoint: a run's network or a published one; None fills by ``method``.
+        method: one of `METHODS`; None without a checkpoint is Telea's.
+        options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``.
+        tile: largest side of a tile in pixels; 0 always completes the photo whole.
+        device: where the network computes.
+
+    Raises:
+        UserError: both or an unknown method, options that are not of a strategy, no such device.
+        FileNotFoundError, UnreadableCheckpointError: the checkpoint.
+    """
+    if checkpoint is None:
+        if options:
+            raise UserError(
+                f"{options[0]} is put on a trained network: name one by checkpoint (--checkpoint)"
+            )
+        method = method or METHODS[0]
+        if method not in METHODS:
+            raise UserError(unknown_name_message("method", method, METHODS))
+        return Filler(method, OpenCVInpainting(method), torch.device("cpu"))  # type: ignore[arg-type]
+    if method is not None:
+        raise UserError("a checkpoint and a method both fill the hole: name one of them")
+    place = compute_device(device)
+    path = Path(checkpoint).expanduser()
+    network = load_network(path).to(place)
+    make = _strategy_factory(_trained_with(path), options)
+    if not tile or options:
+        return Filler(path.name, make(network), place)
+    shared = tile // 8
+    tiled = Tiled(network, make, tile=tile, overlap=shared, context=shared, blending="smooth")
+    return Filler(path.name, tiled, place, tile)
+
+
+def _trained_with(checkpoint: Path) -> Mapping[str, Any]:
+    """The strategy in a checkpoint's own settings; empty for a published one."""
+    settings = yaml.safe_load(checkpoint_settings(checkpoint)) or {}
+    model = settings.get("model", {})
+    strategy: Mapping[str, Any] = model.get("init_args", model).get("strategy", {})
+    return strategy
+
+
+def _strategy_factory(trained_with: Mapping[str, Any], options: Sequence[str]) -> StrategyFactory:
+    """Make the strategy that settings and options on top of them name; nothing else is built."""
+    trained = options_from({_STRATEGY: trained_with}) if trained_with else []
+    asked = parse_experiment([*trained, *options])
+    plain = asked.model.init_args.strategy
+    default = parse_experiment(trained)
+    default.model.init_args.strategy = plain
+    if default.as_dict() != asked.as_dict():
+        raise UserError(
+            f"{' '.join(options)} changes more than the strategy, and a trained network has only "
+            f"that left to choose: give --{_STRATEGY}… or a variant without training"
+        )
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--strategy", type=StrategyFactory)
+    made = parser.instantiate(parser.parse_object({"strategy": plain}))
+    factory: StrategyFactory = made.strategy
+    return factory

@@ -30,7 +30,8 @@ bench: $(READY)
 
 # JupyterLab with the notebooks, for this machine alone; the address that it prints holds its token.
 lab: $(READY)
-	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(ARGS)
+	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks/00_start.ipynb \
+		--LabApp.app_settings_dir=notebooks/settings $(ARGS)
 
 # Set up once; again only when the pins change. A set-up that was cut off is begun anew.
 $(READY): pyproject.toml constraints.txt

@@ -20,9 +20,8 @@ from tests.tiny import PROJECT
 _SECONDS_TO_START = 120
 # Run as root, as in containers, JupyterLab asks for this.
 _AS_ROOT = ["--allow-root"] if os.geteuid() == 0 else []
-# Neither questions about news, nor cells that are taken out of the page while they are out of view.
+# No cells that are taken out of the page while they are out of view.
 _USER_SETTINGS = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
 
@@ -51,6 +50,8 @@ class Lab:
                 *(sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", "--no-browser"),
                 # The page's own handle to run cells by.
                 *("--expose-app-in-browser", f"--port={self._port}", "--port-retries=0"),
+                # As `make lab` has it: no questions about news.
+                f"--LabApp.app_settings_dir={PROJECT / 'notebooks' / 'settings'}",
                 *_AS_ROOT,
             ],
             cwd=folder,

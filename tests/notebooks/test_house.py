@@ -12,8 +12,8 @@ NAMES = [path.stem for path in NOTEBOOKS]
 _MOST_CELLS = 20
 
 
-def test_all_six_are_there():
-    assert [name[:3] for name in NAMES] == ["01_", "02_", "03_", "04_", "05_", "06_"]
+def test_all_seven_are_there():
+    assert [name[:3] for name in NAMES] == [f"0{number}_" for number in range(7)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,4 +53,5 @@ def test_make_lab_listens_on_this_machine_and_leaves_the_token_on():
         ["make", "--dry-run", "lab"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout
     assert "-m jupyterlab --ip=127.0.0.1" in command
+    assert "--LabApp.app_settings_dir=notebooks/settings" in command, "no questions about news"
     assert not any(word in command.lower() for word in ("token", "password", "0.0.0.0", "origin"))

@@ -54,6 +54,12 @@ def test_the_server_asks_for_its_token(lab):
     assert lab.status("0" * 32) == 403
 
 
+def test_nobody_is_asked_about_news(lab):
+    page = lab.run("05_sweep_results", study="none", trials=0, epochs=0)
+    page.wait_for_timeout(3000)
+    assert page.get_by_text("Jupyter news").count() == 0
+
+
 def test_a_stroke_makes_a_mask_undo_takes_it_back_and_the_notebook_uses_it(lab):
     page = lab.run("01_see_masks", size=128, draws=2, output="out")
     painter = page.locator(".lab-widget", has=page.locator("canvas"))

@@ -45,6 +45,21 @@ def test_01_asks_for_a_hole_where_none_is_painted(tmp_path):
     assert not (tmp_path / "out" / "painted_mask.png").exists()
 
 
+def test_00_is_five_lines_that_work_together(tmp_path):
+    look = """{
+        "seconds": result.seconds,
+        "trained": type(module).__name__,
+        "best": best.best_model_path,
+        "scores": compared.scores["hole_psnr"].to_dict(),
+    }"""
+    found, printed = run_notebook("00_start", tmp_path, look, width=8, steps=2, run="run")
+    assert found["trained"] == "InpaintingModule"
+    assert found["best"].endswith("best.ckpt")
+    assert set(found["scores"]) == {"telea", "navier-stokes"}
+    assert "pixels restored by telea" in printed
+    assert "`make sweep` runs one" in printed
+
+
 def test_02_trains_and_goes_on(tmp_path):
     settings = {"run": "run", "settings": TINY_RUN, "sweeps": SWEEPS}
     look = "[checkpoint.name, scores.index.tolist(), sorted(trained.losses.columns)]"

@@ -9,8 +9,23 @@ import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
-SETTING_GROUPS = ("model", "data", "fit", "evaluation", "variant")
+SETTING_GROUPS = ("model", "data", "fit", "evaluation")
 """What the settings of a run begin with, as in ``--data.size=64``."""
+
+# What Lightning's own command line, and others, call these.
+_CALLED_ELSEWHERE = {
+    "trainer.accelerator": "fit.device",
+    "trainer.devices": "fit.device",
+    "trainer.max_epochs": "fit.epochs",
+    "trainer.precision": "fit.precision",
+    "trainer.gradient_clip_val": "model.optimization.gradient_clip",
+    "seed_everything": "fit.seed",
+    "seed": "fit.seed",
+    "epochs": "fit.epochs",
+    "batch_size": "data.batch_size",
+    "lr": "model.optimization.generator_learning_rate",
+    "learning_rate": "model.optimization.generator_learning_rate",
+}
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
@@ -34,19 +49,32 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def add_variant(self) -> None:
+        """Take ``--variant NAME``, any number of them."""
+        self.add_argument(
+            "--variant",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="the settings of a documented variant, below all others; several combine; `list` "
+            "lists them",
+        )
+
     def parse_with_settings(
         self, arguments: Sequence[str] | None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse the command's own options, and return the settings of the run that are among them.
 
-        Settings are what `SETTING_GROUPS` begin, in one piece: ``--data.size=64``.
+        Settings are what `SETTING_GROUPS` begin, in one piece: ``--data.size=64``. Variants come
+        first.
         """
         known, rest = self.parse_known_args(arguments)
+        variants = getattr(known, "variant", [])
         for option in rest:
             name, equals, _ = option.partition("=")
             if not (name.removeprefix("--").split(".")[0] in SETTING_GROUPS and equals):
                 self._refuse(option, settings=True)
-        return known, rest
+        return known, [*(f"--variant={name}" for name in variants), *rest]
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
         known, rest = self.parse_known_args(args, namespace)
@@ -61,6 +89,9 @@ class CommandParser(argparse.ArgumentParser):
         if not option.startswith("-"):
             advice = ". Settings are written in one piece: --data.size=64" if settings else ""
             self.error(f"what is {option!r}? It belongs to no option{advice}")
+        here = _CALLED_ELSEWHERE.get(name.removeprefix("--"))
+        if settings and here is not None:
+            self.error(f"there is no option {name}. Here it is a setting: --{here}=VALUE")
         _, dot, rest = name.removeprefix("--").partition(".")
         if settings and dot:
             known = [f"--{known}.{rest}" for known in SETTING_GROUPS]

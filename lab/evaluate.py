@@ -23,6 +23,7 @@ def parser() -> CommandParser:
     options = CommandParser("evaluate", __doc__ or "", EXAMPLE)
     add = options.add_argument
     add("--checkpoint", type=Path, metavar="FILE", help="required; a run's epoch-NNN.pt")
+    options.add_variant()
     add("--set", type=Path, metavar="DIR", help="a set made by data_prep; default: validation")
     add("--name", metavar="RUN", help="the run's folder below --runs; default: evaluation")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
@@ -33,17 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser()
     given, settings = options.parse_with_settings(arguments)
+    if "list" in given.variant:
+        from lab.variants import print_variants
+
+        print_variants()
+        return 0
     if given.checkpoint is None:
         options.error("--checkpoint FILE is missing")
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from rich.console import Console
 
     from lab.checks import UserError
-    from lab.files import lock_run
     from lab.networks import UnreadableCheckpointError
     from lab.results import open_study
-    from lab.runs import evaluate_baseline, evaluate_run, open_tasks
-    from lab.settings import SettingsError, build_experiment, parse_experiment
+    from lab.runs import evaluate_baseline, evaluate_run, holding_run, open_tasks
+    from lab.settings import build_experiment, parse_experiment
     from lab.studies import BASELINES, print_scores
 
     if given.set is not None:
@@ -54,12 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         experiment = build_experiment(parse_experiment(settings))
         tasks = open_tasks(experiment)
         console.print(tasks.summary(), soft_wrap=True, highlight=False)
-        lock = lock_run(folder)
-        if lock is None:
-            raise SettingsError(
-                f"another process is writing {folder}: give this one another --name"
-            )
-        with lock:
+        with holding_run(folder):
             evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
             for label, strategy in BASELINES.items():
                 evaluate_baseline(tasks, strategy, folder / "baselines" / label)

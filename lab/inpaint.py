@@ -97,6 +97,7 @@ def parser() -> CommandParser:
         help="with --checkpoint: complete larger photos in overlapping tiles of at most N pixels a "
         f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
+    options.add_variant()
     add(
         "--device",
         choices=("auto", "cpu", "gpu"),
@@ -123,6 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 if some pairs of a folder failed, 2 on misuse."""
     options = parser()
     given, settings = options.parse_with_settings(arguments)
+    if "list" in given.variant:
+        from lab.variants import print_variants
+
+        print_variants()
+        return 0
     if given.mask is None and given.person is None:
         options.error("--mask MASK is missing, or --person to find who is to be removed")
     if given.output is None:

@@ -5,8 +5,10 @@ import os
 import secrets
 import shutil
 import signal
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +21,15 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.contracts import Network, Strategy
 from lab.evaluation import Judged, Tasks, judge
-from lab.files import replacing
-from lab.formats.runs import SETTINGS, last_checkpoint, photo_table, read_record, write_record
+from lab.files import lock_run, replacing
+from lab.formats.runs import (
+    SETTINGS,
+    checkpoint_path,
+    last_checkpoint,
+    photo_table,
+    read_record,
+    write_record,
+)
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.settings import Experiment, Fit, SettingsError
 from lab.tracking import (
@@ -35,16 +44,36 @@ from lab.tracking import (
     write_scores,
     write_visuals,
 )
+from lab.variants import InpaintingModule
 
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a run is: epochs count from 1, steps within the epoch."""
+    """How far a run is: epochs count from 1, steps within the epoch; the step's total loss."""
 
     epoch: int
     epochs: int
     step: int
     steps: int
+    loss: float
+
+
+class TimeLeft:
+    """How long a run still takes, by what its steps of this call took."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, int] | None = None
+
+    def after(self, progress: StepProgress) -> str:
+        """Minutes and seconds after a step; unknown after the first."""
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now, done
+            return "–"
+        began, before = self._began
+        seconds = round((now - began) / (done - before) * (progress.epochs * progress.steps - done))
+        return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 class _StepReporter(lightning.Callback):
@@ -60,12 +89,14 @@ class _StepReporter(lightning.Callback):
         batch_idx: int,
     ) -> None:
         assert trainer.max_epochs is not None
+        assert isinstance(pl_module, InpaintingModule)
         self._on_step(
             StepProgress(
                 trainer.current_epoch + 1,
                 trainer.max_epochs,
                 batch_idx + 1,
                 int(trainer.num_training_batches),
+                float(pl_module.step_losses["total"]),
             )
         )
 
@@ -205,6 +236,30 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
         fit=replace(fit, threads=threads, precision=precision),
         yaml=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
     )
+
+
+@contextmanager
+def holding_run(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder: nobody else writes in it meanwhile.
+
+    Raises:
+        SettingsError: another process does.
+    """
+    lock = lock_run(folder)
+    if lock is None:
+        raise SettingsError(
+            f"another process is writing the run in {folder}: wait until it has ended, or give "
+            "this one another name"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def has_ended(experiment: Experiment, folder: Path) -> bool:
+    """Whether the run in the folder has all its epochs."""
+    return checkpoint_path(folder, experiment.fit.epochs).exists()
 
 
 def refuse_other_photos(experiment: Experiment, folder: Path) -> None:

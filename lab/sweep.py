@@ -15,6 +15,7 @@ EXAMPLE = """\
   python -m lab.sweep loss_weights
   python -m lab.sweep loss_weights --photos ~/photos --name loss_weights_mine --workers 2
   python -m lab.sweep loss_weights --trials 40 --data.size=128     (any setting of lab.train)
+  python -m lab.sweep path/to/mine.yaml                            (docs/questions.md)
   python -m lab.sweep erosion --checkpoint epoch-050.pt            (a question without training)
 """
 
@@ -23,7 +24,8 @@ def parser() -> CommandParser:
     """The command's options."""
     options = CommandParser("sweep", __doc__ or "", EXAMPLE)
     add = options.add_argument
-    add("sweep", metavar="NAME", help="of the question: sweeps/NAME.yaml")
+    add("sweep", metavar="NAME", help="of the question, sweeps/NAME.yaml; or a question's file")
+    options.add_variant()
     add("--photos", type=Path, metavar="DIR", help="a folder of photos; default: starter photos")
     add("--trials", type=int, metavar="N", help="how many; more than before continues the study")
     add("--epochs", type=int, metavar="N", help="of each trial")
@@ -53,6 +55,11 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given, settings = parser().parse_with_settings(arguments)
+    if "list" in given.variant:
+        from lab.variants import print_variants
+
+        print_variants()
+        return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
     from lab.studies import begin_sweep, default_workers, run_sweep

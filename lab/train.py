@@ -22,6 +22,7 @@ def parser() -> CommandParser:
     options = CommandParser("train", __doc__ or "", EXAMPLE)
     add = options.add_argument
     add("--config", type=Path, metavar="FILE", help="settings in YAML; options go on top")
+    options.add_variant()
     add("--name", default="train", metavar="RUN", help="the run's folder below --runs")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
     add("--print-config", action="store_true", help="print every setting as YAML, and end")
@@ -31,12 +32,25 @@ def parser() -> CommandParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     given, options = parser().parse_with_settings(arguments)
+    if "list" in given.variant:
+        from lab.variants import print_variants
+
+        print_variants()
+        return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from rich.console import Console
 
-    from lab.files import lock_run
-    from lab.runs import StepProgress, fit_run, refuse_missing_device, refuse_other_settings
-    from lab.settings import SettingsError, build_experiment, parse_experiment
+    from lab.checks import UserError
+    from lab.runs import (
+        StepProgress,
+        TimeLeft,
+        fit_run,
+        has_ended,
+        holding_run,
+        refuse_missing_device,
+        refuse_other_settings,
+    )
+    from lab.settings import build_experiment, parse_experiment
     from lab.tracking import EpochScore
     from lab.variants import NonFiniteLossError
 
@@ -50,12 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_missing_device(experiment.fit)
         refuse_other_settings(experiment, folder)
         console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
+        if has_ended(experiment, folder):
+            console.print(
+                f"The run in {folder} has its {experiment.fit.epochs} epochs already: more go on "
+                "with it (--fit.epochs=N)",
+                soft_wrap=True,
+            )
+            print_next_steps(folder)
+            return 0
         with console.status("starting") as status:
+            left = TimeLeft()
 
             def on_step(progress: StepProgress) -> None:
                 status.update(
                     f"epoch {progress.epoch}/{progress.epochs}, "
-                    f"step {progress.step}/{progress.steps}"
+                    f"step {progress.step}/{progress.steps}, loss {progress.loss:.4g}, "
+                    f"time left {left.after(progress)}"
                 )
 
             def on_epoch(score: EpochScore) -> None:
@@ -63,15 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 values = ", ".join(f"{name} {score.means[name]:.4f}" for name in shown)
                 console.print(f"epoch {score.epoch}: {values}", soft_wrap=True, highlight=False)
 
-            lock = lock_run(folder)
-            if lock is None:
-                raise SettingsError(
-                    f"another process is writing the run in {folder}: wait until it has ended, or "
-                    "give this one another --name"
-                )
-            with lock:
+            with holding_run(folder):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
-    except (SettingsError, NonFiniteLossError) as error:
+    except (UserError, NonFiniteLossError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -80,8 +98,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    console.print(f"Everything is in {folder}", soft_wrap=True)
+    print_next_steps(folder)
     return 0
+
+
+def print_next_steps(folder: Path) -> None:
+    """Say how to look at a run, and how to use its best epoch."""
+    from lab.results import open_run
+
+    run = open_run(folder)
+    print(f"Look at it: python -m lab.report {folder}")
+    if run.checkpoint is not None:
+        print(f"Best by {run.goal}: epoch {run.best}, {run.mean(run.goal):.4f}")
+        print(
+            f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
+        )
+    print(f"Everything is in {folder}")
 
 
 if __name__ == "__main__":

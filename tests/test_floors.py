@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = [
-    {"checks", "contracts", "files", "command_line", "processors"},
+    {"checks", "contracts", "files", "command_line", "processors", "wording"},
     {"devices", "formats", "imaging", "layers", "masks"},
     {"networks"},
     {"losses", "metrics", "mask_sources", "strategies"},

@@ -115,6 +115,7 @@ def test_a_run_that_trains_holds_the_lock(tmp_path, monkeypatch, capsys):
         held.append(lock_run(tmp_path / "runs" / "first") is None)
 
     monkeypatch.setattr("lab.runs.fit_run", watch)
+    monkeypatch.setattr(train, "print_next_steps", lambda folder: None)
     assert train.main([*TINY, "--runs", str(tmp_path / "runs"), "--name", "first"]) == 0
     assert held == [True]
 

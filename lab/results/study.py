@@ -1,7 +1,7 @@
 """A study with all its runs, read from its folder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -199,7 +199,15 @@ def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
             f"{folder} is no run: it has neither photos.csv nor {SETTINGS}. Give a folder that "
             "lab.train wrote, or one of a study's trials"
         )
-    return Run(folder.name, folder.name, folder, goal)
+    run = Run(folder.name, folder.name, folder, goal)
+    scored = run.record.get("checkpoint")
+    return run if scored is None else replace(run, label=checkpoint_label(Path(scored)))
+
+
+def checkpoint_label(path: Path) -> str:
+    """What tables call a network: its run and epoch; a published one by its file."""
+    of_run = path.parent.name == "checkpoints"
+    return f"{path.parents[1].name}/{path.stem}" if of_run else path.name
 
 
 def open_study(folder: str | Path, storage: str | None = None) -> Study:

@@ -1,6 +1,7 @@
 """Studies: a question in YAML, its trials shared out among processes, and what they found."""
 
-from lab.studies.question import Pruning, Question, Search, read_question
+from lab.studies.question import Pruning, Question, Search
+from lab.studies.question_file import read_question
 from lab.studies.results import BASELINES, StudyResults, collect_results
 from lab.studies.scores import print_scores
 from lab.studies.sweeping import begin_sweep, default_workers, run_sweep

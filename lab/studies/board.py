@@ -69,7 +69,7 @@ class Board:
         """What a run is called: a trial of a grid by its values, in the search's order."""
         if not (self._is_by_values and run.values):
             return run.label
-        return " / ".join(short_value(run.values[path]) for path in self.question.search)
+        return " / ".join(short_value(run.values.get(path)) for path in self.question.search)
 
     @property
     def heading(self) -> str:

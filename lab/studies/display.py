@@ -13,6 +13,8 @@ from lab.metrics import METRICS
 from lab.studies.question import Question, short_names
 from lab.studies.worker import TrialEvent
 
+STARTING = "the processes start: each loads PyTorch, reads the photos and claims a trial"
+
 
 @dataclass
 class _Worker:
@@ -54,6 +56,8 @@ class SweepDisplay:
     def __enter__(self) -> "SweepDisplay":
         if self.console.is_terminal:
             self._live.start()
+        else:
+            self.console.print(STARTING, soft_wrap=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,6 +126,8 @@ class SweepDisplay:
             self._time_left(),
         )
         rows = [Text("  ".join(self._worker_line(worker))) for worker in self._workers.values()]
+        if not rows and not self._trials_here:
+            rows = [Text(f"  {STARTING}")]
         return Group(head, *rows)
 
     def _worker_line(self, worker: _Worker) -> list[str]:

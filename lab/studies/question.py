@@ -2,17 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
-from pathlib import Path
 from typing import Any, Literal
 
 import optuna
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
 from lab.checks import unknown_name_message
 from lab.metrics import METRICS
-from lab.settings import SettingsError
 from lab.variants import VARIANTS, Value
 
 
@@ -27,6 +22,8 @@ class Search:
         whole: whole numbers only.
         choices: the values, in place of a range.
         also: further options that always get the same value.
+        when: the option is only varied where options before it have one of these values; elsewhere
+            it is left to the base.
     """
 
     low: float | None = None
@@ -35,6 +32,13 @@ class Search:
     whole: bool = False
     choices: list[Value] | None = None
     also: list[str] = field(default_factory=list)
+    when: dict[str, list[Value]] = field(default_factory=dict)
+
+    def is_active(self, values: Mapping[str, Value]) -> bool:
+        """Whether the option is varied in a trial in which the ones before it have ``values``."""
+        return all(
+            path in values and values[path] in accepted for path, accepted in self.when.items()
+        )
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn from.
@@ -149,10 +153,16 @@ class Question:
             raise ValueError("a question needs a goal and something to search")
         if self.trials < 1 or self.epochs < 1:
             raise ValueError(f"trials ({self.trials}) and epochs ({self.epochs}) must be 1 or more")
+        self._check_conditions()
         for values in self.first:
             for path in values:
                 if path not in self.search:
                     raise ValueError(unknown_name_message("searched option", path, self.search))
+                if not self.search[path].is_active(values):
+                    raise ValueError(
+                        f"first gives {path} a value, but it is varied only when "
+                        f"{_shown(self.search[path].when)}"
+                    )
         for variant in self.applied:
             if variant not in VARIANTS:
                 raise ValueError(unknown_name_message("variant", variant, VARIANTS))
@@ -168,6 +178,32 @@ class Question:
         if self.sampler == "grid":
             object.__setattr__(self, "trials", min(self.trials, len(self.combinations)))
 
+    def _check_conditions(self) -> None:
+        before: dict[str, Search] = {}
+        for path, space in self.search.items():
+            for other, accepted in space.when.items():
+                if other not in before:
+                    raise ValueError(
+                        f"{path} is varied when {other} has certain values, but {other} is not "
+                        "searched before it: name an option that stands above it"
+                    )
+                choices = before[other].choices
+                unknown = [value for value in accepted if choices and value not in choices]
+                if unknown or not accepted:
+                    raise ValueError(
+                        f"{path} is varied when {_shown(space.when)}, but {other} is one of "
+                        f"{choices}"
+                    )
+            before[path] = space
+
+    def draw(self, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
+        """The values of a trial, of every option that is varied in it."""
+        values: dict[str, Value] = {}
+        for path, space in self.search.items():
+            if space.is_active(values):
+                values[path] = space.suggest(trial, path)
+        return values
+
     @property
     def goals(self) -> list[str]:
         """The goals as a list."""
@@ -178,8 +214,31 @@ class Question:
         """Every combination of choices that a grid takes; none for another sampler."""
         if self.sampler != "grid":
             return []
-        choices = (space.choices or [] for space in self.search.values())
-        return [dict(zip(self.search, values, strict=True)) for values in product(*choices)]
+        combinations: list[dict[str, Value]] = [{}]
+        for path, space in self.search.items():
+            combinations = [
+                {**values, **tried}
+                for values in combinations
+                for tried in (
+                    [{path: choice} for choice in space.choices or []]
+                    if space.is_active(values)
+                    else [{}]
+                )
+            ]
+        return combinations
+
+    @property
+    def extremes(self) -> list[dict[str, Value]]:
+        """Trials that must be buildable: every choice, and the ends of ranges, at least once."""
+        count = max(len(space.extremes) for space in self.search.values())
+        trials = []
+        for number in range(count):
+            values: dict[str, Value] = {}
+            for path, space in self.search.items():
+                if space.is_active(values):
+                    values[path] = space.extremes[number % len(space.extremes)]
+            trials.append(values)
+        return trials
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:
@@ -204,25 +263,8 @@ def short_names(paths: list[str]) -> dict[str, str]:
     return {path: path for path in paths}
 
 
-def read_question(name: str, folder: Path) -> Question:
-    """Read ``folder/name.yaml``.
-
-    Raises:
-        SettingsError: no such file (names the nearest), or content that does not fit.
-    """
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise SettingsError(f"{unknown_name_message('sweep', name, known)} (in {folder})")
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    # The base is kept as it is: it describes a run, and is checked when runs are built.
-    parser.add_class_arguments(Question, as_group=False, skip={"base"})
-    try:
-        content = yaml.safe_load(path.read_text())
-        if not isinstance(content, dict):
-            raise ValueError("a sweep's file is a mapping: question, search, goal, base, …")
-        base = content.pop("base", None) or {}
-        parsed = parser.instantiate(parser.parse_object(content))
-        return Question(**vars(parsed), base=base)
-    except (ArgumentError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+def _shown(when: Mapping[str, list[Value]]) -> str:
+    """A condition in words."""
+    return " and ".join(
+        f"{path} is {' or '.join(map(str, accepted))}" for path, accepted in when.items()
+    )

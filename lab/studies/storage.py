@@ -150,7 +150,7 @@ def _claim(trial: Trial, question: Question, folder: Path, lock: FileLock) -> Cl
     trial.set_user_attr("machine", socket.gethostname())
     trial.set_user_attr("folder", str(folder.resolve()))
     # A trial taken up again gets the values that it was begun with.
-    values = {path: space.suggest(trial, path) for path, space in question.search.items()}
+    values = question.draw(trial)
     return Claim(trial, trial_folder(folder, trial.number), lock, values)
 
 

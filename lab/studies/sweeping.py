@@ -21,7 +21,7 @@ from lab.runs import open_tasks, settle
 from lab.settings import Experiment, SettingsError, options_from
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
-from lab.studies.question import read_question
+from lab.studies.question_file import question_path, read_question
 from lab.studies.result_table import print_results, write_contact_sheet, write_results
 from lab.studies.results import StudyResults, collect_results
 from lab.studies.storage import set_aside
@@ -67,7 +67,7 @@ def begin_sweep(
     """Read the question and check that every trial can be built, before any is trained.
 
     Args:
-        question_name: ``sweeps/<question_name>.yaml`` is read.
+        question_name: of ``sweeps/<question_name>.yaml``, or the path of a question's file.
         name: of the study; default: the question's.
         settings: command-line options of `lab.train` on top of the question's base.
         photos: a folder, or None for the starter photos.
@@ -99,7 +99,7 @@ def begin_sweep(
     except ValueError as error:
         raise SettingsError(str(error)) from error
     _check_checkpoint(question_name, question.trains, checkpoint)
-    study_name = name or question_name
+    study_name = name or question_path(question_name, sweeps).stem
     folder = runs / study_name
     options = [*options_from(question.base), *settings]
     _refuse_what_the_sweep_sets(options)
@@ -123,9 +123,8 @@ def begin_sweep(
     sweep = replace(sweep, precision=built.fit.precision)
     sweep = replace(sweep, identity=_identity(sweep, built))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
-    extremes = {path: space.extremes for path, space in question.search.items()}
-    for number in range(max(map(len, extremes.values()))):
-        sweep.build({path: values[number % len(values)] for path, values in extremes.items()})
+    for values in question.extremes:
+        sweep.build(values)
     for variant in question.applied:
         sweep.build({}, applied=variant)
     open_tasks(sweep.build({}))

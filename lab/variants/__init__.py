@@ -35,6 +35,7 @@ __all__ = [
     "Value",
     "Variant",
     "build_module",
+    "print_variants",
 ]
 
 VARIANTS: Mapping[str, Variant] = {
@@ -63,3 +64,11 @@ VARIANTS: Mapping[str, Variant] = {
     "boxes_only": BOXES_ONLY,
 }
 """Every documented variant by the name that ``--variant`` takes."""
+
+
+def print_variants() -> None:
+    """Print the name, number and title of every documented variant."""
+    width = max(map(len, VARIANTS))
+    for name, variant in VARIANTS.items():
+        kind = "" if variant.is_trained else " (needs no training)"
+        print(f"{name:{width}}  {variant.number:6} {variant.title}{kind}")

@@ -6,10 +6,9 @@ from pathlib import Path
 import ipywidgets
 from IPython.display import display
 
-from lab.files import lock_run
 from lab.formats.runs import checkpoint_path
-from lab.runs import StepProgress, fit_run, refuse_other_settings
-from lab.settings import SettingsError, build_experiment, options_from, parse_experiment
+from lab.runs import StepProgress, fit_run, has_ended, holding_run, refuse_other_settings
+from lab.settings import build_experiment, options_from, parse_experiment
 from lab.studies import read_question
 from lab.tracking import EpochScore
 from lab.widgets.epoch_browser import EpochBrowser
@@ -80,17 +79,11 @@ def train_and_watch(options: Sequence[str], folder: Path) -> Path:
             pictures.children = [EpochBrowser(folder)]
 
     last = checkpoint_path(folder, experiment.fit.epochs)
-    if last.exists():
+    if has_ended(experiment, folder):
         bar.value, step.value = 1, f"all {experiment.fit.epochs} epochs are there"
         show_pictures()
         return last
-    lock = lock_run(folder)
-    if lock is None:
-        raise SettingsError(
-            f"another process is writing the run in {folder}: wait until it has ended, or name "
-            "another folder"
-        )
-    with lock:
+    with holding_run(folder):
         fit_run(experiment, folder, folder.name, on_step=on_step, on_epoch=on_epoch)
     step.value = f"done: {last}"
     return last

@@ -1,5 +1,6 @@
 """A question in YAML: read, checked, and refused where it cannot be asked."""
 
+import dataclasses
 import math
 
 import optuna
@@ -160,3 +161,110 @@ def test_the_main_question_varies_the_documented_weights():
     for path, value in question.options_for(question.first[0]).items():
         assert value == getattr(INPAINT_SANET_WEIGHTS, path.removeprefix(prefix)), path
     assert question.first[0].keys() == question.search.keys()
+
+
+CONDITIONAL = """
+question: Which?
+goal: hole_psnr
+search:
+  model.network.gate: [sigmoid, gct, both]
+  model.network.gct_norm: {choices: [l1, l2], when: {model.network.gate: [gct, both]}}
+  model.network.width: {low: 8, high: 16, whole: true, when: {model.network.gct_norm: l2}}
+"""
+
+
+def test_an_option_is_varied_only_where_its_condition_holds(tmp_path):
+    question = read(tmp_path, CONDITIONAL)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    drawn = [question.draw(study.ask()) for _ in range(40)]
+    for values in drawn:
+        gated = values["model.network.gate"] != "sigmoid"
+        assert ("model.network.gct_norm" in values) == gated
+        assert ("model.network.width" in values) == (values.get("model.network.gct_norm") == "l2")
+    assert {frozenset(values) for values in drawn} == {
+        frozenset(list(question.search)[:count]) for count in (1, 2, 3)
+    }
+    # What must be buildable: every gate, and what hangs on it.
+    assert {values["model.network.gate"] for values in question.extremes} == {
+        "sigmoid",
+        "gct",
+        "both",
+    }
+
+
+def test_a_grid_leaves_out_what_is_not_varied(tmp_path):
+    text = CONDITIONAL.replace("{low: 8, high: 16, whole: true, when", "{choices: [8, 16], when")
+    question = read(tmp_path, text + "sampler: grid\n")
+    assert len(question.combinations) == 1 + 2 * (1 + 2)
+    assert question.trials == 7
+    assert {"model.network.gate": "sigmoid"} in question.combinations
+
+
+def test_a_plain_list_is_a_list_of_choices(tmp_path):
+    question = read(tmp_path, {**SMALL, "search": {"fit.precision": ["float32", "bfloat16"]}})
+    assert question.search["fit.precision"] == Search(choices=["float32", "bfloat16"])
+
+
+def test_a_question_lies_anywhere(tmp_path):
+    path = tmp_path / "deep" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(SMALL))
+    assert read_question(str(path), SWEEPS).question == "Which?"
+    with pytest.raises(SettingsError, match=r"mine2\.yaml is no file"):
+        read_question(str(path.with_name("mine2.yaml")), SWEEPS)
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "said"),
+    [
+        (
+            2,
+            "gaol: hole_psnr",
+            r"line 2: no key of a question .* 'gaol'. Did you mean 'goal'",
+        ),
+        (4, "  data.size: {low: 32, hihg: 64}", r"line 4: .* called 'hihg'. Did you mean 'high'"),
+        (4, "  data.size: {low: 32, high: many}", r"line 4: data.size: high must be .*, not many"),
+        (4, "  data.size: 32", "line 4: data.size must be varied over a range"),
+        (4, "  data.size: {low: 64, high: 32}", "line 4: data.size: a range needs low < high"),
+        (5, "epochs: two", "line 5: epochs must be a whole number, not two"),
+        (5, "sampler: tpee", r"line 5: sampler must be tpe, random or grid, not tpee. Did you m"),
+        (5, "pruning: {kep_share: 0.5}", "line 5: .* 'kep_share'. Did you mean 'keep_share'"),
+        (5, "goal: hole_ssim", "line 5: goal stands twice; it first stands in line 2"),
+        (5, "first: [{data.size: 48}, {data.sise: 32}]", "no searched option .* 'data.size'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path, line, replacement, said):
+    lines = ["question: Which?", "goal: hole_psnr", "search:", "  data.size: [32, 64]", "epochs: 2"]
+    lines[line - 1] = replacement
+    with pytest.raises(SettingsError, match=said) as error:
+        read(tmp_path, "\n".join(lines))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"model.network.gate": "gct"}, "is not searched before it"),
+        ({"data.size": 48}, r"but data.size is one of \[32, 64\]"),
+        ({"data.size": []}, "but data.size is one of"),
+    ],
+)
+def test_a_condition_that_never_holds_is_refused(tmp_path, when, said):
+    search = {"data.size": [32, 64], "fit.precision": {"choices": ["float32"], "when": when}}
+    with pytest.raises(SettingsError, match=said):
+        read(tmp_path, {**SMALL, "search": search})
+
+
+def test_a_first_trial_gives_no_value_to_what_is_not_varied(tmp_path):
+    first = "first: [{model.network.gate: sigmoid, model.network.gct_norm: l1}]\n"
+    with pytest.raises(
+        SettingsError, match=r"it is varied only when model\.network\.gate is gct or"
+    ):
+        read(tmp_path, CONDITIONAL + first)
+
+
+def test_every_key_is_on_the_page_of_the_grammar():
+    page = (PROJECT / "docs" / "questions.md").read_text()
+    for kind in (Question, Search, Pruning):
+        for field in dataclasses.fields(kind):
+            assert f"`{field.name}" in page or f"{field.name}:" in page, field.name

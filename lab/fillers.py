@@ -15,7 +15,7 @@ from lab.contracts import Strategy
 from lab.devices import Device, compute_device
 from lab.networks import checkpoint_settings, load_network
 from lab.settings import StrategyFactory, options_from, parse_experiment
-from lab.strategies import OpenCVInpainting, Tiled
+from lab.strategies import OpenCVInpainting, Tiled, TileReport
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
@@ -53,6 +53,7 @@ def open_filler(
     options: Sequence[str] = (),
     tile: int = TILE,
     device: Device = "auto",
+    on_tile: TileReport | None = None,
 ) -> Filler:
     """Open what fills holes.
 
@@ -65,6 +66,7 @@ def open_filler(
         options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``.
         tile: largest side of a tile in pixels; 0 always completes the photo whole.
         device: where the network computes.
+        on_tile: is told of each tile as it begins.
 
     Raises:
         UserError: both or an unknown method, options that are not of a strategy, no such device.
@@ -88,7 +90,15 @@ def open_filler(
     if not tile or options:
         return Filler(path.name, make(network), place)
     shared = tile // 8
-    tiled = Tiled(network, make, tile=tile, overlap=shared, context=shared, blending="smooth")
+    tiled = Tiled(
+        network,
+        make,
+        tile=tile,
+        overlap=shared,
+        context=shared,
+        blending="smooth",
+        on_tile=on_tile,
+    )
     return Filler(path.name, tiled, place, tile)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from lab.command_line import INTERRUPTED, CommandParser
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from lab.completion import Completion, Job, Pairing
     from lab.fillers import Filler
 
@@ -111,7 +113,13 @@ def parser() -> CommandParser:
         metavar="FILE",
         help="also show photo and result side by side, the hole outlined (for a folder, a folder)",
     )
-    add("--overwrite", action="store_true", help="replace results that exist")
+    existing = options.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    existing.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="with a folder: leave out photos whose result is there, as after an interruption",
+    )
     add(
         "--lossy",
         action="store_true",
@@ -134,6 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.output is None:
         options.error("-o OUT is missing")
     _check_person(options, given)
+    if given.skip_existing and not given.photo.is_dir():
+        options.error("--skip-existing goes with a folder of photos")
     if given.tile is not None and given.checkpoint is None:
         options.error("--tile goes with --checkpoint: OpenCV's methods need no tiles")
     if given.tile is None:
@@ -185,9 +195,9 @@ def _check_person(options: CommandParser, given: Namespace) -> None:
 def _run(given: Namespace, settings: Sequence[str]) -> int:
     """Complete what the options name; a bad pair of a folder does not stop the others."""
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from lab.completion import Job, Pairing, check_targets, complete_file, pair_files
-    from lab.fillers import open_filler
-    from lab.mask_sources import DILATION, open_mask_source
+    from rich.console import Console
+
+    from lab.completion import Job, Pairing, check_targets, pair_files
 
     is_folder = given.photo.is_dir()
     if is_folder:
@@ -196,14 +206,43 @@ def _run(given: Namespace, settings: Sequence[str]) -> int:
         job = Job(given.photo, given.mask, given.output, given.preview, given.save_mask)
         check_targets(job, given.overwrite)
         pairing = Pairing((job,))
-    filler = open_filler(given.checkpoint, given.method, settings, given.tile, given.device)
+    with Console(stderr=True).status("") as status:
+        return _fill(given, settings, pairing, status, is_folder)
+
+
+def _fill(
+    given: Namespace,
+    settings: Sequence[str],
+    pairing: "Pairing",
+    status: "Status",
+    is_folder: bool,
+) -> int:
+    """Complete every photo, and say so."""
+    from lab.completion import complete_file
+    from lab.fillers import open_filler
+    from lab.mask_sources import DILATION, open_mask_source
+
+    busy = ""
+
+    def on_tile(number: int, count: int) -> None:
+        status.update(f"{busy}, tile {number} of {count}")
+
+    filler = open_filler(
+        given.checkpoint, given.method, settings, given.tile, given.device, on_tile
+    )
     mask_source, dilation = None, given.dilate or 0
     if given.person is not None:
         mask_source = open_mask_source(given.person, given.box, given.threshold)
         dilation = DILATION if given.dilate is None else given.dilate
 
-    failures = list(pairing.ambiguous)
-    for job in pairing.jobs:
+    failures, skipped = list(pairing.ambiguous), 0
+    for number, job in enumerate(pairing.jobs, start=1):
+        if given.skip_existing and job.output.exists():
+            skipped += 1
+            continue
+        of = f" ({number} of {len(pairing.jobs)})" if is_folder else ""
+        busy = f"restoring {job.photo.name}{of}"
+        status.update(busy)
         try:
             completion = complete_file(
                 job,
@@ -220,7 +259,7 @@ def _run(given: Namespace, settings: Sequence[str]) -> int:
             failures.append((job.photo, _one_line(error)))
         else:
             _report(job, completion, filler)
-    return _report_folder(pairing, failures) if is_folder else _SUCCESS
+    return _report_folder(pairing, failures, skipped) if is_folder else _SUCCESS
 
 
 def _report(job: "Job", completion: "Completion", filler: "Filler") -> None:
@@ -237,7 +276,7 @@ def _report(job: "Job", completion: "Completion", filler: "Filler") -> None:
         print(f"note: {job.photo.name}: {note}", file=sys.stderr)
 
 
-def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]]) -> int:
+def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]], skipped: int) -> int:
     """Say what was left over and what failed; return the exit code."""
     for what, paths in (
         ("photos without a mask", pairing.photos_without_mask),
@@ -250,7 +289,8 @@ def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]]) -> 
         print(f"failed: {photo}: {reason}", file=sys.stderr)
     total = len(pairing.jobs) + len(pairing.ambiguous)
     what = "photos" if any(job.mask is None for job in pairing.jobs) else "pairs"
-    print(f"{total - len(failures)} of {total} {what} completed")
+    there = f", {skipped} were there already" if skipped else ""
+    print(f"{total - len(failures) - skipped} of {total} {what} completed{there}")
     return _SOME_FAILED if failures else _SUCCESS
 
 

@@ -273,6 +273,33 @@ def test_a_loss_is_written_on_request():
     assert read_image("out.jpg").shape == (3, HEIGHT, WIDTH)
 
 
+def test_a_jpeg_may_stay_one_and_its_loss_is_said(capsys):
+    put_photo("photo.jpg")
+    put_mask()
+    assert run("photo.jpg --mask mask.png -o out.jpg") == 0
+    said = capsys.readouterr().err
+    found = re.search(r"known pixels by ([\d.]+) of 255 levels in the mean, by (\d+) at most", said)
+    before, after = (read_source(name).rgb8().astype(int) for name in ("photo.jpg", "out.jpg"))
+    loss = abs(before - after)[~hole()]
+    assert float(found[1]) == pytest.approx(loss.mean(), rel=0.05)
+    assert int(found[2]) == loss.max()
+
+
+def test_an_interrupted_folder_goes_on_where_it_was(capsys):
+    for name in "abc":
+        put_photo(f"photos/{name}.png", ord(name))
+        put_mask(f"masks/{name}.png")
+    put_photo("out/b.png", 9)
+    before = Path("out/b.png").read_bytes()
+    assert run("photos --mask masks -o out") == 1  # b is there
+    assert run("photos --mask masks -o out2 --skip-existing") == 0
+    capsys.readouterr()
+    Path("out/a.png").unlink()
+    assert run("photos --mask masks -o out --skip-existing") == 0
+    assert "1 of 3 pairs completed, 2 were there already" in capsys.readouterr().out
+    assert Path("out/b.png").read_bytes() == before
+
+
 def test_a_folder_is_paired_by_name(capsys):
     put_photo("photos/a.jpg", 1)
     put_photo("photos/b.tif", 2)

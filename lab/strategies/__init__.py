@@ -11,7 +11,7 @@ from lab.strategies.direct import Direct, answers_to
 from lab.strategies.feathered import Feathered
 from lab.strategies.opencv_inpainting import OpenCVInpainting
 from lab.strategies.repeated import Repeated
-from lab.strategies.tiled import Tiled
+from lab.strategies.tiled import Tiled, TileReport
 from lab.strategies.upscaled import Upscaled
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Feathered",
     "OpenCVInpainting",
     "Repeated",
+    "TileReport",
     "Tiled",
     "Upscaled",
     "answers_to",

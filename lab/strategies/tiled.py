@@ -16,6 +16,8 @@ from lab.strategies.direct import Direct
 from lab.strategies.shrinking import shrink
 
 Blending = Literal["none", "smooth"]
+TileReport = Callable[[int, int], None]
+"""Called before each tile with its number, from 1, and how many of the photo hold a hole."""
 
 _FIRST_GROWTH = 16
 # What bicubic interpolation reads to each side of a pixel.
@@ -58,6 +60,7 @@ class Tiled(Strategy):
         context: pixels beyond a tile on each side that the network sees but does not fill.
         blending: what happens where tiles overlap: ``"none"`` cuts in the middle; ``"smooth"``
             fades from one tile to the other by a raised cosine.
+        on_tile: is told of each tile as it begins.
 
     Raises:
         ValueError: tiles, overlap or context that are too small or too large; unknown blending.
@@ -73,6 +76,7 @@ class Tiled(Strategy):
         overlap: int = 0,
         context: int = 0,
         blending: Blending = "none",
+        on_tile: TileReport | None = None,
     ) -> None:
         for name, value, lowest in (
             ("rows", rows, 1),
@@ -96,6 +100,7 @@ class Tiled(Strategy):
         self.overlap = overlap
         self.context = context
         self.blending = blending
+        self.on_tile = on_tile
 
     def borders(self, height: int, width: int) -> tuple[list[int], list[int]]:
         """The rows and the columns of a photo at which a tile begins, without the first.
@@ -121,7 +126,14 @@ class Tiled(Strategy):
         completed = torch.where(mask > 0, 0.0, image)
         for index in mask.flatten(1).any(1).nonzero().flatten().tolist():
             sample = slice(index, index + 1)
-            for rows, columns in product(down, across):
+            holed = [
+                (rows, columns)
+                for rows, columns in product(down, across)
+                if bool(mask[sample, :, rows.start : rows.stop, columns.start : columns.stop].any())
+            ]
+            for number, (rows, columns) in enumerate(holed, start=1):
+                if self.on_tile is not None:
+                    self.on_tile(number, len(holed))
                 self._add(completed[sample], image[sample], mask[sample], rows, columns)
         # Weights add up to 1 but for rounding.
         return completed.clamp_(0, 1)
@@ -163,8 +175,6 @@ class Tiled(Strategy):
     ) -> None:
         """Add one tile's share to the hole of one photo, ``(1, 3, H, W)``."""
         hole = mask[..., rows.start : rows.stop, columns.start : columns.stop]
-        if not bool(hole.any()):
-            return
         weight = rows.weight[:, None] * columns.weight
         share = torch.where(hole > 0, weight * self._complete(image, mask, rows, columns), 0.0)
         completed[..., rows.start : rows.stop, columns.start : columns.stop] += share

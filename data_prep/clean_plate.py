@@ -6,13 +6,12 @@ them. So a removal can be scored against the truth. DEST/manifest.json lists the
 DEST/coverage.png shows where the background is sure.
 """
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser
+from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.clean_plate campus.avi triplets/ --crop 128
@@ -78,4 +77,4 @@ def _run(given: Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

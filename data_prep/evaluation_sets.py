@@ -5,13 +5,12 @@ and test1 of 1000, test2 of 800. The same photos and options give the same files
 lists them with hashes. The sets have no photo in common where PHOTOS has enough for all three.
 """
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser
+from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.evaluation_sets places2/ valid/ --set valid
@@ -77,4 +76,4 @@ def _run(given: Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -8,13 +8,12 @@ killed goes on when it is given again.
 """
 
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import DataError, answer
-from lab.command_line import CommandParser
+from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.places2 places365standard_easyformat.tar places2/
@@ -82,4 +81,4 @@ def _run(given: Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

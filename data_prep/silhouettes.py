@@ -5,13 +5,12 @@ part of a mask becomes a shape of the library, which lab.masks.Silhouettes paste
 and scales; DEST.json says which mask each is from.
 """
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser
+from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.silhouettes triplets/ people.npz
@@ -53,4 +52,4 @@ def _run(given: Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -4,13 +4,12 @@ Turns the frozen TensorFlow graphs of FSRCNN and ESPCN into files of tensors, na
 ``--model.strategy.weights`` of ``lab.strategies.Upscaled``.
 """
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import DataError, answer
-from lab.command_line import CommandParser
+from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.upscalers superres/ upscalers/
@@ -70,4 +69,4 @@ def _run(given: Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -6,7 +6,9 @@ a misspelt option should not wait for it.
 
 import argparse
 import difflib
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 SETTING_GROUPS = ("model", "data", "fit", "evaluation")
@@ -29,6 +31,24 @@ _CALLED_ELSEWHERE = {
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Run a command, and end the process with its status; Ctrl-C is one line at any moment.
+
+    While its machinery is imported, too, and while the process ends.
+    """
+    try:
+        status = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        status = INTERRUPTED
+        # Python remembers an interruption within such code, of which imports have some, until the
+        # next is run: it would end by the signal and not with the status.
+        exec("")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.evaluate --checkpoint epoch-050.pt --set sets/test1
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from lab.checks import UserError
-    from lab.networks import UnreadableCheckpointError
+    from lab.faults import fault_of
     from lab.results import open_study
     from lab.runs import evaluate_baseline, evaluate_run, holding_run, open_tasks
     from lab.settings import build_experiment, parse_experiment
@@ -64,13 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for label, strategy in BASELINES.items():
                 evaluate_baseline(tasks, strategy, folder / "baselines" / label)
         print_scores(open_study(folder), console)
-    except (UserError, UnreadableCheckpointError, OSError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

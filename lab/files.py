@@ -1,28 +1,83 @@
-"""Files: written so that a kill leaves the old one or the new one, and told apart by content."""
+"""Files: written so that a kill or a power cut leaves the old or the new, and told by content."""
 
+import errno
 import hashlib
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+try:
+    import fcntl
+except ImportError:  # Windows, where folders cannot be synced, and litter of killed processes stays
+    fcntl = None  # type: ignore[assignment]
+
+# The disk writes in one go what waits for it together.
+_SYNCED_AT_ONCE = 16
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside ``path``, and move what was written there over it at the end.
 
-    Nothing is moved when the body raises; the temporary file is removed.
+    Nothing is moved when the body raises; the temporary file is removed. What processes that were
+    killed left half-written in the folder is cleared away by the next that writes there.
+
+    Args:
+        path: of the file.
+        durable: have it on disk before it gets its name, so that not even a power cut leaves half
+            of it. That takes some milliseconds; `sync_files` does it for many files together.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    make_folder(path.parent)
+    _clear_litter(path.parent, "partial")
+    temporary, held = _begin_new(path, is_folder=False)
     try:
         yield temporary
+        if durable:
+            _sync_file(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        # A full disk names no file, and the temporary one means nothing to anybody.
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(held)
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Have on disk what was written with ``durable=False``, and its names, a few at a time."""
+    files = list(paths)
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync_file, files))
+        list(pool.map(_sync_folder, {path.parent for path in files}))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing; they outlast a power cut."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """A hidden name in the folder of ``path`` that nobody can guess, ending in ``.suffix``.
+
+    Its length does not depend on the name, which may be as long as the file system allows.
+    """
+    return path.with_name(f".{secrets.token_hex(8)}.{suffix}")
 
 
 def file_state(path: Path) -> tuple[int, int, int]:
@@ -50,22 +105,24 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside ``path``, and move it to ``path`` at the end.
 
     Nothing changes when the body raises. A kill in the moment between the two renames leaves the
-    old folder whole under its temporary name, beside the new one.
+    old folder whole under its temporary name, beside the new one, until the next call succeeds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
-    temporary.mkdir()
+    make_folder(path.parent)
+    _clear_litter(path.parent, "partial")
+    aside = beside(path, "old")
+    temporary, held = _begin_new(path, is_folder=True)
     try:
         yield temporary
         if path.exists():
             os.replace(path, aside)
         os.replace(temporary, path)
+        _clear_litter(path.parent, "old")
     finally:
         if aside.exists() and not path.exists():
             os.replace(aside, path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+        os.close(held)
 
 
 def lock_run(folder: Path) -> FileLock | None:
@@ -73,10 +130,73 @@ def lock_run(folder: Path) -> FileLock | None:
 
     An operating-system lock: it ends with its process, also by ``kill -9``. The caller releases it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = FileLock(folder / "running.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return None
     return lock
+
+
+def _begin_new(path: Path, is_folder: bool) -> tuple[Path, int]:
+    """Make an empty file or folder beside ``path``, and hold it: what is held is no litter.
+
+    Returns:
+        tuple[Path, int]: where it is, and what holds it until it is closed.
+    """
+    while True:
+        temporary = beside(path, "partial")
+        if is_folder:
+            temporary.mkdir()
+        else:
+            temporary.touch(exist_ok=False)
+        if fcntl is None:
+            return temporary, os.open(os.devnull, os.O_RDONLY)
+        # Somebody may take it for litter before it is held.
+        with suppress(FileNotFoundError):
+            held = os.open(temporary, os.O_RDONLY)
+            with suppress(OSError):  # a file system without locks: nobody clears it away either
+                fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                return temporary, held
+            os.close(held)
+
+
+@cache
+def _clear_litter(folder: Path, suffix: str) -> None:
+    """Remove what processes that were killed left in a folder; once a process is enough."""
+    if fcntl is None:
+        return
+    for path in folder.iterdir():
+        if not re.fullmatch(rf"\.[0-9a-f]{{16}}\.{suffix}", path.name):
+            continue
+        with suppress(OSError):  # held by who is writing it, or gone
+            found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            finally:
+                os.close(found)
+
+
+def _sync_file(path: Path) -> None:
+    file = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk, where the file system can."""
+    if fcntl is None:
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(opened)

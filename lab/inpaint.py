@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -302,4 +302,4 @@ def _one_line(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.report runs/loss_weights                   (runs/loss_weights/report/index.html)
@@ -79,4 +79,4 @@ def _megabytes(path: Path) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

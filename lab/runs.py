@@ -30,7 +30,14 @@ from lab.formats.runs import (
     read_record,
     write_record,
 )
-from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
+from lab.networks import (
+    MissingWeightsError,
+    UnreadableCheckpointError,
+    checkpoint_epoch,
+    load_network,
+    read_checkpoint,
+    write_checkpoint,
+)
 from lab.settings import Experiment, Fit, SettingsError
 from lab.tracking import (
     VISUAL_SAMPLES,
@@ -102,7 +109,7 @@ class _StepReporter(lightning.Callback):
 
 
 class _WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside the old checkpoint and then replaces it.
+    """Writes beside the old checkpoint and then replaces it; says of a damaged one what to do.
 
     Lightning writes into the system's temporary folder first; where that is another file system,
     the last step is a copy, and a kill during it leaves half a checkpoint.
@@ -114,8 +121,21 @@ class _WholeCheckpoints(TorchCheckpointIO):
         path: str | os.PathLike[str],
         storage_options: Any | None = None,  # noqa: ANN401 (Lightning's signature)
     ) -> None:
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        write_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(
+        self,
+        path: str | os.PathLike[str],
+        map_location: Any | None = None,  # noqa: ANN401 (Lightning's signature)
+        weights_only: bool | None = True,
+    ) -> dict[str, Any]:
+        try:
+            return read_checkpoint(Path(path))
+        except UnreadableCheckpointError as error:
+            raise SettingsError(
+                f"{error}. Put back a whole one; or remove it, and the run begins anew at its "
+                "first epoch"
+            ) from error
 
 
 def fit_run(
@@ -142,8 +162,10 @@ def fit_run(
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
 
     Raises:
-        SettingsError: a device that is not there, or the run in the folder had other photos.
+        SettingsError: a device that is not there, the run in the folder had other photos, or its
+            ``last.ckpt`` is damaged.
         NonFiniteLossError: a loss was NaN or infinite.
+        Exception: what `lab.faults` knows, such as a full disk.
         KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
     """
     refuse_missing_device(experiment.fit)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.select runs/first
@@ -94,4 +94,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

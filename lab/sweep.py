@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.sweep loss_weights
@@ -45,6 +45,7 @@ def parser() -> CommandParser:
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
+    add("--retry-failed", action="store_true", help="try failed trials again, in new folders")
     add("--checkpoint", type=Path, metavar="FILE", help="for questions about a trained network")
     add("--name", metavar="STUDY", help="of the study, if not NAME")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where studies lie")
@@ -53,7 +54,7 @@ def parser() -> CommandParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status: 1 if the study lacks trials, 2 on misuse."""
     given, settings = parser().parse_with_settings(arguments)
     if "list" in given.variant:
         from lab.variants import print_variants
@@ -62,9 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
+    from lab.faults import fault_of
+    from lab.results import shown_address
     from lab.studies import begin_sweep, default_workers, run_sweep
 
     workers = default_workers() if given.workers is None else given.workers
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if given.storage:
+        # Without the password, which is for the database only: W&B keeps a run's command.
+        words = [word.replace(given.storage, shown_address(given.storage)) for word in words]
+        sys.argv[1:] = words
     try:
         sweep = begin_sweep(
             given.sweep,
@@ -82,23 +90,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs=given.runs,
             sweeps=given.sweeps,
         )
-        run_sweep(sweep, workers)
+        results = run_sweep(sweep, workers, again=given.retry_failed)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        words = [word for word in (arguments or sys.argv[1:]) if word != "--fresh"]
-        again = f"python -m lab.sweep {shlex.join(words)}"
+        words = [word for word in words if word not in ("--fresh", "--retry-failed")]
         print(
             "\nInterrupted. Finished trials are kept, and an interrupted one goes on from its last "
-            f"epoch:\n  {again}",
+            f"epoch:\n  python -m lab.sweep {shlex.join(words)}",
             file=sys.stderr,
         )
         return INTERRUPTED
-    return 0
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
+    return 0 if results.is_whole else 1
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.exit(status)
+    run_command(main)

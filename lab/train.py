@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser
+from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.train --fit.epochs=5 --data.size=64 --name first
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rich.console import Console
 
     from lab.checks import UserError
+    from lab.faults import fault_of
     from lab.runs import (
         StepProgress,
         TimeLeft,
@@ -98,6 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        print(f"error: {fault}", file=sys.stderr)
+        return 2
     print_next_steps(folder)
     return 0
 
@@ -117,4 +124,4 @@ def print_next_steps(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -11,7 +11,7 @@ FLOORS = [
     {"checks", "contracts", "files", "command_line", "processors", "wording"},
     {"devices", "formats", "imaging", "layers", "masks"},
     {"networks"},
-    {"losses", "metrics", "mask_sources", "strategies"},
+    {"faults", "losses", "metrics", "mask_sources", "strategies"},
     {"data", "statistics"},
     {"variants", "results"},
     {"tracking", "completion", "cost"},

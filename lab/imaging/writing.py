@@ -63,6 +63,7 @@ def write_image(
     image: Tensor,
     like: str | Path | SourcePhoto | None = None,
     lossy: bool = False,
+    durable: bool = True,
 ) -> None:
     """Write an image; the suffix names the format.
 
@@ -72,6 +73,7 @@ def write_image(
         like: a photo of the same size whose depth, grayness, alpha, EXIF, colour profile and
             resolution are taken over (BMP has room for resolution only). Without it: 8-bit RGB.
         lossy: allow a format that changes pixels (see ``check_destination``).
+        durable: as for `lab.files.replacing`.
 
     Raises:
         UnreadablePhotoError: ``like`` cannot be read.
@@ -86,13 +88,16 @@ def write_image(
     else:
         source = like if isinstance(like, SourcePhoto) else read_source(like)
     everything = torch.ones_like(image[:1])
-    write_photo(path, paste_into_source(source, image, everything), lossy)
+    write_photo(path, paste_into_source(source, image, everything), lossy, durable)
 
 
-def write_photo(path: str | Path, photo: SourcePhoto, lossy: bool = False) -> None:
+def write_photo(
+    path: str | Path, photo: SourcePhoto, lossy: bool = False, durable: bool = True
+) -> None:
     """Write a decoded photo with its alpha and metadata; the suffix names the format.
 
-    A folder that is missing is made. The file appears whole or not at all.
+    A folder that is missing is made. The file appears whole or not at all; ``durable`` as for
+    `lab.files.replacing`.
 
     Raises:
         ValueError: the format would change pixels and ``lossy`` is not set, or is unknown.
@@ -101,7 +106,7 @@ def write_photo(path: str | Path, photo: SourcePhoto, lossy: bool = False) -> No
     path = Path(path)
     check_destination(path, photo, lossy)
     data = _encode(photo, path.suffix.lower())
-    with replacing(path) as temporary:
+    with replacing(path, durable) as temporary:
         temporary.write_bytes(data)
 
 

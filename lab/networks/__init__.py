@@ -30,6 +30,7 @@ from lab.networks.weight_files import (
     cache_folder,
     locate_or_download,
     read_checkpoint,
+    write_checkpoint,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "locate_or_download",
     "read_checkpoint",
     "vgg_layer_names",
+    "write_checkpoint",
 ]

@@ -23,13 +23,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import check_image, unknown_name_message
-from lab.files import replacing
 from lab.networks.tensorflow_graph import read_tensorflow_constants
 from lab.networks.weight_files import (
     UnreadableCheckpointError,
     WeightFile,
     locate_or_download,
     read_checkpoint,
+    write_checkpoint,
 )
 
 Scale = Literal[2, 3, 4]
@@ -272,8 +272,7 @@ def convert_upscaler(source: Path | str, target: Path | str) -> None:
         "arguments": {argument: getattr(network, argument) for argument in _ARGUMENTS[name]},
         "state": network.state_dict(),
     }
-    with replacing(Path(target)) as temporary:
-        torch.save(content, temporary)
+    write_checkpoint(target, content)
 
 
 def load_upscaler(weights: Path | str) -> LumaUpscaler:

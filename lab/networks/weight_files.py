@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,25 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
             "tensors: save a network's state_dict(), not the network",
         )
     return loaded
+
+
+def write_checkpoint(path: Path | str, content: Mapping[str, Any], durable: bool = True) -> None:
+    """Write a checkpoint whole, for `read_checkpoint`.
+
+    Args:
+        path: of the file.
+        content: tensors and plain values.
+        durable: as for `lab.files.replacing`.
+
+    Raises:
+        OSError: the disk is full, or cannot be written to.
+    """
+    with replacing(Path(path), durable) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # In torch's own words, a full disk is an unexpected position.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -87,7 +87,7 @@ def lay_out(
             pictures[name] = folder / f"{name}.png"
             _link_or_copy(source, pictures[name])
         pictures[f"p{index}/outline"] = folder / f"p{index}" / "outline.png"
-        write_photo(pictures[f"p{index}/outline"], hole_outline(photo))
+        write_photo(pictures[f"p{index}/outline"], hole_outline(photo), durable=False)
     return pictures
 
 

@@ -46,6 +46,7 @@ class Run:
         values: what its trial varied, by the option's dotted path.
         reason: why it failed.
         is_reference: the question names its settings.
+        place: in the order in which the trials of a study were named or drawn.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Run:
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     is_reference: bool = False
+    place: int = 0
 
     @cached_property
     def scores(self) -> pd.DataFrame:

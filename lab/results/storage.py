@@ -1,19 +1,72 @@
-"""Where Optuna keeps a study, and what of it other readers need."""
+"""Where Optuna keeps a study, who may take its trials, and what of it other readers need."""
 
 import json
+import os
+import random
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from errno import ENOSPC
+from itertools import count
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import ArgumentError
+from optuna.storages.journal._file import get_lock_file
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
-from lab.files import replacing
+from lab.files import make_folder, replacing
 from lab.results.run import ResultsError
 
+RETRY_OF = "retry_of"
+"""The attribute of a trial that stands in for a failed one: that one's number."""
+
 _NOTE = "study.json"
+_JOURNAL = "journal:"
+_LONGEST_LINE = 2**20
+
+# Also in what is no address yet, because of a mistake in it.
+_PASSWORDS = (
+    re.compile(
+        r"(?P<before>^(?!journal:|sqlite)([\w+]*:?//)?[^:/@]*:)(?P<secret>(?!//).*)(?P<after>@)"
+    ),
+    re.compile(r"(?P<before>[?&]\w*pass\w*=)(?P<secret>[^&]*)(?P<after>)", re.IGNORECASE),
+)
+
+# Of several machines that make the same tables in an empty database, all but one fail, and try
+# again.
+_TRIES = 20
+_MADE_MEANWHILE = re.compile("already exists|duplicate|unique constraint", re.IGNORECASE)
+
+
+class _WholeLines(JournalFileBackend):
+    """Optuna's journal, which ends in a whole line also after a full disk.
+
+    The next line would else be glued to half a one, and the file could not be read any more.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add lines, or nothing."""
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        # Not made anew where somebody took it away: the trials would be gone without a word.
+        with get_lock_file(self._lock), open(self._file_path, "r+b", buffering=0) as file:
+            start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
+            file.seek(start)
+            end = start + file.read().rfind(b"\n") + 1
+            file.truncate(end)
+            file.seek(end)
+            if file.write(lines) < len(lines):
+                file.truncate(end)
+                raise OSError(ENOSPC, os.strerror(ENOSPC), self._file_path)
+            os.fsync(file.fileno())
 
 
 def open_storage(address: str | None, folder: Path) -> BaseStorage:
@@ -21,42 +74,150 @@ def open_storage(address: str | None, folder: Path) -> BaseStorage:
 
     Raises:
         ResultsError: an address that cannot be opened.
+        OSError: the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    url = f"sqlite:///{folder / 'study.db'}" if address is None else address
+    make_folder(folder)
     try:
-        if url.startswith("journal:"):
-            path = Path(url.removeprefix("journal:"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(JournalFileBackend(str(path)))
-        # Several processes write: wait for a lock rather than fail.
-        options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+        if address is not None and address.startswith(_JOURNAL):
+            path = Path(address.removeprefix(_JOURNAL))
+            make_folder(path.parent)
+            return JournalStorage(_WholeLines(str(path)))
         # Two processes that make the same tables at once would fail.
         with FileLock(folder / "storage.lock"):
-            return RDBStorage(url, engine_kwargs=options)
+            return _open_database(_database_url(address, folder))
     except Exception as error:
         raise ResultsError(
-            f"the storage {shown_address(address)} cannot be opened: {error}. It must be "
-            "journal:FILE or an SQLAlchemy URL such as sqlite:///study.db or "
-            "postgresql://user@host/database"
-        ) from error
+            f"the storage {shown_address(address)} cannot be opened: "
+            f"{_in_one_line(error, address)}. It must be journal:FILE or an SQLAlchemy URL such as "
+            "sqlite:///study.db or postgresql://user@host/database"
+        ) from None
+
+
+def _open_database(url: URL) -> RDBStorage:
+    if url.get_backend_name() == "sqlite":
+        # Several processes write: wait for a lock rather than fail.
+        options: dict[str, Any] = {"connect_args": {"timeout": 60}}
+    else:
+        # An epoch is long, and the server may have ended the connection meanwhile.
+        options = {"pool_pre_ping": True}
+    for attempt in count(1):
+        try:
+            return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+        except Exception as error:
+            if attempt == _TRIES or not _MADE_MEANWHILE.search(f"{error} {error.__cause__}"):
+                raise
+            time.sleep(random.uniform(0.05, 0.5))
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _database_url(address: str | None, folder: Path) -> URL:
+    if address is None:
+        return URL.create("sqlite", database=str(folder / "study.db"))
+    password = _PASSWORDS[0].search(address)
+    if password is not None and re.search("[@/]", password["secret"]):
+        raise ValueError("its password has an @ or a /: write them as %40 and %2F")
+    url = sqlalchemy.make_url(address)
+    # SQLAlchemy would take a driver that is not the one pinned here.
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def shown_address(address: str | None) -> str:
     """A storage's address as it may be shown and kept: without a password."""
     if address is None:
         return "study.db"
-    try:
-        return sqlalchemy.make_url(address).render_as_string(hide_password=True)
-    except ArgumentError:
-        return address
+    for pattern in _PASSWORDS:
+        address = pattern.sub(r"\g<before>***\g<after>", address)
+    return address
+
+
+def _in_one_line(error: Exception, address: str | None) -> str:
+    said = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".")
+    for pattern in _PASSWORDS:
+        for found in pattern.finditer(address or ""):
+            for secret in {found["secret"], unquote(found["secret"])} - {""}:
+                said = said.replace(secret, "***")
+    return said
 
 
 def note_storage(folder: Path, name: str, address: str | None) -> None:
-    """Note in a study's folder where its trials are kept, for whoever reads them later."""
-    if address is not None:
-        with replacing(folder / _NOTE) as temporary:
-            temporary.write_text(json.dumps({"name": name, "storage": shown_address(address)}))
+    """Note in a study's folder where its trials are kept, for whoever reads them later.
+
+    Where other folders may share that database, also a name drawn for this one: trials that begin
+    here carry it, and are known again by it wherever the folder goes.
+    """
+    if address is None:
+        return
+    with FileLock(folder / "study.lock"):
+        noted = _read_note(folder) or {}
+        drawn = noted.get("folder") or secrets.token_hex(8)
+        note = {
+            "name": name,
+            "storage": shown_address(address),
+            "folder": drawn if is_shared(address, folder) else None,
+        }
+        if note != noted:
+            with replacing(folder / _NOTE) as temporary:
+                temporary.write_text(json.dumps(note) + "\n")
+
+
+def folder_name(folder: Path) -> str | None:
+    """By what trials of this folder are known in a database that other folders may share.
+
+    None where the database is the folder's own: every trial is.
+    """
+    return (_read_note(folder) or {}).get("folder")
+
+
+def _read_note(folder: Path) -> dict[str, Any] | None:
+    path = folder / _NOTE
+    try:
+        noted = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        noted = None
+    if not isinstance(noted, dict) or not {"name", "storage"} <= noted.keys():
+        raise ResultsError(f"{path} is damaged: remove it, and give --storage")
+    return noted
+
+
+@contextmanager
+def alone_in(address: str | None, folder: Path) -> Iterator[None]:
+    """While this is held, nobody else begins the study or takes a trial of it.
+
+    Neither in this folder nor in another that shares its database. Locks of the operating system
+    and of the database, which end with their process.
+    """
+    with ExitStack() as held:
+        held.enter_context(FileLock(folder / "study.lock"))
+        if address is not None and is_shared(address, folder):
+            file = _database_file(address)
+            if file is not None:
+                held.enter_context(FileLock(f"{file}.study-lock"))
+            else:
+                engine = sqlalchemy.create_engine(
+                    _database_url(address, folder), poolclass=NullPool
+                )
+                connection = held.enter_context(engine.begin())
+                # A row that Optuna wrote when it made the tables, and that nobody changes.
+                connection.execute(sqlalchemy.text("SELECT * FROM version_info FOR UPDATE"))
+        yield
+
+
+def is_shared(address: str | None, folder: Path) -> bool:
+    """Whether other folders may use the same database: it does not lie in this one."""
+    if address is None:
+        return False
+    file = _database_file(address)
+    return file is None or not file.resolve().is_relative_to(folder.resolve())
+
+
+def _database_file(address: str) -> Path | None:
+    """The file of a database; None of a server's."""
+    if address.startswith(_JOURNAL):
+        return Path(address.removeprefix(_JOURNAL))
+    url = sqlalchemy.make_url(address)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
@@ -71,10 +232,9 @@ def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
     """
     name = folder.name
     if storage is None and not (folder / "study.db").exists():
-        note = folder / _NOTE
-        if not note.exists():
+        noted = _read_note(folder)
+        if noted is None:
             return None
-        noted = json.loads(note.read_text())
         name, storage = noted["name"], noted["storage"]
         if "***" in storage:
             raise ResultsError(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import optuna
 import pandas as pd
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.runs import SETTINGS, photo_table
 from lab.metrics import METRICS
 from lab.results.run import ResultsError, Run, State
-from lab.results.storage import load_study, trial_folder, trial_label
+from lab.results.storage import RETRY_OF, load_study, trial_folder, trial_label
 from lab.statistics import PairedDifference, compare_scores
 
 DEFAULT_GOAL = "hole_ssim"
@@ -85,7 +85,7 @@ class Study:
         None where that has not run to its end.
         """
         named = [run for run in self.ranked if run.is_reference]
-        return min(named, key=lambda run: run.name, default=None)
+        return min(named, key=lambda run: run.place, default=None)
 
     @property
     def worst(self) -> Run | None:
@@ -257,6 +257,13 @@ def _is_ranked(run: Run) -> bool:
 
 
 def _trials(study: optuna.Study, folder: Path, goal: str) -> list[Run]:
+    trials = study.get_trials(deepcopy=False)
+    later = {t.user_attrs[RETRY_OF]: t.number for t in trials if RETRY_OF in t.user_attrs}
+
+    def reason(trial: FrozenTrial) -> str:
+        again = f" (tried again as trial {later[trial.number]})" if trial.number in later else ""
+        return f"{trial.user_attrs.get('reason', '')}{again}"
+
     return [
         Run(
             name=(place := trial_folder(folder, trial.number)).name,
@@ -265,10 +272,11 @@ def _trials(study: optuna.Study, folder: Path, goal: str) -> list[Run]:
             goal=goal,
             state=_STATES[trial.state],
             values=trial.params,
-            reason=str(trial.user_attrs.get("reason", "")),
+            reason=reason(trial),
             is_reference=bool(trial.user_attrs.get("first")),
+            place=trial.user_attrs.get(RETRY_OF, trial.number),
         )
-        for trial in study.get_trials(deepcopy=False)
+        for trial in trials
         if trial.state in _STATES
     ]
 

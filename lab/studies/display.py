@@ -66,10 +66,11 @@ class SweepDisplay:
 
     def tell(self, event: TrialEvent) -> None:
         """Take one piece of news."""
-        if event.kind in ("complete", "pruned", "failed"):
+        if event.kind in ("complete", "pruned", "failed", "invalid"):
             self._workers.pop(event.worker, None)
-            self.finished_trials += 1
-            self._trials_here += 1
+            if event.kind != "invalid":
+                self.finished_trials += 1
+                self._trials_here += 1
             self._print_end(event)
             return
         worker = self._workers.setdefault(event.worker, _Worker(event))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 import optuna
@@ -20,6 +21,7 @@ class Search:
         high: largest value of a range.
         log: draw the logarithm evenly; for a range that spans orders of magnitude, above 0.
         whole: whole numbers only.
+        step: draw only ``low``, ``low + step``, … up to ``high``.
         choices: the values, in place of a range.
         also: further options that always get the same value.
         when: the option is only varied where options before it have one of these values; elsewhere
@@ -30,6 +32,7 @@ class Search:
     high: float | None = None
     log: bool = False
     whole: bool = False
+    step: float | None = None
     choices: list[Value] | None = None
     also: list[str] = field(default_factory=list)
     when: dict[str, list[Value]] = field(default_factory=dict)
@@ -44,10 +47,11 @@ class Search:
         """Refuse what cannot be drawn from.
 
         Raises:
-            ValueError: neither or both of range and choices, or an empty range.
+            ValueError: neither or both of range and choices, or an empty range; steps that do not
+                end at ``high``.
         """
         if self.choices is not None:
-            if self.low is not None or self.high is not None or not self.choices:
+            if {self.low, self.high, self.step} != {None} or not self.choices:
                 raise ValueError(f"give low and high, or a non-empty list of choices: {self}")
             return
         if self.low is None or self.high is None or not self.low < self.high:
@@ -57,6 +61,21 @@ class Search:
                 f"a logarithmic range must begin above 0, not at {self.low}: "
                 "leave log out to let a weight be 0"
             )
+        if self.step is not None:
+            self._check_step(self.low, self.high, self.step)
+
+    def _check_step(self, low: float, high: float, step: float) -> None:
+        if self.log:
+            raise ValueError(f"a logarithmic range has no steps: leave out log, or step {step:g}")
+        # Decimal, in which 0.3 is three times 0.1.
+        first, last, width = (Decimal(str(number)) for number in (low, high, step))
+        if width <= 0 or (last - first) % width:
+            raise ValueError(
+                f"steps of {step:g} from {low:g} do not end at {high:g}: give a step above 0 that "
+                "divides the range"
+            )
+        if self.whole and (first % 1 or width % 1):
+            raise ValueError(f"whole numbers need whole low and step, not {low:g} and {step:g}")
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Value:
         """Draw a value for the option ``name``."""
@@ -66,8 +85,9 @@ class Search:
         assert self.low is not None
         assert self.high is not None
         if self.whole:
-            return trial.suggest_int(name, round(self.low), round(self.high), log=self.log)
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
+            low, high = round(self.low), round(self.high)
+            return trial.suggest_int(name, low, high, step=int(self.step or 1), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     @property
     def extremes(self) -> list[Value]:

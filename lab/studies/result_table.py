@@ -1,8 +1,9 @@
 """The results of a study as tables on the terminal, CSV on disk, and a sheet of pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from optuna.trial import FrozenTrial
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,7 @@ from lab.results import Run, Study, findings, score_text
 from lab.settings import options_from
 from lab.studies.question import short_names
 from lab.studies.results import StudyResults
+from lab.studies.storage import where_begun
 
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
@@ -32,6 +34,8 @@ def print_results(results: StudyResults, console: Console) -> None:
     for run in study.others:
         if run.state == "failed":
             console.print(f"{run.label} failed: {run.reason}", soft_wrap=True)
+    for sentence in _what_is_missing(results):
+        console.print(sentence, soft_wrap=True, highlight=False)
     if len(results.importance) > 1:
         names = short_names(list(results.question.search))
         shares = ", ".join(
@@ -44,13 +48,48 @@ def print_results(results: StudyResults, console: Console) -> None:
             f"({results.run_epochs} run of {results.planned_epochs} planned)"
         )
     if not study.ranked:
-        console.print("No trial ran to its end; see the reasons above.")
+        if not results.elsewhere and not results.running:
+            console.print("No trial ran to its end; see the reasons above.")
         return
     first, *others = findings(study)
     console.print(first, soft_wrap=True, highlight=False)
     for sentence in others:
         console.print(f"  {sentence}", soft_wrap=True, highlight=False)
     _print_use(results, console)
+
+
+def _what_is_missing(results: StudyResults) -> list[str]:
+    """What the tables do not show, because it failed, goes on, or lies elsewhere."""
+    said = []
+    if results.failed:
+        said.append(f"{_are(results.failed)} tried again by --retry-failed, once mended.")
+    if results.invalid:
+        more = ", and no more are drawn: give choices, or a step" if results.gave_up_drawing else ""
+        said.append(
+            f"{_are(results.invalid)} not among the {results.question.trials}: no run can be built "
+            f"with what was drawn{more}."
+        )
+    if results.running:
+        said.append(f"{_are(results.running)} run by another process, which prints all results.")
+    ended = [trial for trial in results.elsewhere if trial.state.is_finished()]
+    if ended:
+        said.append(f"{_are(ended)} not shown: run in another folder {where_begun(ended[0])}.")
+    left = results.left_elsewhere
+    if left:
+        said.append(
+            f"{_are(left)} run, or interrupted, in another folder {where_begun(left[0])}: there "
+            "the same command goes on, wherever that folder is moved to. Where it is lost, end "
+            "each by: optuna tell --storage WHERE --study-name "
+            f"{results.study.name} --trial-number {left[0].number} --state fail"
+        )
+    return said
+
+
+def _are(trials: Sequence[FrozenTrial]) -> str:
+    numbers = [str(trial.number) for trial in trials]
+    if len(numbers) == 1:
+        return f"Trial {numbers[0]} is"
+    return f"Trials {', '.join(numbers[:-1])} and {numbers[-1]} are"
 
 
 def _print_use(results: StudyResults, console: Console) -> None:

@@ -1,17 +1,18 @@
 """What a study found: its runs, baselines that cost no training, and what each weight did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from lab.contracts import Strategy
 from lab.results import Run, Study, open_study
 from lab.runs import evaluate_baseline, evaluate_run, open_tasks
 from lab.strategies import OpenCVInpainting
 from lab.studies.question import Question
+from lab.studies.storage import counted, invalid, is_of
 from lab.studies.worker import Sweep
 
 BASELINES: Mapping[str, Strategy] = {
@@ -31,6 +32,11 @@ class StudyResults:
             trials are done.
         planned_epochs: of all trials that ended.
         run_epochs: that were run; the difference is what pruning saved.
+        failed: trials that failed, without those that were tried again.
+        running: trials that another process runs in this folder.
+        elsewhere: trials that began in another folder which shares the database, whatever became
+            of them.
+        invalid: trials with drawn values that no run can be built with.
     """
 
     question: Question
@@ -38,6 +44,26 @@ class StudyResults:
     importance: Mapping[str, float]
     planned_epochs: int
     run_epochs: int
+    failed: Sequence[FrozenTrial] = ()
+    running: Sequence[FrozenTrial] = ()
+    elsewhere: Sequence[FrozenTrial] = ()
+    invalid: Sequence[FrozenTrial] = ()
+
+    @property
+    def left_elsewhere(self) -> list[FrozenTrial]:
+        """The trials that another folder runs, or in which they were interrupted."""
+        return [trial for trial in self.elsewhere if trial.state is TrialState.RUNNING]
+
+    @property
+    def gave_up_drawing(self) -> bool:
+        """Whether as many drawn values were invalid as there should be trials."""
+        drawn = self.question.sampler != "grid"
+        return drawn and len(self.invalid) >= self.question.trials
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the study has what was asked for: then the command ends with status 0."""
+        return bool(self.study.ranked) and not self.left_elsewhere and not self.gave_up_drawing
 
     @property
     def saved_share(self) -> float:
@@ -47,18 +73,24 @@ class StudyResults:
 
 def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     """Score what needs no training on the same photos, and read what all of it left on disk."""
+    tasks = sweep.tasks()
     _apply(sweep, open_study(sweep.folder, sweep.storage).reference)
-    tasks = open_tasks(sweep.build({}))
     for label, strategy in BASELINES.items():
         evaluate_baseline(tasks, strategy, sweep.folder / "baselines" / label)
     read = open_study(sweep.folder, sweep.storage)
     ended = [run for run in read.trials if run.state in ("complete", "pruned")]
+    trials = study.get_trials(deepcopy=False)
+    here = [trial for trial in trials if is_of(trial, sweep.folder)]
     return StudyResults(
         question=sweep.question,
         study=read,
         importance=_importance(study),
         planned_epochs=sweep.question.epochs * len(ended),
         run_epochs=sum(run.last for run in ended),
+        failed=[trial for trial in counted(trials) if trial.state is TrialState.FAIL],
+        running=[trial for trial in here if trial.state is TrialState.RUNNING],
+        elsewhere=[trial for trial in trials if trial not in here],
+        invalid=invalid(trials),
     )
 
 

@@ -2,31 +2,44 @@
 
 Each process holds an operating-system lock on the folder of the trial that it runs. A lock ends
 with its process, also by ``kill -9``: a trial that counts as running but whose lock is free was
-interrupted, and whoever finds it takes it up again from its last checkpoint.
+interrupted, and whoever finds it takes it up again from its last checkpoint. That goes for the
+trials of one folder, wherever it is moved to: where folders share a database, each trial carries
+the name that was drawn for the folder that it began in.
 """
 
 import json
 import shutil
 import socket
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import optuna
 from filelock import FileLock
-from optuna.storages import BaseStorage
-from optuna.trial import Trial, TrialState
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lab.files import lock_run
-from lab.results import trial_folder
+from lab.files import lock_run, replacing
+from lab.results import (
+    RETRY_OF,
+    alone_in,
+    folder_name,
+    is_shared,
+    open_storage,
+    trial_folder,
+)
 from lab.settings import SettingsError
 from lab.studies.question import Question, Value
 
-# A trial without a mark of its machine was begun a moment ago, or its process died in that moment.
-_SECONDS_TO_MARK = 60.0
+FOLDER = "study_folder"
+"""The attribute of a trial that says in which folder it began, by `lab.results.folder_name`."""
+
+INVALID = "invalid"
+"""The attribute of a failed trial whose drawn values no run can be built with."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +53,28 @@ class Claim:
 
 
 def begin_study(
-    name: str, question: Question, storage: BaseStorage, folder: Path, identity: Mapping[str, Any]
+    name: str,
+    question: Question,
+    address: str | None,
+    folder: Path,
+    identity: Mapping[str, Any],
 ) -> optuna.Study:
     """Create the study, with its first trials queued, or go on with the one that is there.
 
     Args:
         name: of the study.
         question: what it asks.
-        storage: where it is kept.
+        address: of the storage where it is kept.
         folder: of its runs.
         identity: what must be equal for its trials to be comparable: settings, photos, epochs.
 
     Raises:
         SettingsError: the study there was begun with another identity; says which settings.
+        ResultsError: the storage cannot be opened.
     """
     plain = json.loads(json.dumps(identity, default=str))
-    with FileLock(folder / "study.lock"):
+    storage = open_storage(address, folder)
+    with alone_in(address, folder):
         study = optuna.create_study(
             study_name=name,
             storage=storage,
@@ -67,6 +86,9 @@ def begin_study(
         if known is None:
             study.set_user_attr("question", question.question)
             study.set_user_attr("goals", question.goals)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(question.goals)
             for values in question.first:
                 study.enqueue_trial(values, user_attrs={"first": True}, skip_if_exists=True)
             for values in question.combinations:
@@ -88,42 +110,91 @@ def begin_study(
 
 
 def claim_trial(
-    study: optuna.Study, question: Question, folder: Path, limit: int, seed: int
+    study: optuna.Study,
+    question: Question,
+    address: str | None,
+    folder: Path,
+    limit: int,
+    seed: int,
 ) -> Claim | None:
     """Take up an interrupted trial, or begin a new one if fewer than ``limit`` have begun.
 
     Returns:
         Claim | None: None when there is nothing left to do.
     """
-    with FileLock(folder / "study.lock"):
-        begun = study.get_trials(
-            deepcopy=False,
-            states=(TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL),
-        )
-        for frozen in begun:
-            if frozen.state is TrialState.RUNNING and _is_of_this_machine(frozen, folder):
+    # Alone: a trial without a mark of its folder is no other process's that is about to mark it.
+    with alone_in(address, folder):
+        trials = study.get_trials(deepcopy=False)
+        for frozen in trials:
+            if frozen.state is TrialState.RUNNING and is_of(frozen, folder):
                 lock = lock_run(trial_folder(folder, frozen.number))
                 if lock is not None:
                     # What it had not drawn yet, it draws as it would have.
                     study.sampler = _sampler(question, seed + frozen.number)
                     return _claim(Trial(study, frozen._trial_id), question, folder, lock)
-        if len(begun) >= limit:
+        if not _wants_another(trials, question, limit):
             return None
         # A sampler of its own a trial: the same draws in one process, and after a restart.
-        study.sampler = _sampler(question, seed + len(begun))
+        begun = sum(trial.state is not TrialState.WAITING for trial in trials)
+        study.sampler = _sampler(question, seed + begun)
         trial = study.ask()
         lock = lock_run(trial_folder(folder, trial.number))
         assert lock is not None, "a trial that was just begun is run by nobody"
         return _claim(trial, question, folder, lock)
 
 
-def set_aside(name: str, storage: BaseStorage, folder: Path) -> Path | None:
+def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that have begun and use up the study's number.
+
+    Those with values that no run can be built with do not, nor failed ones that are tried again.
+    """
+    replaced = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state is not TrialState.WAITING
+        and not trial.user_attrs.get(INVALID)
+        and trial.number not in replaced
+    ]
+
+
+def invalid(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials with drawn values that no run can be built with."""
+    return [trial for trial in trials if trial.user_attrs.get(INVALID)]
+
+
+def retry_failed(study: optuna.Study, address: str | None, folder: Path) -> list[int]:
+    """Queue every failed trial once more, with its values, under a new number and in a new folder.
+
+    Anew and not from its last epoch: what made it fail, code or chance, made that epoch too. The
+    old folder stays.
+
+    Returns:
+        list[int]: the numbers of those that had failed.
+    """
+    with alone_in(address, folder):
+        failed = [
+            trial
+            for trial in counted(study.get_trials(deepcopy=False))
+            if trial.state is TrialState.FAIL
+        ]
+        for trial in failed:
+            kept = {key: value for key, value in trial.user_attrs.items() if key == "first"}
+            study.enqueue_trial(trial.params, user_attrs={**kept, RETRY_OF: trial.number})
+    return [trial.number for trial in failed]
+
+
+def set_aside(name: str, address: str | None, folder: Path) -> Path | None:
     """Move a study out of the way, keeping everything; returns where it went, None if none was.
+
+    There its trials are in its own ``study.db``, wherever they were kept before.
 
     Raises:
         SettingsError: some process is running it.
     """
-    if not (folder / "study.lock").exists():
+    storage = open_storage(address, folder)
+    known = name in optuna.get_all_study_names(storage)
+    if not known and not (folder / "trials").exists():
         return None
     for lock_file in folder.glob("trials/*/running.lock"):
         lock = lock_run(lock_file.parent)
@@ -133,35 +204,67 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> Path | None:
                 "stop it before --fresh"
             )
         lock.release()
+    if known:
+        study = optuna.load_study(study_name=name, storage=storage)
+        elsewhere = [
+            trial
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if not is_of(trial, folder)
+        ]
+        if elsewhere:
+            raise SettingsError(
+                f"trial {elsewhere[0].number} of study {name!r} is run in another folder "
+                f"{where_begun(elsewhere[0])}: end it before --fresh, or give --name another"
+            )
     moment = f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"
     names = (moment if n == 1 else f"{moment}-{n}" for n in count(1))
     aside = next(path for path in map(folder.with_name, names) if not path.exists())
-    if name in optuna.get_all_study_names(storage):
-        copy = f"sqlite:///{folder / 'set-aside.db'}"
-        optuna.copy_study(
-            from_study_name=name, from_storage=storage, to_storage=copy, to_study_name=name
-        )
-        optuna.delete_study(study_name=name, storage=storage)
+    shared = is_shared(address, folder)
+    if known and address is not None:
+        with replacing(folder / "study.db") as copy:
+            optuna.copy_study(
+                from_study_name=name,
+                from_storage=storage,
+                to_storage=f"sqlite:///{copy}",
+                to_study_name=name,
+            )
+        (folder / "study.json").unlink(missing_ok=True)
     shutil.move(folder, aside)
+    if known and shared:
+        optuna.delete_study(study_name=name, storage=storage)
     return aside
 
 
+def is_of(trial: FrozenTrial, folder: Path) -> bool:
+    """Whether a trial began in this folder, or died before it could say where."""
+    name, begun = folder_name(folder), trial.user_attrs.get(FOLDER)
+    return name is None or begun is None or begun == name
+
+
+def where_begun(trial: FrozenTrial) -> str:
+    """What is known of where a trial was begun, in parentheses."""
+    since = f"since {trial.datetime_start:%Y-%m-%d %H:%M}" if trial.datetime_start else ""
+    return f"(machine {trial.user_attrs.get('machine', 'unknown')}, {since})"
+
+
+def _wants_another(trials: Sequence[FrozenTrial], question: Question, limit: int) -> bool:
+    if len(counted(trials)) >= limit:
+        return False
+    if any(trial.state is TrialState.WAITING for trial in trials):
+        return True
+    # All combinations of a grid were queued. And drawing what cannot be built must have an end.
+    return question.sampler != "grid" and len(invalid(trials)) < limit
+
+
 def _claim(trial: Trial, question: Question, folder: Path, lock: FileLock) -> Claim:
+    name = folder_name(folder)
+    if name is not None:
+        trial.set_user_attr(FOLDER, name)
+    # For people: a restarted container is another machine.
     trial.set_user_attr("machine", socket.gethostname())
-    trial.set_user_attr("folder", str(folder.resolve()))
     # A trial taken up again gets the values that it was begun with.
     values = question.draw(trial)
     return Claim(trial, trial_folder(folder, trial.number), lock, values)
-
-
-def _is_of_this_machine(frozen: optuna.trial.FrozenTrial, folder: Path) -> bool:
-    machine = frozen.user_attrs.get("machine")
-    if machine is None:
-        assert frozen.datetime_start is not None
-        age = datetime.now(UTC) - frozen.datetime_start.astimezone(UTC)
-        return age > timedelta(seconds=_SECONDS_TO_MARK)
-    same_folder = frozen.user_attrs.get("folder") == str(folder.resolve())
-    return bool(machine == socket.gethostname() and same_folder)
 
 
 def _pruner(question: Question) -> optuna.pruners.BasePruner:

@@ -1,11 +1,15 @@
 """A sweep from its question to its result: prepare, run in one or more processes, conclude."""
 
 import multiprocessing
-import os
-from collections.abc import Sequence
-from dataclasses import replace
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import optuna
@@ -13,6 +17,8 @@ import torch
 from optuna.trial import TrialState
 from rich.console import Console
 
+from lab.checks import UserError
+from lab.faults import EnvironmentFaultError, fault_of
 from lab.files import file_sha256
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.processors import usable_processors
@@ -24,8 +30,11 @@ from lab.studies.display import SweepDisplay
 from lab.studies.question_file import question_path, read_question
 from lab.studies.result_table import print_results, write_contact_sheet, write_results
 from lab.studies.results import StudyResults, collect_results
-from lab.studies.storage import set_aside
+from lab.studies.storage import counted, retry_failed, set_aside
 from lab.studies.worker import Sweep, TrialEvent, run_trials
+
+# For a step and an epoch's validation; then they are killed, which loses no more.
+_SECONDS_TO_STOP = 30.0
 
 # What a sweep sets in every trial, and the option that says how.
 _SET_BY_THE_SWEEP = {
@@ -85,6 +94,8 @@ def begin_sweep(
 
     Raises:
         SettingsError: anything that a trial would fail on.
+        ResultsError: a storage that cannot be opened.
+        OSError: a folder that cannot be read or written to.
     """
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
@@ -123,34 +134,48 @@ def begin_sweep(
     sweep = replace(sweep, precision=built.fit.precision)
     sweep = replace(sweep, identity=_identity(sweep, built))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
-    for values in question.extremes:
+    for values in (*question.extremes, *question.first):
         sweep.build(values)
     for variant in question.applied:
         sweep.build({}, applied=variant)
-    open_tasks(sweep.build({}))
     if fresh:
-        set_aside(study_name, open_storage(storage, folder), folder)
+        set_aside(study_name, storage, folder)
     sweep.open()
     note_storage(folder, study_name, storage)
     return sweep
 
 
-def run_sweep(sweep: Sweep, workers: int, console: Console | None = None) -> StudyResults:
+def run_sweep(
+    sweep: Sweep, workers: int, console: Console | None = None, again: bool = False
+) -> StudyResults:
     """Run what is left of the study, and print, write and return its results.
 
+    Args:
+        sweep: what `begin_sweep` made.
+        workers: processes that share the trials; 1 runs them in this one.
+        console: where to print.
+        again: try failed trials again (`retry_failed`).
+
     Raises:
-        SettingsError: a trial cannot be built.
+        UserError: a trial cannot be gone on with, or what `lab.faults` knows stopped a worker.
+        Exception: what `lab.faults` knows stopped this process.
         KeyboardInterrupt: Ctrl-C; everything finished is kept.
     """
     console = console or Console()
     study = sweep.open()
-    ended = study.get_trials(
-        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    )
+    failed = retry_failed(study, sweep.storage, sweep.folder) if again else []
+    ended = [
+        trial
+        for trial in counted(study.get_trials(deepcopy=False))
+        if trial.state is not TrialState.RUNNING
+    ]
     console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
-    console.print(open_tasks(sweep.build({})).summary(), soft_wrap=True, highlight=False)
+    console.print(sweep.tasks().summary(), soft_wrap=True, highlight=False)
     if ended:
         console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
+    if again:
+        numbers = ", ".join(map(str, failed))
+        console.print(f"Trying again: trial {numbers}" if failed else "No trial had failed")
     with SweepDisplay(sweep.question, finished_trials=len(ended), console=console) as display:
         if workers == 1:
             run_trials(sweep, 0, display.tell)
@@ -202,11 +227,11 @@ def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
             )
 
 
-def _identity_of(name: str, storage: str | None, folder: Path) -> dict[str, Any]:
+def _identity_of(name: str, address: str | None, folder: Path) -> dict[str, Any]:
     """What the trials of the study that is there have in common; nothing where there is none."""
-    if not folder.exists():
+    if address is None and not folder.exists():
         return {}
-    summaries = optuna.get_all_study_summaries(open_storage(storage, folder))
+    summaries = optuna.get_all_study_summaries(open_storage(address, folder))
     known = (study.user_attrs for study in summaries if study.study_name == name)
     identity: dict[str, Any] = next(known, {}).get("identity", {})
     return identity
@@ -237,62 +262,124 @@ def _flat(settings: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _run_in_processes(sweep: Sweep, workers: int, display: SweepDisplay) -> None:
-    """Run `run_trials` in new processes that tell their news through a queue."""
+    """Run `run_trials` in new processes, each of which tells its news through a pipe of its own.
+
+    What they had in common, a killed one could leave locked for all others.
+    """
     context = multiprocessing.get_context("spawn")
-    news: multiprocessing.Queue[TrialEvent | str] = context.Queue()
-    processes = [
-        # No daemons: those may not have loader processes.
-        context.Process(target=_work, args=(sweep, number, news))
-        for number in range(workers)
-    ]
-    for process in processes:
-        process.start()
-    failures: list[str] = []
-    try:
-        while any(process.is_alive() for process in processes):
+    # Before Ctrl-C is held back: it lets it through when it starts.
+    resource_tracker.ensure_running()
+    processes: dict[Connection, BaseProcess] = {}
+    open_pipes: list[Connection] = []
+    at_work: set[BaseProcess] = set()
+    stopped: list[_Stopped] = []
+
+    def listen(seconds: float) -> None:
+        for pipe in wait(open_pipes, seconds):
+            assert isinstance(pipe, Connection)
             try:
-                item = news.get(timeout=0.2)
-            except Empty:
+                item = pipe.recv()
+            except (EOFError, OSError):
+                open_pipes.remove(pipe)
                 continue
-            if isinstance(item, str):
-                failures.append(item)
+            at_work.add(processes[pipe])
+            if isinstance(item, _Stopped):
+                stopped.append(item)
             else:
                 display.tell(item)
-        while not news.empty():
-            item = news.get()
-            if isinstance(item, str):
-                failures.append(item)
-            else:
-                display.tell(item)
+
+    try:
+        with _without_ctrl_c():
+            for number in range(workers):
+                ours, theirs = context.Pipe()
+                # No daemons: those may not have loader processes.
+                process = context.Process(target=_work, args=(sweep, number, theirs))
+                process.start()
+                theirs.close()
+                processes[ours] = process
+                open_pipes.append(ours)
+        while any(process.is_alive() for process in processes.values()):
+            listen(0.2)
+            if not open_pipes:
+                time.sleep(0.2)
+        while any(pipe.poll() for pipe in open_pipes):
+            listen(0.0)
     finally:
-        # Ctrl-C reaches the processes too; each leaves its trial open and stops by itself.
-        for process in processes:
-            process.join(timeout=30)
-            if process.is_alive():
-                process.terminate()
-    if failures:
-        raise SettingsError("a worker stopped: " + "\n".join(failures))
-    died = [process for process in processes if process.exitcode]
+        _stop(processes, at_work)
+    if stopped:
+        reasons = "; ".join(dict.fromkeys(one.reason for one in stopped))
+        if all(one.by_fault for one in stopped):
+            raise EnvironmentFaultError(reasons)
+        raise SettingsError(f"a worker stopped: {reasons}")
+    died = [process for process in processes.values() if process.exitcode]
     if died:
-        raise SettingsError(
+        raise EnvironmentFaultError(
             f"{len(died)} of {workers} workers died (exit status {died[0].exitcode}; -9 means out "
             "of memory or killed). Run the command again to go on with their trials"
         )
 
 
-def _work(sweep: Sweep, number: int, news: "multiprocessing.Queue[TrialEvent | str]") -> None:
-    parent = multiprocessing.parent_process()
+def _stop(processes: Mapping[Connection, BaseProcess], at_work: Set[BaseProcess]) -> None:
+    """End the processes that still run; what they have finished is on disk, however they end.
 
-    def tell(event: TrialEvent) -> None:
-        if parent is not None and not parent.is_alive():
-            # Killed without a chance to say so; its study goes on with the next call.
-            os._exit(1)
-        news.put(event)
+    Args:
+        processes: all, by their pipes.
+        at_work: those that have a trial, and should leave it in order: W&B is told, too.
+    """
+    for pipe in processes:
+        pipe.close()  # which they notice at their next step
+    end = time.monotonic() + _SECONDS_TO_STOP
+    with suppress(KeyboardInterrupt):  # pressed once more: at once
+        for process in at_work:
+            process.join(max(0.0, end - time.monotonic()))
+    with _without_ctrl_c():
+        for process in processes.values():
+            process.kill()
+            process.join()
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back from this process, and for good from those that are started meanwhile.
+
+    A terminal sends it to all of them: one whose modules are still being imported would print a
+    traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@dataclass(frozen=True)
+class _Stopped:
+    """Why a worker ends before its time, and whether that lies in its environment."""
+
+    reason: str
+    by_fault: bool
+
+
+def _work(sweep: Sweep, number: int, pipe: Connection) -> None:
+    def tell(item: TrialEvent | _Stopped) -> None:
+        # The sweep is interrupted or dead: the study goes on with its next call.
+        if pipe.poll():
+            raise KeyboardInterrupt
+        try:
+            pipe.send(item)
+        except OSError:
+            raise KeyboardInterrupt from None
 
     try:
-        run_trials(sweep, number, tell)
+        try:
+            run_trials(sweep, number, tell)
+        except Exception as error:
+            fault = str(error) if isinstance(error, UserError) else fault_of(error)
+            tell(_Stopped(fault or f"{type(error).__name__}: {error}", fault is not None))
+            if fault is None:
+                raise
     except KeyboardInterrupt:
         return
-    except Exception as error:
-        news.put(f"{type(error).__name__}: {error}")
-        raise

@@ -1,5 +1,6 @@
 """Runs the trials of a study in this process, one after the other."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,13 +9,21 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import TrialState
 
+from lab.checks import UserError
 from lab.data import PhotoDataModule
-from lab.results import open_storage
+from lab.evaluation import Tasks
+from lab.faults import fault_of, ran_out_of_memory
 from lab.results.run import Run
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
-from lab.settings import Experiment, build_experiment, options_from, parse_experiment
+from lab.settings import (
+    Experiment,
+    SettingsError,
+    build_experiment,
+    options_from,
+    parse_experiment,
+)
 from lab.studies.question import Question, Value
-from lab.studies.storage import Claim, begin_study, claim_trial
+from lab.studies.storage import INVALID, Claim, begin_study, claim_trial
 from lab.tracking import EpochScore
 from lab.variants import NonFiniteLossError
 
@@ -55,8 +64,9 @@ class Sweep:
         """
         # Optuna tells of every trial; the display does.
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = open_storage(self.storage, self.folder)
-        return begin_study(self.name, self.question, storage, self.folder, self.identity)
+        # A trial that goes on repeats the epoch in which it stopped, and what it said of it.
+        warnings.filterwarnings("ignore", message="The reported value is ignored")
+        return begin_study(self.name, self.question, self.storage, self.folder, self.identity)
 
     def build(self, values: Mapping[str, Value], applied: str | None = None) -> Experiment:
         """Build the run that a trial with ``values`` is.
@@ -95,14 +105,32 @@ class Sweep:
         """The photos that every trial is scored on."""
         return self.build({}).data
 
+    def tasks(self) -> Tasks:
+        """What every trial is scored on.
+
+        Raises:
+            SettingsError: its photos or masks were replaced or removed since the study began.
+        """
+        tasks = open_tasks(self.build({}))
+        if self.identity and self.identity["scored"] != f"digest {tasks.digest}":
+            raise SettingsError(
+                f"what study {self.name!r} is scored on has changed since it began (now "
+                f"{tasks.summary()}): put the photos and masks back, and give the same command; or "
+                "begin another study by --name"
+            )
+        return tasks
+
 
 @dataclass(frozen=True)
 class TrialEvent:
-    """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended."""
+    """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended.
+
+    An invalid one failed before it began, because no run can be built with its values.
+    """
 
     worker: int
     trial: int
-    kind: Literal["begun", "step", "epoch", "complete", "pruned", "failed"]
+    kind: Literal["begun", "step", "epoch", "complete", "pruned", "failed", "invalid"]
     values: Mapping[str, Value] | None = None
     progress: StepProgress | None = None
     score: EpochScore | None = None
@@ -118,12 +146,15 @@ def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) ->
         tell: gets the news.
 
     Raises:
-        SettingsError: the study or a trial cannot be built.
+        UserError: the study cannot be opened, or a trial not be gone on with.
+        Exception: what `lab.faults` knows; the trial stays open, as with the next.
         KeyboardInterrupt: Ctrl-C; the trial stays open and is taken up by the next call.
     """
-    study = sweep.open()
+    study, question = sweep.open(), sweep.question
     while True:
-        claim = claim_trial(study, sweep.question, sweep.folder, sweep.question.trials, sweep.seed)
+        claim = claim_trial(
+            study, question, sweep.storage, sweep.folder, question.trials, sweep.seed
+        )
         if claim is None:
             return
         try:
@@ -153,11 +184,18 @@ def _run_trial(
         if not trial.user_attrs.get("first") and trial.should_prune():
             raise optuna.TrialPruned
 
+    def fail(reason: str, kind: Literal["failed", "invalid"] = "failed") -> None:
+        trial.set_user_attr("reason", reason)
+        if kind == "invalid":
+            trial.set_user_attr(INVALID, True)
+        study.tell(number, state=TrialState.FAIL)
+        tell(replace(event, kind=kind, reason=reason))
+
     try:
-        experiment = sweep.build(claim.values)
+        experiment, tasks = _prepare(sweep, claim.values)
         name = f"{sweep.name}-{number:03d}"
-        if sweep.checkpoint is not None:
-            tasks = open_tasks(experiment)
+        if tasks is not None:
+            assert sweep.checkpoint is not None
             on_epoch(
                 evaluate_run(experiment, tasks, sweep.checkpoint, claim.folder, name, sweep.name)
             )
@@ -173,17 +211,59 @@ def _run_trial(
     except optuna.TrialPruned:
         study.tell(number, state=TrialState.PRUNED)
         tell(replace(event, kind="pruned"))
+    except _InvalidValuesError as error:
+        fail(str(error), "invalid")
     except NonFiniteLossError as error:
-        trial.set_user_attr("reason", str(error))
-        study.tell(number, state=TrialState.FAIL)
-        tell(replace(event, kind="failed", reason=str(error)))
+        fail(str(error))
+    except UserError:
+        # Its folder or photos are not as they were: once a person has mended that, it goes on.
+        raise
     except Exception as error:
-        # A mistake in the settings or the code would end every trial alike: stop, and say so.
-        trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
-        study.tell(number, state=TrialState.FAIL)
+        if fault_of(error) is None:
+            # A mistake in the code would end every trial alike: stop, and say so.
+            trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
+            study.tell(number, state=TrialState.FAIL)
+        elif ran_out_of_memory(error) and _for_the_second_time(trial):
+            # By itself: the study would never get beyond it.
+            fail("it ran out of memory twice: take smaller values, fewer --workers, or another GPU")
+            return
         raise
     else:
         run = Run(claim.folder.name, claim.folder.name, claim.folder, goals[0])
         trial.set_user_attr("best_epoch", run.best)
         study.tell(number, [run.mean(goal) for goal in goals])
         tell(replace(event, kind="complete"))
+
+
+class _InvalidValuesError(SettingsError):
+    """No run can be built with the values that were drawn, but with others it can."""
+
+
+def _prepare(sweep: Sweep, values: Mapping[str, Value]) -> tuple[Experiment, Tasks | None]:
+    """Build a trial's run, and what it is scored on where it is not trained.
+
+    Raises:
+        _InvalidValuesError: with these values it cannot be built.
+        SettingsError: with none.
+    """
+
+    def prepare(values: Mapping[str, Value]) -> tuple[Experiment, Tasks | None]:
+        experiment = sweep.build(values)
+        if sweep.checkpoint is not None:
+            return experiment, open_tasks(experiment)
+        experiment.read_photos()
+        return experiment, None
+
+    try:
+        return prepare(values)
+    except SettingsError as error:
+        if fault_of(error) is not None:
+            raise
+        prepare({})
+        raise _InvalidValuesError(str(error)) from error
+
+
+def _for_the_second_time(trial: optuna.Trial) -> bool:
+    before = trial.user_attrs.get("out_of_memory", 0)
+    trial.set_user_attr("out_of_memory", before + 1)
+    return bool(before)

@@ -1,19 +1,18 @@
 """The Lightning callback that records every epoch: scores, pictures and the checkpoint to use."""
 
 from collections.abc import Callable
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytorch_lightning as lightning
-import torch
 from torch import Tensor
 
 from lab.data import Batch
-from lab.files import replacing
-from lab.formats.runs import checkpoint_path, loss_table
+from lab.formats.runs import SETTINGS, checkpoint_path, loss_table
 from lab.metrics import hole_ratio
-from lab.networks import describe_network
+from lab.networks import describe_network, write_checkpoint
 from lab.tracking.epoch_visuals import SampleVisual, write_visuals
 from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
 from lab.tracking.wandb_tracker import WandbTracker
@@ -101,6 +100,9 @@ class EpochRecorder(lightning.Callback):
         if trainer.sanity_checking or not self._scores:
             return
         assert isinstance(pl_module, InpaintingModule)
+        if not (self._folder / SETTINGS).exists():
+            # Else it would be made anew, and look like a run that began with this epoch.
+            raise FileNotFoundError(ENOENT, "it was removed while it was written", self._folder)
         epoch = pl_module.current_epoch + 1
         means = mean_scores(self._scores)
         write_scores(self._folder, epoch, self._scores)
@@ -108,8 +110,10 @@ class EpochRecorder(lightning.Callback):
             losses = {name: float(value) / self._steps for name, value in self._loss_sums.items()}
             loss_table(self._folder).write_epoch(epoch, pd.DataFrame([losses]))
         write_visuals(self._folder, epoch, self._visuals, self._tracker)
-        with replacing(checkpoint_path(self._folder, epoch)) as temporary:
-            torch.save(describe_network(pl_module.network, epoch, self._settings), temporary)
+        write_checkpoint(
+            checkpoint_path(self._folder, epoch),
+            describe_network(pl_module.network, epoch, self._settings),
+        )
         if self._on_epoch is not None:
             self._on_epoch(EpochScore(epoch, means))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lab.files import sync_files
 from lab.formats.runs import visual_path
 from lab.imaging import show_hole, write_image
 from lab.tracking.wandb_tracker import WandbTracker
@@ -42,6 +43,7 @@ def write_visuals(
     panel walks through the epochs.
     """
     panels: dict[str, list[tuple[str, Tensor]]] = {}
+    written: list[Path] = []
     for visual in visuals:
         hole = show_hole(visual.truth, visual.mask)
         fixed: Mapping[str, Tensor] = {"hole": hole, "truth": visual.truth}
@@ -51,11 +53,14 @@ def write_visuals(
                 write_image(path, image)
         stages = visual.stages()
         for what, image in stages.items():
-            write_image(visual_path(run, visual.sample, what, epoch), image)
+            path = visual_path(run, visual.sample, what, epoch)
+            write_image(path, image, durable=False)
+            written.append(path)
         panels[visual.sample] = [
             ("photo with its hole", hole),
             *stages.items(),
             ("truth", visual.truth),
         ]
+    sync_files(written)
     if tracker is not None:
         tracker.log_images(epoch, panels)

@@ -1,12 +1,12 @@
 """Where a study is kept, and how its trials are shared out: none twice, none lost."""
 
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
-from lab.results import ResultsError, open_storage, trial_folder
+from lab.results import ResultsError, note_storage, open_storage, open_study, trial_folder
 from lab.settings import SettingsError
 from lab.studies import Question, Search
 from lab.studies.storage import begin_study, claim_trial, set_aside
@@ -24,13 +24,13 @@ IDENTITY = {"data.size": "32", "photos": "5 + 3"}
 class Office:
     """One process's view of a study in a folder."""
 
-    def __init__(self, folder, question=QUESTION, address=None, identity=IDENTITY):
-        self.folder, self.question, self.address = folder / "tiny", question, address
-        storage = open_storage(address, self.folder)
-        self.study = begin_study("tiny", question, storage, self.folder, identity)
+    def __init__(self, folder, question=QUESTION, address=None, identity=IDENTITY, name="tiny"):
+        self.folder, self.question, self.address = folder / name, question, address
+        self.study = begin_study("tiny", question, address, self.folder, identity)
+        note_storage(self.folder, "tiny", address)
 
     def claim(self, limit=10, seed=0):
-        return claim_trial(self.study, self.question, self.folder, limit, seed)
+        return claim_trial(self.study, self.question, self.address, self.folder, limit, seed)
 
     def finish(self, claim, value=1.0):
         self.study.tell(claim.trial.number, value)
@@ -159,32 +159,59 @@ def test_the_first_of_several_dead_trials_is_taken_up_first(tmp_path):
     assert office.claim(limit=3) is None
 
 
-def test_trials_of_another_machine_or_folder_are_left_alone(tmp_path):
-    address = f"sqlite:///{tmp_path / 'shared.db'}"
-    here, there = Office(tmp_path / "a", address=address), Office(tmp_path / "b", address=address)
+@pytest.fixture(params=["url", "journal"])
+def shared(request, tmp_path):
+    """The address of a database that several folders share."""
+    return {
+        "url": f"sqlite:///{tmp_path / 'shared.db'}",
+        "journal": f"journal:{tmp_path / 'shared.log'}",
+    }[request.param]
+
+
+def test_trials_of_another_folder_are_left_alone(tmp_path, shared):
+    here, there = Office(tmp_path / "a", address=shared), Office(tmp_path / "b", address=shared)
     here.die(here.claim())
-    in_its_own_folder = there.claim()
-    assert in_its_own_folder.trial.number == 1
-    elsewhere = here.study.ask()
-    elsewhere.set_user_attr("machine", "another-machine")
-    elsewhere.set_user_attr("folder", str(here.folder.resolve()))
-    claims = [here.claim() for _ in range(2)]
-    assert [claim.trial.number for claim in claims] == [0, 3]
+    there.die(there.claim())
+    for office, number in ((there, 1), (here, 0)):
+        taken = office.claim()
+        assert taken.trial.number == number
+        office.finish(taken)
+    assert here.claim(limit=2) is None
 
 
-def begun(ago, **attributes):
-    trial = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-    trial.datetime_start = datetime.now() - timedelta(seconds=ago)
-    return trial
+def test_a_restarted_container_and_a_moved_folder_go_on_with_their_trials(
+    tmp_path, address, monkeypatch
+):
+    one = Office(tmp_path, address=address)
+    died = one.claim()
+    (died.folder / "photos.csv").write_text("epoch")
+    one.die(died)
+    monkeypatch.setattr("socket.gethostname", lambda: "another-container")
+    (tmp_path / "tiny").rename(tmp_path / "moved")
+
+    taken = Office(tmp_path / "moved", address=address, name="").claim(limit=1)
+    assert taken.trial.number == died.trial.number
+    assert taken.values == died.values
+    assert (taken.folder / "photos.csv").exists()
 
 
-def test_a_trial_whose_process_died_before_it_left_a_mark_is_taken_up_after_a_while(tmp_path):
-    office = Office(tmp_path, question=WITHOUT_FIRST)
-    office.study.add_trial(begun(ago=1))
-    office.study.add_trial(begun(ago=3600))
-    claims = [office.claim() for _ in range(2)]
-    assert [claim.trial.number for claim in claims] == [1, 2]
-    assert set(claims[0].values) == {"x", "n"}
+def test_a_trial_whose_process_died_before_it_left_a_mark_is_taken_up(tmp_path, address):
+    office = Office(tmp_path, address=address, question=WITHOUT_FIRST)
+    office.study.ask()  # and then it died
+    claim = Office(tmp_path, address=address, question=WITHOUT_FIRST).claim(limit=1)
+    assert claim.trial.number == 0
+    assert set(claim.values) == {"x", "n"}
+
+
+def test_folders_that_share_a_database_begin_no_more_trials_than_were_asked_for(tmp_path, shared):
+    def begin(number):
+        return Office(tmp_path / "ab"[number % 2], address=shared).claim(limit=3)
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(begin, range(8)))
+    begun = [claim for claim in claims if claim is not None]
+    assert sorted(claim.trial.number for claim in begun) == [0, 1, 2]
+    assert len(Office(tmp_path / "a", address=shared).study.get_trials()) == 3
 
 
 def test_the_same_seed_draws_the_same_values_also_after_a_death(tmp_path):
@@ -196,7 +223,7 @@ def test_the_same_seed_draws_the_same_values_also_after_a_death(tmp_path):
         office, drawn = open_office(folder), []
         for number in range(6):
             if number in unmarked:
-                office.study.add_trial(begun(ago=3600))
+                office.study.ask()
             claim = office.claim(seed=seed)
             if number in deaths:
                 office.die(claim)
@@ -257,14 +284,13 @@ def test_another_goal_is_refused(tmp_path):
         )
 
 
-@pytest.mark.parametrize("address", ["sqlite", "journal"], indirect=True)
 def test_fresh_sets_the_study_aside_and_loses_nothing(tmp_path, address):
     office = Office(tmp_path, address=address)
     for value in (1.0, 2.0):
         claim = office.claim()
-        (claim.folder / "photos.csv").write_text("epoch")
+        (claim.folder / "photos.csv").write_text("epoch,photo,sample,hole_ratio\n")
         office.finish(claim, value)
-    aside = set_aside("tiny", open_storage(address, office.folder), office.folder)
+    aside = set_aside("tiny", address, office.folder)
     assert not office.folder.exists()
     assert aside.parent == office.folder.parent
     assert aside.name.startswith("tiny.")
@@ -273,7 +299,7 @@ def test_fresh_sets_the_study_aside_and_loses_nothing(tmp_path, address):
     new = Office(tmp_path, address=address, identity={"other": "settings"})
     assert new.states() == []
     assert new.claim().trial.number == 0
-    kept = optuna.load_study(study_name="tiny", storage=f"sqlite:///{aside / 'set-aside.db'}")
+    kept = open_study(aside).optuna_study
     assert [trial.value for trial in kept.get_trials(states=(TrialState.COMPLETE,))] == [1.0, 2.0]
 
 
@@ -287,21 +313,21 @@ def test_fresh_twice_in_one_moment_keeps_both(tmp_path, monkeypatch):
     kept = set()
     for _ in range(2):
         office = Office(tmp_path)
-        kept.add(set_aside("tiny", open_storage(None, office.folder), office.folder))
+        kept.add(set_aside("tiny", None, office.folder))
     assert len(kept) == 2
     assert all((aside / "study.db").is_file() for aside in kept)
     assert not any((aside / "tiny").exists() for aside in kept)
 
 
 def test_fresh_has_nothing_to_do_where_there_is_no_study(tmp_path):
-    assert set_aside("tiny", open_storage(None, tmp_path / "tiny"), tmp_path / "tiny") is None
+    assert set_aside("tiny", None, tmp_path / "tiny") is None
 
 
 def test_fresh_is_refused_while_a_trial_runs(tmp_path):
     office = Office(tmp_path)
     held = office.claim()
     with pytest.raises(SettingsError, match=r"trial-000 .* being run by another process"):
-        set_aside("tiny", open_storage(None, office.folder), office.folder)
+        set_aside("tiny", None, office.folder)
     assert trial_folder(office.folder, 0).is_dir()
     office.finish(held)
-    assert set_aside("tiny", open_storage(None, office.folder), office.folder) is not None
+    assert set_aside("tiny", None, office.folder) is not None

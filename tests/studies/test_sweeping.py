@@ -38,6 +38,11 @@ def trial_run(sweep, number):
     return sweep.folder / "trials" / f"trial-{number:03d}"
 
 
+def claim(sweep, limit):
+    study, address, folder = sweep.open(), sweep.storage, sweep.folder
+    return claim_trial(study, sweep.question, address, folder, limit, sweep.seed)
+
+
 def states(sweep):
     return [trial.state for trial in sweep.open().get_trials()]
 
@@ -255,7 +260,7 @@ def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
     assert "Pruning saved 8% of the epochs (11 run of 12 planned)" in printed
     assert f"{pruned.label} pruned" in printed
     # It is not taken up again.
-    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 4, sweep.seed) is None
+    assert claim(sweep, 4) is None
 
 
 OVERFLOWING = {
@@ -278,7 +283,7 @@ def test_a_trial_that_is_not_finite_fails_with_its_reason_and_the_study_goes_on(
     assert "not finite" in table.loc["trial 0", "reason"]
     assert [row.label for row in results.study.ranked] == ["trial 1"]
     # A failed trial is not tried again.
-    assert claim_trial(sweep.open(), sweep.question, sweep.folder, 2, sweep.seed) is None
+    assert claim(sweep, 2) is None
 
 
 def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
@@ -353,20 +358,20 @@ def test_options_without_effect_spoil_nothing(begin):
 
 def test_a_trial_that_was_trained_but_not_told_is_told_and_not_trained_again(begin):
     sweep = begin({"trials": 1, "epochs": 1})
-    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
-    fit_run(sweep.build(claim.values), claim.folder, "tiny-000")
-    claim.lock.release()  # killed between the last epoch and the study's database
-    before = (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns
+    claimed = claim(sweep, 1)
+    fit_run(sweep.build(claimed.values), claimed.folder, "tiny-000")
+    claimed.lock.release()  # killed between the last epoch and the study's database
+    before = (claimed.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns
 
     results, _ = run(sweep)
     assert states(sweep) == [TrialState.COMPLETE]
     assert results.study.ranked[0].last == 1
-    assert (claim.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns == before
+    assert (claimed.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns == before
 
 
 def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
     sweep = begin({"trials": 1})
-    claim = claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed)
+    claimed = claim(sweep, 1)
 
     class KilledError(Exception):
         pass
@@ -376,17 +381,17 @@ def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit_run(sweep.build(claim.values), claim.folder, "tiny-000", on_step=kill)
-    claim.lock.release()
-    kept = claim.folder / "checkpoints" / "epoch-001.pt"
+        fit_run(sweep.build(claimed.values), claimed.folder, "tiny-000", on_step=kill)
+    claimed.lock.release()
+    kept = claimed.folder / "checkpoints" / "epoch-001.pt"
     before = kept.stat().st_mtime_ns
 
     _, printed = run(sweep)
     assert kept.stat().st_mtime_ns == before
     assert re.findall(r"^trial 0 epoch (\d)/2", printed, re.MULTILINE) == ["2"]
     assert states(sweep) == [TrialState.COMPLETE]
-    fit_run(sweep.build(claim.values), tmp_path / "whole", "whole")
-    pd.testing.assert_series_equal(read_photos(claim.folder), read_photos(tmp_path / "whole"))
+    fit_run(sweep.build(claimed.values), tmp_path / "whole", "whole")
+    pd.testing.assert_series_equal(read_photos(claimed.folder), read_photos(tmp_path / "whole"))
 
 
 @pytest.mark.parametrize(
@@ -482,7 +487,7 @@ def test_a_study_goes_on_only_with_the_settings_it_was_begun_with(begin):
 
 def test_fresh_begins_anew_and_keeps_the_old(begin):
     sweep = begin()
-    claim_trial(sweep.open(), sweep.question, sweep.folder, 1, sweep.seed).lock.release()
+    claim(sweep, 1).lock.release()
     new = begin(fresh=True, settings=["--data.size=40"])
     assert states(new) == [TrialState.WAITING]
     (aside,) = [path for path in sweep.folder.parent.iterdir() if path != sweep.folder]
@@ -530,3 +535,65 @@ def test_of_several_goals_the_front_is_shown_and_no_best(begin):
     assert len(re.findall(r"^ +front ", printed, re.MULTILINE)) == 2 * len(front)
     for trial in front:
         assert f"Keep epoch {trial.best} of {trial.label}" in printed
+
+
+WIDTH = "model.network.width"
+
+
+def test_drawn_values_that_cannot_be_built_fail_their_trial_and_use_up_nothing(begin):
+    search = {WIDTH: {"low": 4, "high": 12, "whole": True}}
+    sweep = begin({"search": search, "first": [{WIDTH: 8}], "trials": 3, "epochs": 1})
+    results, printed = run(sweep)
+    finished = states(sweep).count(TrialState.COMPLETE)
+    assert results.invalid
+    assert finished == 3 or results.gave_up_drawing
+    assert all("width" in trial.user_attrs["reason"] for trial in results.invalid)
+    assert "no run can be built with what was drawn" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_step_draws_only_what_can_be_built(begin):
+    search = {WIDTH: {"low": 4, "high": 12, "whole": True, "step": 4}}
+    sweep = begin({"search": search, "first": [{WIDTH: 8}], "trials": 4, "epochs": 1})
+    results, _ = run(sweep)
+    assert states(sweep) == [TrialState.COMPLETE] * 4
+    assert {trial.params[WIDTH] for trial in sweep.open().get_trials()} <= {4, 8, 12}
+    assert results.is_whole
+
+
+def test_failed_trials_are_tried_again_when_asked(begin):
+    sweep = begin({**OVERFLOWING, "trials": 2, "epochs": 1})
+    run(sweep)
+    assert states(sweep) == [TrialState.FAIL, TrialState.COMPLETE]
+    console = Console(file=io.StringIO(), width=200)
+    results = run_sweep(sweep, 1, console, again=True)
+    printed = console.file.getvalue()
+    assert "Trying again: trial 0" in printed
+    # It fails again, as nothing was mended; the old folder stays, and it counts once.
+    assert states(sweep) == [TrialState.FAIL, TrialState.COMPLETE, TrialState.FAIL]
+    assert [trial.number for trial in results.failed] == [2]
+    assert "(tried again as trial 2)" in results.study.results.loc["trial 0", "reason"]
+    assert trial_run(sweep, 0).is_dir()
+    console = Console(file=io.StringIO(), width=200)
+    run_sweep(sweep, 1, console)
+    assert "Trying again" not in console.file.getvalue()
+    assert len(states(sweep)) == 3
+
+
+def test_photos_deleted_during_a_sweep_end_it_in_one_line_and_lose_nothing(begin, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(6):
+        content = generator.integers(0, 256, (48, 64, 3), np.uint8)
+        Image.fromarray(content).save(photos / f"{number}.png")
+    sweep = begin({"trials": 2, "epochs": 1}, photos=photos)
+    run(sweep)
+    removed = (photos / "3.png").read_bytes()
+    (photos / "3.png").unlink()
+    with pytest.raises(UserError, match="has changed since it began") as caught:
+        run(sweep)
+    assert "\n" not in str(caught.value)
+    (photos / "3.png").write_bytes(removed)
+    results, _ = run(sweep)
+    assert results.is_whole

@@ -1,0 +1,118 @@
+"""What ends because of the machine, not of the code or of what was asked: it can be gone on with.
+
+A full or read-only disk, a file that was taken away, memory, a database that does not answer.
+"""
+
+import builtins
+import re
+from collections.abc import Iterator
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
+
+import torch
+from sqlalchemy import exc
+
+from lab.checks import UserError
+from lab.imaging import UnreadablePhotoError
+from lab.networks import UnreadableCheckpointError, WrongHashError
+
+_FULL = (ENOSPC, EDQUOT)
+_FORBIDDEN = (EROFS, EACCES, EPERM)
+_FILES = (OSError, UnreadablePhotoError, UnreadableCheckpointError, WrongHashError)
+# Of the database's errors, those that only a mistake in the code brings about.
+_MISTAKES = (exc.DataError, exc.IntegrityError, exc.ProgrammingError)
+
+# PyTorch says some things only in words.
+_NO_MEMORY = re.compile(r"DefaultCPUAllocator|out of memory|shared memory|Cannot allocate memory")
+_LOADER_DIED = re.compile(r"DataLoader worker.*(is killed|exited unexpectedly)")
+_IN_LOADER = re.compile(r"Caught (\w+) in DataLoader worker")
+_DEVICE_LOST = re.compile(r"CUDA error: (?!device-side assert|an illegal memory access)")
+
+
+class EnvironmentFaultError(UserError):
+    """The environment ended it; everything finished is kept, and the same command goes on."""
+
+
+def fault_of(error: BaseException) -> str | None:
+    """Say in one line what of the environment ended something, and what to do about it.
+
+    Returns:
+        str | None: None where it was something else: a mistake in the settings or in the code.
+    """
+    if isinstance(error, EnvironmentFaultError):
+        return str(error)
+    for cause in _causes(error):
+        said = _said(cause)
+        if said is not None:
+            return (
+                f"{said.rstrip('.')}. Nothing that was finished is lost: the same command goes on"
+            )
+    return None
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether the error says so."""
+    return any(_is_of_memory(cause) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _said(error: BaseException) -> str | None:
+    if _is_of_memory(error):
+        return (
+            f"memory ran out ({_last_line(error)}): end other programs, or take fewer --workers, a "
+            "smaller data.batch_size or data.size"
+        )
+    if isinstance(error, _FILES):
+        return _of_file(error)
+    if isinstance(error, exc.TimeoutError) or (
+        isinstance(error, exc.DBAPIError) and not isinstance(error, _MISTAKES)
+    ):
+        found = getattr(error, "orig", None) or error
+        return f"the study's database failed ({' '.join(str(found).split())})"
+    if isinstance(error, RuntimeError):
+        text = str(error)
+        in_loader = _IN_LOADER.match(text)
+        if in_loader and _is_of_file(in_loader[1]):
+            return _last_line(error)
+        if _LOADER_DIED.search(text):
+            return "a loader process died, as where memory runs out: take fewer by data.workers"
+        if _DEVICE_LOST.search(text):
+            return f"the GPU failed ({text.partition(chr(10))[0]})"
+    return None
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+
+
+def _of_file(error: BaseException) -> str:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return _last_line(error)
+    where = str(error.filename or "")
+    if error.errno in _FULL:
+        return f"the disk is full{f': {where} could not be written' if where else ''}. Make room"
+    if error.errno in _FORBIDDEN:
+        return f"{where} may not be written or read here ({error.strerror})"
+    return f"{where}: {error.strerror}" if where else error.strerror
+
+
+def _is_of_file(name: str) -> bool:
+    """Whether a class of errors, by its name, is one of files."""
+    known = getattr(builtins, name, None) or {kind.__name__: kind for kind in _FILES}.get(name)
+    return isinstance(known, type) and issubclass(known, _FILES)
+
+
+def _last_line(error: BaseException) -> str:
+    """The error's own words, also where a loader process put its traceback before them."""
+    text = str(error).strip()
+    if not text:
+        return type(error).__name__
+    last = text.splitlines()[-1].strip()
+    return last.partition(": ")[2] if _IN_LOADER.match(text) else last

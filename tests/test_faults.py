@@ -1,0 +1,267 @@
+"""Whichever write fails: one line, and the same command goes on to the same end."""
+
+import errno
+import io
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+import torch
+from optuna.trial import TrialState
+from rich.console import Console
+
+from lab import train
+from lab.checks import UserError
+from lab.faults import fault_of, ran_out_of_memory
+from lab.files import beside, replacing, replacing_folder
+from lab.networks import load_network
+from lab.studies import run_sweep
+from tests.studies.conftest import begin_tiny
+from tests.tiny import PROJECT, TINY, read_photos
+
+
+class Disk:
+    """A disk below ``folder`` that is full from the n-th write on, by the interpreter's own events.
+
+    Files opened for writing and moved, and folders made.
+    """
+
+    def __init__(self):
+        self.folder, self.writes, self.full_at = None, 0, None
+        sys.addaudithook(self._on_event)
+
+    def watch(self, folder, full_at=None):
+        self.folder, self.writes, self.full_at = str(folder), 0, full_at
+
+    @property
+    def was_full(self):
+        return self.full_at is not None and self.writes >= self.full_at
+
+    def _on_event(self, event, arguments):
+        if self.folder is None or event not in ("open", "os.rename", "os.mkdir"):
+            return
+        path = arguments[1] if event == "os.rename" else arguments[0]
+        # The empty file that is made first is the one that is opened for writing then.
+        if event == "open" and (not arguments[2] & os.O_CREAT or arguments[2] & os.O_EXCL):
+            return
+        if isinstance(path, str | os.PathLike) and str(path).startswith(self.folder):
+            self.writes += 1
+            if self.was_full:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+@pytest.fixture(scope="module")
+def the_disk():
+    return Disk()
+
+
+@pytest.fixture
+def disk(the_disk):
+    yield the_disk
+    the_disk.folder = None
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Photos of which one is for validation: few pictures an epoch, few writes."""
+    from PIL import Image
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(5):
+        content = torch.rand(9, 12, 3, generator=torch.Generator().manual_seed(number))
+        image = Image.fromarray((255 * content).byte().numpy())
+        image.resize((64, 48)).save(folder / f"{number}.png")
+    return folder
+
+
+def content_of(run):
+    """What a run leaves that must not depend on what happened meanwhile."""
+    checkpoints = {
+        path.name: load_network(path).state_dict()
+        for path in sorted(run.glob("checkpoints/epoch-*.pt"))
+    }
+    pictures = {
+        str(path.relative_to(run)): path.read_bytes() for path in run.glob("visuals/**/*.png")
+    }
+    return read_photos(run), (run / "losses.csv").read_text(), checkpoints, pictures
+
+
+def assert_equal(run, other):
+    (photos, losses, checkpoints, pictures) = content_of(run)
+    (photos_, losses_, checkpoints_, pictures_) = content_of(other)
+    assert photos.equals(photos_)
+    assert losses == losses_
+    assert pictures == pictures_
+    assert checkpoints.keys() == checkpoints_.keys()
+    for name, weights in checkpoints.items():
+        assert all(torch.equal(value, checkpoints_[name][key]) for key, value in weights.items())
+    assert not list(run.rglob("*.partial"))
+
+
+def train_two_epochs(photos, runs):
+    return train.main(
+        [*TINY, "--fit.epochs=2", f"--data.photos={photos}", "--runs", str(runs), "--name", "run"]
+    )
+
+
+def fail_and_go_on(disk, photos, folder, full_at, capsys):
+    """Train onto a disk that is full at one write, then onto one with room; False past the last."""
+    disk.watch(folder, full_at)
+    status = train_two_epochs(photos, folder)
+    was_full = disk.was_full
+    disk.watch(folder)
+    said = capsys.readouterr().err
+    if not was_full:
+        assert status == 0
+        return False
+    assert status == 2, full_at
+    assert "Traceback" not in said
+    assert "the disk is full" in said
+    assert "the same command goes on" in said
+    assert train_two_epochs(photos, folder) == 0
+    return True
+
+
+def writes_of(disk, photos, folder):
+    disk.watch(folder)
+    assert train_two_epochs(photos, folder) == 0
+    return disk.writes
+
+
+def test_a_disk_that_fills_while_training_loses_nothing(disk, photos, tmp_path, capsys):
+    last = writes_of(disk, photos, tmp_path / "whole")
+    for full_at in (1, 2, last // 3, 2 * last // 3, last):
+        assert fail_and_go_on(disk, photos, tmp_path / str(full_at), full_at, capsys)
+        assert_equal(tmp_path / str(full_at) / "run", tmp_path / "whole" / "run")
+
+
+@pytest.mark.slow
+def test_whichever_write_fails_training_goes_on_to_the_same_end(disk, photos, tmp_path, capsys):
+    last = writes_of(disk, photos, tmp_path / "whole")
+    for full_at in range(1, last + 1):
+        folder = tmp_path / str(full_at)
+        assert fail_and_go_on(disk, photos, folder, full_at, capsys)
+        assert_equal(folder / "run", tmp_path / "whole" / "run")
+    assert not fail_and_go_on(disk, photos, tmp_path / "past", last + 1, capsys)
+
+
+def test_a_disk_that_fills_in_a_sweep_fails_no_trial(disk, photos, tmp_path):
+    """Also where the database lies on another disk, and could be told that the trial failed."""
+    changes = {"trials": 2}
+    console = Console(file=io.StringIO(), width=200)
+
+    def begin(folder):
+        address = f"sqlite:///{tmp_path / folder.name}.db"
+        return begin_tiny(folder, changes, storage=address, photos=photos)
+
+    whole = tmp_path / "whole"
+    sweep = begin(whole)
+    disk.watch(whole)
+    run_sweep(sweep, 1, console)
+    last = disk.writes
+    for full_at in (2, last // 3, 2 * last // 3, last - 1):
+        folder = tmp_path / f"full-{full_at}"
+        sweep = begin(folder)
+        disk.watch(folder, full_at)
+        with pytest.raises(Exception, match="No space left") as caught:
+            run_sweep(sweep, 1, console)
+        assert isinstance(caught.value, UserError) or fault_of(caught.value) is not None
+        states = {trial.state for trial in sweep.open().get_trials()}
+        assert TrialState.FAIL not in states
+        disk.watch(folder)
+        assert run_sweep(begin(folder), 1, console).is_whole
+        for number in range(2):
+            trial = Path("runs", "tiny", "trials", f"trial-{number:03d}")
+            assert_equal(folder / trial, whole / trial)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.pt"), "the disk is full: a.pt"),
+        (OSError(errno.EROFS, "Read-only file system", "a.pt"), "a.pt may not be written"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "gone"), "gone: No such file"),
+        (MemoryError(), "memory ran out"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "memory ran out"),
+        (
+            sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("is locked")),
+            "the study's database failed (is locked)",
+        ),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            "a loader process died",
+        ),
+    ],
+)
+def test_what_the_machine_did_is_said_in_one_line(error, said):
+    try:
+        try:
+            raise error
+        except type(error) as first:
+            raise RuntimeError("while training") from first
+    except RuntimeError as wrapped:
+        found = fault_of(wrapped)
+    assert said in found
+    assert "\n" not in found
+    assert found.endswith("the same command goes on")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("the size must be above 0"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        sqlalchemy.exc.IntegrityError("INSERT", {}, sqlite3.IntegrityError("unique")),
+        UserError("no variant 'x'"),
+    ],
+)
+def test_a_mistake_is_not_taken_for_the_machines(error):
+    assert fault_of(error) is None
+    assert not ran_out_of_memory(error)
+
+
+def test_what_killed_processes_left_is_cleared_away_by_the_next_write(tmp_path):
+    dying = (
+        "import os, sys; from pathlib import Path; from lab.files import replacing\n"
+        "with replacing(Path(sys.argv[1]) / 'a.txt') as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    subprocess.run([sys.executable, "-c", dying, str(tmp_path)], env=environment, check=False)
+    (litter,) = tmp_path.iterdir()
+    assert litter.read_text() == "half"
+    with replacing(tmp_path / "held.txt") as held:
+        # By another process, as this one has looked into the folder already.
+        writing = (
+            "import sys; from pathlib import Path; from lab.files import replacing\n"
+            "with replacing(Path(sys.argv[1]) / 'b.txt') as path: path.write_text('b')"
+        )
+        subprocess.run([sys.executable, "-c", writing, str(tmp_path)], env=environment, check=True)
+        assert not litter.exists()
+        assert held.exists()  # somebody is writing it
+        held.write_text("held")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.txt", "held.txt"]
+
+
+def test_temporary_names_cannot_be_guessed_and_follow_no_links(tmp_path):
+    names = {beside(tmp_path / "a.txt", "partial").name for _ in range(100)}
+    assert len(names) == 100
+    longest = tmp_path / ("x" * 251 + ".txt")
+    with replacing(longest) as temporary:
+        temporary.write_text("whole")
+    assert longest.read_text() == "whole"
+    with replacing_folder(tmp_path / ("y" * 255)) as temporary:
+        (temporary / "in").write_text("it")
+    assert (tmp_path / ("y" * 255) / "in").read_text() == "it"
+    target = tmp_path / "elsewhere"
+    target.write_text("untouched")
+    (tmp_path / "link").symlink_to(target)
+    with replacing(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "untouched"
+    assert (tmp_path / "link").read_text() == "new"

@@ -11,6 +11,7 @@ from lab.layers.fills import (
 )
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
+from lab.layers.hole_start import HoleStart, check_hole_start, show_hole_start, start_at_zero
 from lab.layers.partial_convolution import PartialConvolution
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
@@ -23,12 +24,16 @@ __all__ = [
     "Gate",
     "GatedChannelTransformation",
     "GatedConvolution",
+    "HoleStart",
     "Initialization",
     "PartialConvolution",
     "SelfAttention",
     "across_fill",
+    "check_hole_start",
     "directional_fill",
     "even_fill",
     "inward_fill",
+    "show_hole_start",
     "smooth_fills",
+    "start_at_zero",
 ]

@@ -7,6 +7,7 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.rfr import RFR
@@ -42,6 +43,7 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "FillSelector",
     "InpaintSANet",
     "LumaUpscaler",
     "MissingWeightsError",

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import (
     InpaintSANet,
     inpaint_sanet_from_published,
@@ -22,7 +23,11 @@ from lab.networks.weight_files import UnreadableCheckpointError, read_checkpoint
 
 CHECKPOINT_FORMAT = "background-inpainting network 1"
 
-NETWORKS: dict[str, type[nn.Module]] = {"InpaintSANet": InpaintSANet, "RFR": RFR}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "FillSelector": FillSelector,
+    "InpaintSANet": InpaintSANet,
+    "RFR": RFR,
+}
 """Every network that a checkpoint may name. A name outside this table is never imported."""
 
 _PUBLISHED: tuple[

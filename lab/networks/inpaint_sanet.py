@@ -28,8 +28,12 @@ from lab.layers import (
     GatedChannelTransformation,
     GatedConvolution,
     GCTNorm,
+    HoleStart,
     Initialization,
     SelfAttention,
+    check_hole_start,
+    show_hole_start,
+    start_at_zero,
 )
 
 # Both stages halve the image twice.
@@ -54,6 +58,8 @@ class InpaintSANet(nn.Module):
             or to its ``"keys"`` (V3.5).
         initialization: ``"kaiming"`` as published; or ``"identity"``, with which short training
             gets further: see :class:`~lab.layers.GatedConvolution`.
+        start: in the hole, white as ``"published"``; a smooth ``"fill"``; or the fill as what both
+            stages correct (``"residual"``): see `lab.layers.hole_start`.
 
     Raises:
         ValueError: a width below 8 or odd, another number of input channels, or an option that
@@ -69,8 +75,10 @@ class InpaintSANet(nn.Module):
         attention_scale: AttentionScale = "none",
         coordinate_attention: CoordinatePlace = "off",
         initialization: Initialization = "kaiming",
+        start: HoleStart = "published",
     ) -> None:
         super().__init__()
+        check_hole_start(start)
         if width < 8 or width % 2:
             raise ValueError(f"width must be even and at least 8, not {width} (32 as published)")
         if input_channels not in (4, 5):
@@ -84,6 +92,7 @@ class InpaintSANet(nn.Module):
         self.attention_scale = attention_scale
         self.coordinate_attention = coordinate_attention
         self.initialization = initialization
+        self.start = start
         deep = 4 * width
         gated = partial(
             GatedConvolution, gate=gate, gct_norm=gct_norm, initialization=initialization
@@ -110,6 +119,9 @@ class InpaintSANet(nn.Module):
         )
         self.refine_attention = SelfAttention(deep, attention_scale, coordinate_attention)
         self.refine_decoder = nn.Sequential(*_decoder(deep, width, gated))
+        if start == "residual":
+            start_at_zero(self.coarse_network[-1])
+            start_at_zero(self.refine_decoder[-1])
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with whole images, not pasted onto the known pixels.
@@ -124,15 +136,20 @@ class InpaintSANet(nn.Module):
         height, width = image.shape[-2:]
         known = 2.0 * image - 1.0
         hole = mask > 0.5
-        # The published input shows the hole as white; `where`, so that a NaN under it stays out.
-        painted = _pad(torch.where(hole, 1.0, known))
+        painted = _pad(show_hole_start(known, hole, self.start, published=1.0))
         padded_mask = _pad(mask)
-        coarse = self.coarse_network(self._with_mask(painted, padded_mask)).float().clamp(-1.0, 1.0)
+        coarse = self.coarse_network(self._with_mask(painted, padded_mask)).float()
+        if self.start == "residual":
+            coarse = painted + padded_mask * coarse
+        coarse = coarse.clamp(-1.0, 1.0)
         composite = torch.where(padded_mask > 0.5, coarse, painted)
         features = self.refine_attention(
             self.refine_encoder(self._with_mask(composite, padded_mask))
         )
-        refined = self.refine_decoder(features).float().clamp(-1.0, 1.0)
+        refined = self.refine_decoder(features).float()
+        if self.start == "residual":
+            refined = composite + padded_mask * refined
+        refined = refined.clamp(-1.0, 1.0)
         return Stages(
             images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
         )

@@ -17,7 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
-from lab.layers import PartialConvolution
+from lab.layers import (
+    HoleStart,
+    PartialConvolution,
+    check_hole_start,
+    show_hole_start,
+    start_at_zero,
+)
 
 # The first convolution and the encoder's first three halve the image.
 _MULTIPLE = 16
@@ -151,15 +157,24 @@ class RFR(nn.Module):
         recurrences: rounds of reasoning; 6 as published.
         freeze_normalization: keep batch normalization in evaluation mode while training, as the
             published fine-tuning does (after the main training, at a quarter of its rate).
+        start: in the hole, nothing as ``"published"``; or a smooth fill, which the last layers are
+            shown besides what the rounds made (``"fill"``), and correct (``"residual"``): see
+            `lab.layers.hole_start`. The rounds close the hole from its rim in every case.
 
     Raises:
-        ValueError: a width that is no multiple of 8, or fewer than one recurrence.
+        ValueError: a width that is no multiple of 8, fewer than one recurrence, or a start that
+            there is not.
     """
 
     def __init__(
-        self, width: int = 64, recurrences: int = 6, freeze_normalization: bool = False
+        self,
+        width: int = 64,
+        recurrences: int = 6,
+        freeze_normalization: bool = False,
+        start: HoleStart = "published",
     ) -> None:
         super().__init__()
+        check_hole_start(start)
         if width < 8 or width % 8:
             raise ValueError(f"width must be a multiple of 8, not {width} (64 as published)")
         if recurrences < 1:
@@ -167,6 +182,7 @@ class RFR(nn.Module):
         self.width = width
         self.recurrences = recurrences
         self.freeze_normalization = freeze_normalization
+        self.start = start
         self.entry = nn.ModuleList(
             [
                 PartialConvolution(3, width, 7, stride=2, padding=3, bias=False),
@@ -195,6 +211,8 @@ class RFR(nn.Module):
             nn.BatchNorm2d(width // 2),
         )
         self.output = nn.Conv2d(width, 3, 3, padding=1, bias=False)
+        if start == "residual":
+            start_at_zero(self.output)
 
     def train(self, mode: bool = True) -> "RFR":
         """Switch to training or evaluation, as every module; see ``freeze_normalization``."""
@@ -216,8 +234,8 @@ class RFR(nn.Module):
             Stages: one image, float32 ``(B, 3, H, W)`` around [0, 1]: the output is linear.
         """
         height, width = image.shape[-2:]
-        # `where`, so that a NaN under the hole stays out.
-        known = _pad(torch.where(mask > 0.5, 0.0, image))
+        hole = mask > 0.5
+        known = _pad(show_hole_start(image, hole, "published", published=0.0))
         valid = _pad(1.0 - mask)
         x, x_valid = known, valid
         for convolve, normalize in zip(self.entry, self.entry_normalization, strict=True):
@@ -236,13 +254,22 @@ class RFR(nn.Module):
         x = (merged / rounds) / (knowing / rounds + 1e-7)
         x = F.leaky_relu(self.enlarging_normalization(self.enlarging(x)))
         x_valid = F.interpolate(x_valid, scale_factor=2.0)
+        shown, shown_valid = known, valid
+        if self.start != "published":
+            shown = _pad(show_hole_start(image, hole, self.start, published=0.0))
+            shown_valid = torch.ones_like(valid)
         x, _ = self.tail(
-            torch.cat([known, x], dim=1),
-            torch.cat([valid.expand(-1, 3, -1, -1), x_valid.expand(-1, self.width, -1, -1)], dim=1),
+            torch.cat([shown, x], dim=1),
+            torch.cat(
+                [shown_valid.expand(-1, 3, -1, -1), x_valid.expand(-1, self.width, -1, -1)], dim=1
+            ),
         )
         x = F.leaky_relu(x)
         x = torch.cat([x, F.relu(x + self.tail_residual(x))], dim=1)
-        return Stages(images=(self.output(x).float()[..., :height, :width],))
+        answer = self.output(x).float()
+        if self.start == "residual":
+            answer = shown + (1.0 - valid) * answer
+        return Stages(images=(answer[..., :height, :width],))
 
 
 def _decoding(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:

@@ -18,13 +18,20 @@ from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "FillSelector": [{"width": 16, "dilations": (1, 2)}, {"width": 8, "shrink": 2}],
     "InpaintSANet": [
         {"width": 8, "input_channels": 5},
         {"width": 10, "input_channels": 4},
         {"width": 8, "gate": "gct", "attention_scale": "sqrt_d", "coordinate_attention": "keys"},
         {"width": 8, "gate": "both", "gct_norm": "l2", "coordinate_attention": "output"},
+        {"width": 8, "start": "fill"},
+        {"width": 8, "start": "residual"},
     ],
-    "RFR": [{"width": 8, "recurrences": 3}],
+    "RFR": [
+        {"width": 8, "recurrences": 3},
+        {"width": 8, "recurrences": 2, "start": "fill"},
+        {"width": 8, "recurrences": 2, "start": "residual"},
+    ],
 }
 
 # Softmax over the keys takes no notice of what is added to all of them, and normalization by the

@@ -1,0 +1,105 @@
+"""FillSelector: chooses pixel by pixel among smooth fills of the hole, and corrects their mixture.
+
+A network of our own, small enough to train in minutes. What diffusion can tell is there before the
+first step (`lab.layers.smooth_fills`, which have no parameters); what is left to learn is which way
+structure goes through the hole, and the texture that no smooth fill has. The layers work at a part
+of the image's size, on blocks of pixels laid into channels (Wenzhe Shi et al., "Real-Time Single
+Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", CVPR 2016).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.contracts import Stages
+from lab.layers import SMOOTH_FILLS, smooth_fills, start_at_zero
+
+# The mixture before training: nearly the best fill by itself, and a little of the others, so that
+# they can be learned.
+_FIRST, _FIRST_SHARE = "across", 0.9
+# Fills differ by little; the layers should see it.
+_CONTRAST = 4.0
+
+
+class FillSelector(nn.Module):
+    """``(image, mask) -> Stages`` of one stage, the known pixels as they are.
+
+    Args:
+        width: channels of every layer.
+        dilations: of the residual blocks, one each.
+        shrink: by how much the layers' planes are smaller than the image, to each side.
+
+    Raises:
+        ValueError: an argument below 1, or no block.
+    """
+
+    def __init__(
+        self, width: int = 64, dilations: Sequence[int] = (1, 2, 4, 2, 1), shrink: int = 4
+    ) -> None:
+        super().__init__()
+        if width < 1 or shrink < 1 or not dilations or min(dilations) < 1:
+            raise ValueError(
+                f"width ({width}), shrink ({shrink}) and every one of the dilations "
+                f"({list(dilations)}) must be at least 1, and there must be one"
+            )
+        self.width = width
+        self.dilations = tuple(dilations)
+        self.shrink = shrink
+        rest = (1.0 - _FIRST_SHARE) / (len(SMOOTH_FILLS) - 1)
+        shares = [_FIRST_SHARE if fill == _FIRST else rest for fill in SMOOTH_FILLS]
+        logits = torch.tensor(shares).log()[:, None, None]
+        self.register_buffer("first_logits", logits, persistent=False)
+        block = shrink * shrink
+        self.entry = nn.Conv2d((3 * len(SMOOTH_FILLS) + 1) * block, width, 1)
+        self.blocks = nn.Sequential(*(_ResidualBlock(width, d) for d in self.dilations))
+        self.exit = nn.Conv2d(width, (len(SMOOTH_FILLS) + 3) * block, 1)
+        start_at_zero(self.exit)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Stages:
+        """Answer with a whole image.
+
+        Args:
+            image: float32 RGB ``(B, 3, H, W)`` in [0, 1]; what lies under the hole is not read.
+            mask: float32 ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
+
+        Returns:
+            Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1].
+        """
+        height, width = image.shape[-2:]
+        hole = mask > 0.5
+        fills = smooth_fills(2.0 * image - 1.0, hole)  # (B, fills, 3, H, W)
+        differences = _CONTRAST * (fills[:, 1:] - fills[:, :1]).flatten(1, 2)
+        planes = _pad(torch.cat((fills[:, 0], differences, mask), dim=1), self.shrink)
+        blocks = F.pixel_unshuffle(planes, self.shrink)
+        blocks = blocks.contiguous(memory_format=torch.channels_last)
+        answer = F.pixel_shuffle(self.exit(self.blocks(self.entry(blocks))), self.shrink)
+        logits, correction = (
+            answer[..., :height, :width].float().split((len(SMOOTH_FILLS), 3), dim=1)
+        )
+        shares = (self.first_logits + logits).softmax(dim=1)
+        mixed = (shares[:, :, None] * fills).sum(dim=1) + mask * correction
+        return Stages(images=((mixed.clamp(-1.0, 1.0) + 1.0) / 2.0,))
+
+
+class _ResidualBlock(nn.Module):
+    """Two convolutions beside the identity, which it is before training."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.first.weight)
+        start_at_zero(self.second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = x + self.second(F.silu(self.first(F.silu(x))))
+        return changed
+
+
+def _pad(planes: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are a multiple."""
+    height, width = planes.shape[-2:]
+    missing = (0, -width % multiple, 0, -height % multiple)
+    return F.pad(planes, missing, mode="replicate") if any(missing) else planes

@@ -1,0 +1,95 @@
+"""What networks start from in the hole, by one mechanism for all that have it."""
+
+import inspect
+
+import pytest
+import torch
+
+from lab.layers import across_fill
+from lab.networks import NETWORKS
+
+STARTING = [
+    name for name, kind in NETWORKS.items() if "start" in inspect.signature(kind).parameters
+]
+
+
+def build(name, start):
+    torch.manual_seed(0)
+    return NETWORKS[name](width=8, start=start)
+
+
+def photo(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.nn.functional.interpolate(
+        torch.rand(2, 3, 6, 8, generator=generator), (33, 44), mode="bilinear"
+    )
+    mask = torch.zeros(2, 1, 33, 44)
+    mask[0, :, 8:25, 10:20] = 1
+    mask[1, :, 20:, 30:] = 1
+    return image, mask
+
+
+def test_every_network_of_the_documents_has_a_start():
+    assert {"InpaintSANet", "RFR"} <= set(STARTING)
+
+
+@pytest.mark.parametrize("name", STARTING)
+@pytest.mark.parametrize("training", [False, True])
+@torch.no_grad()
+def test_a_residual_start_is_the_fill_itself(name, training):
+    image, mask = photo()
+    stages = build(name, "residual").train(training)(image, mask)
+    expected = across_fill(image, mask > 0)
+    for stage in stages.images:
+        torch.testing.assert_close(stage, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", STARTING)
+@torch.no_grad()
+def test_a_residual_start_never_changes_known_pixels(name):
+    image, mask = photo()
+    network = build(name, "residual")
+    for parameter in network.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    answer = network.eval()(image, mask).refined
+    known = (mask == 0).expand_as(image)
+    torch.testing.assert_close(answer[known], image[known], rtol=0, atol=1e-6)
+    assert (answer - across_fill(image, mask > 0)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", STARTING)
+@torch.no_grad()
+def test_a_shown_fill_matters_to_the_answer(name):
+    image, mask = photo()
+    answers = []
+    for start in ("published", "fill"):
+        network = build(name, start).train()
+        answers.append(network(image, mask).refined)
+    assert (answers[0] - answers[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("name", [*STARTING, "FillSelector"])
+def test_training_gets_on_from_the_fill(name):
+    image, mask = photo()
+    arguments = {"width": 16} if name == "FillSelector" else {"width": 16, "start": "residual"}
+    torch.manual_seed(0)
+    network = NETWORKS[name](**arguments).train()
+    truth = image + 0.2 * torch.sin(torch.arange(44.0) * 1.5)
+
+    def loss():
+        difference = (network(truth, mask).refined - truth).abs() * mask
+        return difference.sum() / (3 * mask.sum())
+
+    first = loss().item()
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert loss().item() < 0.5 * first
+
+
+@pytest.mark.parametrize("name", STARTING)
+def test_another_start_is_refused(name):
+    with pytest.raises(ValueError, match="no start is called 'white'"):
+        NETWORKS[name](start="white")

@@ -19,7 +19,7 @@ from lab.losses.perceptual import (
 )
 from lab.losses.reconstruction import Reconstruction
 from lab.losses.rim import RimTotalVariation
-from lab.losses.structure import MSSSIM
+from lab.losses.structure import MSSSIM, HoleSSIM
 from lab.losses.terms import (
     DISCRIMINATOR_TERMS,
     FEATURE_TERMS,
@@ -38,6 +38,7 @@ __all__ = [
     "Adversarial",
     "AdversarialKind",
     "FeatureMatching",
+    "HoleSSIM",
     "ImageFeatures",
     "LossWeights",
     "Objective",

@@ -44,6 +44,7 @@ class LossWeights:
         coarse_known_charbonnier: mean Charbonnier distance over the known pixels, coarse stage.
         coarse_whole_charbonnier: mean Charbonnier distance over the whole image, coarse stage.
         ms_ssim: 1 - MS-SSIM of the completed image.
+        hole_ssim: 1 - SSIM inside the hole, of the completed image.
         rim_total_variation: total variation over the hole and its rim; 0.1 in PConv.
         adversarial: what the discriminator says about the completed image.
         feature_matching: L1 between the discriminator's features; 10 in EdgeConnect's first stage.
@@ -73,6 +74,7 @@ class LossWeights:
     coarse_known_charbonnier: float = 0.0
     coarse_whole_charbonnier: float = 0.0
     ms_ssim: float = 0.0
+    hole_ssim: float = 0.0
     rim_total_variation: float = 0.0
     adversarial: float = 0.005
     feature_matching: float = 0.0

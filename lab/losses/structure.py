@@ -9,7 +9,7 @@ Transactions on Computational Imaging, 2017), made MS-SSIM a loss.
 from torch import Tensor
 
 from lab.contracts import LossInputs
-from lab.imaging.similarity import ms_ssim
+from lab.imaging.similarity import ms_ssim, region_mean, ssim_maps
 
 
 class MSSSIM:
@@ -27,3 +27,17 @@ class MSSSIM:
             ValueError: an image too small for the window.
         """
         return 1.0 - ms_ssim(inputs.completed.float(), inputs.truth.detach().float()).mean()
+
+
+class HoleSSIM:
+    """``1 - SSIM``, the mean over the hole's pixels, then over the batch; 0 to 2.
+
+    Of the completed image, whose windows reach five pixels beyond the hole. Whatever its size, a
+    hole counts alike: this is what the metric ``hole_ssim`` measures.
+    """
+
+    def __call__(self, inputs: LossInputs) -> Tensor:
+        """Return the scalar; 0 where the completed image is the truth."""
+        similarity, _ = ssim_maps(inputs.completed.float(), inputs.truth.detach().float())
+        # Of the difference to 1: an empty hole costs nothing.
+        return region_mean(1.0 - similarity, inputs.mask).mean()

@@ -9,7 +9,7 @@ from lab.losses.feature_matching import FeatureMatching
 from lab.losses.perceptual import ImageFeatures, Perceptual, PerceptualImages, Style
 from lab.losses.reconstruction import Reconstruction
 from lab.losses.rim import RimTotalVariation
-from lab.losses.structure import MSSSIM
+from lab.losses.structure import MSSSIM, HoleSSIM
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ TERMS: dict[str, TermBuilder] = {
     "coarse_known_charbonnier": _always(Reconstruction("charbonnier", "known", "coarse")),
     "coarse_whole_charbonnier": _always(Reconstruction("charbonnier", "whole", "coarse")),
     "ms_ssim": _always(MSSSIM()),
+    "hole_ssim": _always(HoleSSIM()),
     "rim_total_variation": _always(RimTotalVariation()),
     "adversarial": _adversarial,
     "feature_matching": _always(FeatureMatching()),

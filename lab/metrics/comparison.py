@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lab.imaging import similarity_pyramid
 from lab.metrics.sharpness import gradient_magnitude
+from lab.metrics.texture import laplacian_pyramid
 
 
 class Comparison:
@@ -50,3 +51,8 @@ class Comparison:
     def gradient_magnitudes(self) -> tuple[Tensor, Tensor]:
         """Of the completed photos and of the truth, each ``(B, 1, H, W)``."""
         return gradient_magnitude(self.completed), gradient_magnitude(self.truth)
+
+    @cached_property
+    def laplacian_pyramids(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Of the completed photos and of the truth, the finest scale first."""
+        return laplacian_pyramid(self.completed), laplacian_pyramid(self.truth)

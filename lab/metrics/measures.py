@@ -5,7 +5,7 @@ logarithm. (The deployment notes list two other ways for PSNR, per channel and l
 from different ways cannot be compared.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from lab.imaging import ms_ssim_of_pyramid, region_mean
 from lab.metrics.comparison import Comparison
 from lab.metrics.sharpness import sharpness_ratios
+from lab.metrics.texture import texture_distance
 
 LEAST_SQUARED_ERROR = 1e-6
 """The floor under PSNR's squared error: a perfect fill scores 60 dB instead of infinity, so that
@@ -24,13 +25,15 @@ class Measure:
     """How one number comes from a comparison and a region.
 
     ``compute`` maps a comparison and the region's pixels ``(B, 1, H, W)`` of 0 and 1 to ``(B,)``.
-    ``definition`` completes the sentence "Over the region: ...".
+    ``definition`` completes the sentence "Over the region: ...". ``regions`` are those in which it
+    is measured.
     """
 
     higher_is_better: bool
     unit: str
     definition: str
     compute: Callable[[Comparison, Tensor], Tensor]
+    regions: Collection[str] = ("hole", "rim", "whole")
 
 
 def _mean_squared_error(comparison: Comparison, region: Tensor) -> Tensor:
@@ -63,6 +66,10 @@ def _sharpness_error(comparison: Comparison, region: Tensor) -> Tensor:
 
 def _blur(comparison: Comparison, region: Tensor) -> Tensor:
     return (-sharpness_ratios(*comparison.gradient_magnitudes, region)).clamp_min(0).mean(1)
+
+
+def _texture(comparison: Comparison, region: Tensor) -> Tensor:
+    return texture_distance(*comparison.laplacian_pyramids, region)
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -127,5 +134,16 @@ MEASURES: Mapping[str, Measure] = {
         ),
         compute=_blur,
     ),
+    "texture": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "sliced Wasserstein distance of the 7x7 patches of each scale of the Laplacian "
+            "pyramid, in units of the true photo's contrast at that scale, mean over the scales; 0 = the "
+            "same patches, wherever they lie (see lab.metrics.texture)"
+        ),
+        compute=_texture,
+        regions=("hole",),
+    ),
 }
-"""Every measure by name. A new one is a row here; it is then measured in every region."""
+"""Every measure by name. A new one is a row here; it is then measured in each of its regions."""

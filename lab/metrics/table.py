@@ -35,6 +35,7 @@ METRICS: Mapping[str, Metric] = {
     )
     for where, region in REGIONS.items()
     for what, how in MEASURES.items()
+    if where in how.regions
 }
 """Every metric of a completed photo by name: ``hole_psnr``, ``rim_ssim`` and so on."""
 
@@ -83,6 +84,7 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
         f"{where}_{what}": how.compute(comparison, pixels)
         for where, pixels in regions.items()
         for what, how in MEASURES.items()
+        if where in how.regions
     }
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from lab.imaging.similarity import ms_ssim
-from lab.losses import MSSSIM, Perceptual, RimTotalVariation, Style, gram_matrix
+from lab.losses import MSSSIM, HoleSSIM, Perceptual, RimTotalVariation, Style, gram_matrix
+from lab.metrics import measure
 
 
 def test_ms_ssim_is_of_the_completed_image(truth, mask, noise, make_inputs):
@@ -74,3 +75,9 @@ def test_distances_of_features_are_summed_over_layers_and_images(
         for layer, found in features(image).items()
     )
     assert float(term(features, images)(inputs)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_hole_ssim_is_what_the_metric_measures(truth, mask, noise, make_inputs):
+    inputs = make_inputs((truth + 0.3 * noise).clamp(0, 1), truth, mask)
+    measured = measure(inputs.completed, truth, mask)["hole_ssim"]
+    assert float(HoleSSIM()(inputs)) == pytest.approx(1.0 - float(measured.mean()), rel=1e-5)

@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lab.imaging import ms_ssim
 from lab.metrics import METRICS, measure
+from tests.metrics.texture_reference import texture_of
 
 
 def photos(height, width, batch=3, seed=0):
@@ -72,6 +73,7 @@ def independent(completed, truth, mask):
         images = [torch.from_numpy(image)[None] for image in (completed, truth)]
         weights = torch.from_numpy(pixels)[None, None].double()
         found[f"{where}_ms_ssim"] = float(ms_ssim(*images, weights))
+    found["hole_texture"] = texture_of(completed, truth, regions["hole"])
     return found
 
 

@@ -10,7 +10,7 @@ from lab.data import read_evaluation_set
 from lab.evaluation import Evaluation, Tasks, judge
 from lab.imaging import dilate
 from lab.mask_sources import NoPersonError
-from lab.metrics import measure
+from lab.metrics import METRICS, measure
 from lab.results import open_run
 from lab.settings import SettingsError
 from lab.strategies import OpenCVInpainting
@@ -33,7 +33,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
-        fit_tiny(folder, "--fit.epochs=1", "--data.validation_photos=3")
+        fit_tiny(folder, "--fit.epochs=1", "--data.validation_crops=1")
     return folder
 
 
@@ -59,7 +59,7 @@ def test_a_checkpoint_gets_the_scores_of_its_own_run(run, tmp_path, capsys, monk
     assert evaluate.main([*arguments, *options]) == 0
     before, again = read_photos(run), read_photos(tmp_path / "evaluation")
     common = before.index.intersection(again.index)
-    assert len(common) == 3 * 21  # every metric of a completed photo
+    assert len(common) == 3 * len(METRICS)  # every metric of a completed photo
     np.testing.assert_allclose(again.loc[common], before.loc[common], rtol=1e-4, atol=1e-5)
     printed = capsys.readouterr().out
     assert "hole_psnr against Telea" in printed
@@ -168,7 +168,7 @@ def test_the_command_says_what_is_wrong(run, tmp_path, capsys, arguments, messag
 
 def test_a_second_evaluation_replaces_the_first_whole(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    fit_tiny(tmp_path / "other", "--fit.epochs=2", "--fit.seed=1", "--data.validation_photos=3")
+    fit_tiny(tmp_path / "other", "--fit.epochs=2", "--fit.seed=1", "--data.validation_crops=1")
     options = ["--runs", str(tmp_path / "runs"), "--data.size=32", "--data.validation_photos=3"]
     for network in (run / "checkpoints/epoch-001.pt", tmp_path / "other/checkpoints/epoch-002.pt"):
         assert evaluate.main(["--checkpoint", str(network), *options]) == 0

@@ -25,6 +25,8 @@ TINY = (
     "--data.size=32",
     "--data.batch_size=4",
     "--data.samples_per_epoch=8",
+    "--data.validation_photos=3",
+    "--data.validation_crops=2",
 )
 
 

@@ -31,18 +31,26 @@ _LISTED = 10
 # Leaves room for an epoch and a suffix within the 255 bytes of a file name.
 _NAME_BYTES = 150
 
+
+def _kodak(*numbers: str) -> list[tuple[str, str]]:
+    """Photos of Kodak's suite: lab/data/starter_photos/ORIGIN.md."""
+    return [("lab.data", f"starter_photos/kodim{number}.jpg") for number in numbers]
+
+
 # (package, path in it). Left out of scikit-image: hubble_deep_field (stars on black: any fill
 # scores well, and nothing in it resembles what stands behind a person), the medical and
-# microscopic pictures, and the gray ones.
+# microscopic pictures, and the gray ones. What shows the same scene stays on one side: the two
+# views of a stereo pair, the sailing boats 09 and 10, the boat of 06 and 11.
 _STARTER_TRAINING = (
     ("skimage", "data/astronaut.png"),
     ("skimage", "data/rocket.jpg"),
-    # The two views of one stereo pair stay on one side: they show the same scene.
     ("skimage", "data/motorcycle_left.png"),
     ("skimage", "data/motorcycle_right.png"),
     ("sklearn", "datasets/images/flower.jpg"),
+    *_kodak("02", "03", "04", "05", "09", "10", "12", "14", "15", "17", "18", "20", "21", "23"),
 )
 _STARTER_VALIDATION = (
+    *_kodak("01", "08", "19", "13", "22", "24", "07", "11", "06", "16"),
     ("skimage", "data/chelsea.png"),
     ("skimage", "data/coffee.png"),
     ("sklearn", "datasets/images/china.jpg"),
@@ -214,9 +222,10 @@ def list_photos(folder: str | Path) -> PhotoSet:
 
 
 def starter_photos() -> PhotoSplit:
-    """Return the colour photographs that scikit-image and scikit-learn bring along, split for good.
+    """Return 32 colour photographs, split for good: 19 for training and 13 for validation.
 
-    No scene is on both sides, and nothing is downloaded.
+    Kodak's suite, which ships with this package, and those that scikit-image and scikit-learn bring
+    along. No scene is on both sides, and nothing is downloaded.
 
     Raises:
         ValueError: a photo is not where the pinned versions have it.

@@ -34,7 +34,7 @@ def test_a_training_sample_depends_on_seed_epoch_and_number_only():
     torch.rand(3)
     np.random.rand(3)
     assert equal(photos[key], photos[key])
-    for changed in (EpochKey(4, 2), EpochKey(3, 7)):  # 7 is another crop of the photo of 2
+    for changed in (EpochKey(4, 2), EpochKey(3, 21)):  # 21 is another crop of the photo of 2
         assert photos[changed].sample == photos[key].sample
         assert not torch.equal(photos[changed].image, photos[key].image)
         assert not torch.equal(photos[changed].mask, photos[key].mask)
@@ -62,7 +62,7 @@ def test_validation_batches_are_the_validation_samples_in_order_every_time():
         assert names == [samples[index].sample for index in range(len(samples))]
         assert torch.equal(torch.cat([batch.mask for batch in batches])[20], samples[20].mask)
         assert torch.equal(torch.cat([batch.image for batch in batches])[20], samples[20].image)
-    assert len(set(names)) == len(names) == 21
+    assert len(set(names)) == len(names) == 91
 
 
 def test_fewer_validation_photos_are_the_first_ones():
@@ -82,5 +82,6 @@ def test_a_run_on_two_or_three_photos_trains(tmp_path, count):
     assert read_photos(tmp_path / "run").notna().all()
 
 
-def test_three_starter_photos_still_give_the_six_samples_that_a_run_shows():
-    assert len(PhotoDataModule(size=32).validation_samples) == 6
+def test_few_photos_still_give_the_six_samples_that_a_run_shows(tmp_path):
+    assert len(PhotoDataModule(size=32).validation_samples) == 13
+    assert len(PhotoDataModule(put_photos(tmp_path, 5), size=32).validation_samples) == 6

@@ -27,7 +27,13 @@ TINY_QUESTION = {
                 "init_args": {"width": 8, "depth": 2},
             },
         },
-        "data": {"size": 32, "batch_size": 4, "samples_per_epoch": 8, "validation_crops": 2},
+        "data": {
+            "size": 32,
+            "batch_size": 4,
+            "samples_per_epoch": 8,
+            "validation_photos": 3,
+            "validation_crops": 2,
+        },
         "fit": {"precision": "float32", "device": "cpu"},
     },
 }

@@ -9,28 +9,44 @@ from lab.contracts import Network, Strategy
 from lab.strategies.cropped import Cropped
 from lab.strategies.direct import Direct, answers_to
 from lab.strategies.feathered import Feathered
+from lab.strategies.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.strategies.opencv_inpainting import OpenCVInpainting
+from lab.strategies.patch_match import PatchMatch
 from lab.strategies.repeated import Repeated
+from lab.strategies.shift_map import ShiftMap
+from lab.strategies.smooth_fill import SmoothFill
 from lab.strategies.tiled import Tiled, TileReport
 from lab.strategies.upscaled import Upscaled
 
 __all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
     "STRATEGIES",
     "Cropped",
     "Direct",
     "Feathered",
+    "Method",
     "OpenCVInpainting",
+    "PatchMatch",
     "Repeated",
+    "ShiftMap",
+    "SmoothFill",
     "TileReport",
     "Tiled",
     "Upscaled",
     "answers_to",
+    "baselines",
+    "print_methods",
 ]
 
+
+def _without_network(method: Method) -> Callable[[Network], Strategy]:
+    return lambda network: method.build()
+
+
 STRATEGIES: Mapping[str, Callable[[Network], Strategy]] = {
+    **{name: _without_network(method) for name, method in METHODS.items()},
     "direct": Direct,
-    "opencv_telea": lambda network: OpenCVInpainting("telea"),
-    "opencv_navier_stokes": lambda network: OpenCVInpainting("navier-stokes"),
     "repeated": Repeated,
     "tiled": Tiled,
     "upscaled": Upscaled,

@@ -1,4 +1,4 @@
-"""What strategies share: samples with an empty mask are left out, and known pixels pasted."""
+"""What strategies share: which samples are completed, and that known pixels are pasted."""
 
 from collections.abc import Callable
 
@@ -27,3 +27,17 @@ def complete_holed(
         answer = complete(known, hole).to(image.dtype)
         completed[holed] = torch.where(hole > 0, answer, known) if paste else answer
     return completed
+
+
+def refuse_full(mask: Tensor) -> None:
+    """Raise where a method that fills a hole from what surrounds it has nothing to fill it from.
+
+    Raises:
+        ValueError: a mask ``(B, 1, H, W)`` covers a whole image.
+    """
+    full = mask.flatten(1).all(1)
+    if bool(full.any()):
+        raise ValueError(
+            f"the mask of sample {full.nonzero().flatten().tolist()} covers the whole image, and "
+            "there is nothing to fill it from: leave some pixels known"
+        )

@@ -11,6 +11,7 @@ from torch import Tensor
 from lab.checks import check_image_and_mask, unknown_name_message
 from lab.contracts import Strategy
 from lab.imaging import from_uint8, to_uint8
+from lab.strategies.holed import refuse_full
 
 FLAGS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 
@@ -51,12 +52,7 @@ class OpenCVInpainting(Strategy):
             ValueError: a mask covers the whole image, so there is nothing to fill it from.
         """
         check_image_and_mask(image, mask)
-        full = mask.flatten(1).all(1)
-        if bool(full.any()):
-            raise ValueError(
-                f"the mask of sample {full.nonzero().flatten().tolist()} covers the whole image, "
-                "but OpenCV fills a hole from its border: leave some pixels known"
-            )
+        refuse_full(mask)
         completed = image.clone()
         for index in mask.flatten(1).any(1).nonzero().flatten().tolist():
             filled = from_uint8(self._fill(to_uint8(image[index]), to_uint8(mask[index])))

@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Speed of the training step, inference, masks, reading, and Lightning's overhead.
+# Speed of the training step, inference, masks, reading, fills, and Lightning's overhead.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 

@@ -25,6 +25,13 @@ def parser() -> CommandParser:
     add("--checkpoint", type=Path, metavar="FILE", help="required; a run's epoch-NNN.pt")
     options.add_variant()
     add("--set", type=Path, metavar="DIR", help="a set made by data_prep; default: validation")
+    add(
+        "--baseline",
+        action="append",
+        metavar="METHOD",
+        help="compare with this method without a network; may be given several times; default: "
+        "those that are quick at the samples' size; `lab.inpaint --method list` lists them all",
+    )
     add("--name", metavar="RUN", help="the run's folder below --runs; default: evaluation")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
     return options
@@ -47,9 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.checks import UserError
     from lab.faults import fault_of
     from lab.results import open_study
-    from lab.runs import evaluate_baseline, evaluate_run, holding_run, open_tasks
+    from lab.runs import evaluate_baselines, evaluate_run, holding_run, open_tasks
     from lab.settings import build_experiment, parse_experiment
-    from lab.studies import BASELINES, print_scores
+    from lab.strategies import baselines
+    from lab.studies import print_scores
 
     if given.set is not None:
         settings = [*settings, f"--evaluation.set={given.set.resolve()}"]
@@ -58,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         experiment = build_experiment(parse_experiment(settings))
         tasks = open_tasks(experiment)
+        methods = baselines(tasks.side, given.baseline)
         console.print(tasks.summary(), soft_wrap=True, highlight=False)
         with holding_run(folder):
             evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
-            for label, strategy in BASELINES.items():
-                evaluate_baseline(tasks, strategy, folder / "baselines" / label)
+            evaluate_baselines(tasks, methods, folder)
         print_scores(open_study(folder), console)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

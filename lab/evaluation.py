@@ -135,6 +135,11 @@ class Tasks:
         """Say in one line what is scored."""
         return self._data.source.summary() if self._set is None else self._set.summary()
 
+    @property
+    def side(self) -> int:
+        """The longer side of the samples, in pixels."""
+        return self._data.size if self._set is None else max(self._set.size)
+
     def __iter__(self) -> Iterator[Task]:
         if self._set is None:
             self._data.setup("validate")

@@ -1,4 +1,4 @@
-"""What fills a hole, however it is named: a checkpoint with its strategy, or a classical method."""
+"""What fills a hole, however it is named: a checkpoint with its strategy, or a method without."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,10 @@ from lab.contracts import Strategy
 from lab.devices import Device, compute_device
 from lab.networks import checkpoint_settings, load_network
 from lab.settings import StrategyFactory, options_from, parse_experiment
-from lab.strategies import OpenCVInpainting, Tiled, TileReport
+from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
-
-METHODS = ("telea", "navier-stokes")
-"""What fills a hole without a network, by name."""
 
 _STRATEGY = "model.strategy"
 
@@ -62,10 +59,10 @@ def open_filler(
 
     Args:
         checkpoint: a run's network or a published one; None fills by ``method``.
-        method: one of `METHODS`; None without a checkpoint is Telea's.
+        method: one of `lab.strategies.METHODS`; None without a checkpoint is `DEFAULT_METHOD`.
         options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``.
         tile: largest side of a tile in pixels; 0 always completes the photo whole.
-        device: where the network computes.
+        device: where it computes; a method without a network on the CPU, unless "gpu" is asked for.
         on_tile: is told of each tile as it begins.
 
     Raises:
@@ -77,10 +74,11 @@ def open_filler(
             raise UserError(
                 f"{options[0]} is put on a trained network: name one by checkpoint (--checkpoint)"
             )
-        method = method or METHODS[0]
+        method = DEFAULT_METHOD if method is None else method
         if method not in METHODS:
             raise UserError(unknown_name_message("method", method, METHODS))
-        return Filler(method, OpenCVInpainting(method), torch.device("cpu"))  # type: ignore[arg-type]
+        place = torch.device("cpu") if device == "auto" else compute_device(device)
+        return Filler(method, METHODS[method].build(), place)
     if method is not None:
         raise UserError("a checkpoint and a method both fill the hole: name one of them")
     place = compute_device(device)

@@ -6,7 +6,7 @@ were.
 """
 
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EXAMPLE = """\
   python -m lab.inpaint photo.jpg --mask mask.png -o restored.png --preview preview.png
   python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt -o restored.png
+  python -m lab.inpaint photo.jpg --mask scratches.png --method smooth -o restored.png
   python -m lab.inpaint photos/ --mask masks/ -o restored/     (beach.jpg with beach_mask.png)
   python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt --variant=tiled -o …
   python -m lab.inpaint photo.jpg --person u2net -o restored.png --save-mask mask.png
@@ -33,6 +34,24 @@ _SUCCESS, _SOME_FAILED, _USER_ERROR = 0, 1, 2
 _TILE, _LEAST_TILE = 512, 64
 # What files, masks and checkpoints may be guilty of; anything else is a fault of this program.
 _EXPECTED = (ValueError, OSError, MemoryError, RuntimeError)
+
+
+class _MethodOrList(Action):
+    """Takes a method's name; ``list`` ends the command as ``--help`` does, without a photo."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if values == "list":
+            from lab.strategies import print_methods
+
+            print_methods()
+            parser.exit()
+        setattr(namespace, self.dest, values)
 
 
 def parser() -> CommandParser:
@@ -89,8 +108,10 @@ def parser() -> CommandParser:
     )
     filling.add_argument(
         "--method",
-        choices=("telea", "navier-stokes"),
-        help="restore without a network; default: telea",
+        action=_MethodOrList,
+        metavar="NAME",
+        help="restore without a network: patch-match, the default without --checkpoint, is for "
+        "taking things out; `list` lists all, with what they are good for",
     )
     add(
         "--tile",
@@ -104,7 +125,8 @@ def parser() -> CommandParser:
         "--device",
         choices=("auto", "cpu", "gpu"),
         default="auto",
-        help="where the network computes; default: a GPU where there is one",
+        help="where to compute; default: a network on a GPU where there is one, and a method "
+        "without a network on the processor",
     )
     add("--invert-mask", action="store_true", help="black marks the hole")
     add(
@@ -145,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.skip_existing and not given.photo.is_dir():
         options.error("--skip-existing goes with a folder of photos")
     if given.tile is not None and given.checkpoint is None:
-        options.error("--tile goes with --checkpoint: OpenCV's methods need no tiles")
+        options.error("--tile goes with --checkpoint: methods without a network need no tiles")
     if given.tile is None:
         given.tile = _TILE
     if given.tile != 0 and given.tile < _LEAST_TILE:

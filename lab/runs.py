@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -385,13 +385,20 @@ def evaluate_run(
             tracker.finish()
 
 
-def evaluate_baseline(tasks: Tasks, strategy: Strategy, folder: Path) -> EpochScore:
-    """Score a method without a network on the same tasks: ``photos.csv``, ``visuals/``.
+def evaluate_baselines(tasks: Tasks, methods: Mapping[str, Strategy], folder: Path) -> None:
+    """Score methods without a network on the same tasks, each in ``folder/baselines/NAME``.
+
+    What earlier calls left there under other names goes: it was scored on who knows what.
 
     Raises:
         SettingsError: a sample that cannot be read.
     """
-    return _evaluate(tasks, strategy, folder)
+    place = folder / "baselines"
+    for earlier in place.glob("*"):
+        if earlier.is_dir() and earlier.name not in methods:
+            shutil.rmtree(earlier)
+    for name, strategy in methods.items():
+        _evaluate(tasks, strategy, place / name)
 
 
 def _evaluate(

@@ -52,6 +52,23 @@ def scores(strategy, tasks):
     return [one for judged in judge(strategy, tasks) for one in judged.scores]
 
 
+def test_the_methods_to_compare_with_are_chosen_and_no_others_stay(
+    run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    arguments = ["--checkpoint", str(run / "checkpoints" / "epoch-001.pt"), "--runs", str(tmp_path)]
+    options = ["--data.size=32", "--data.validation_photos=1"]
+    earlier = tmp_path / "evaluation" / "baselines" / "telea"
+    earlier.mkdir(parents=True)
+    (earlier / "photos.csv").write_text("of other photos")
+    assert evaluate.main([*arguments, "--baseline=patch-match", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "hole_psnr against patch-match" in printed
+    assert "telea" not in printed
+    assert evaluate.main([*arguments, "--baseline=patchmatch", *options]) == 2
+    assert "Did you mean 'patch-match'" in capsys.readouterr().err
+
+
 def test_a_checkpoint_gets_the_scores_of_its_own_run(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     arguments = ["--checkpoint", str(run / "checkpoints" / "epoch-001.pt"), "--runs", str(tmp_path)]
@@ -62,7 +79,7 @@ def test_a_checkpoint_gets_the_scores_of_its_own_run(run, tmp_path, capsys, monk
     assert len(common) == 3 * len(METRICS)  # every metric of a completed photo
     np.testing.assert_allclose(again.loc[common], before.loc[common], rtol=1e-4, atol=1e-5)
     printed = capsys.readouterr().out
-    assert "hole_psnr against Telea" in printed
+    assert "hole_psnr against telea" in printed
     photo = next((tmp_path / "evaluation" / "visuals").iterdir())
     names = {path.name for path in photo.iterdir()}
     assert {"truth.png", "hole.png", "epoch-001-completed.png", "epoch-001-coarse.png"} <= names

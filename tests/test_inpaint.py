@@ -15,6 +15,7 @@ from PIL import Image
 from lab.imaging import read_image, read_source
 from lab.inpaint import main
 from lab.networks import InpaintSANet, describe_network
+from lab.strategies import METHODS
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 30, 41
@@ -63,7 +64,7 @@ def check_known_pixels(before: str, after: str) -> None:
         assert np.array_equal(first.alpha, second.alpha)
 
 
-@pytest.mark.parametrize("method", ["telea", "navier-stokes"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_photo_is_restored(method, capsys):
     put_photo()
     put_mask()
@@ -71,6 +72,28 @@ def test_a_photo_is_restored(method, capsys):
     assert run(f"photo.png --mask mask.png --method {method} -o new/out.png") == 0
     check_known_pixels("photo.png", "new/out.png")
     assert f"14.6 % of {WIDTH}x{HEIGHT} pixels restored by {method}" in capsys.readouterr().out
+
+
+def test_the_methods_are_listed_without_a_photo(capsys):
+    with pytest.raises(SystemExit) as ended:
+        run("--method list")
+    assert ended.value.code == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(METHODS)
+    assert [line.endswith("(default)") for line in listed].count(True) == 1
+
+
+@pytest.mark.parametrize("asked", ["", "--method patch-match"])
+def test_a_texture_is_continued_by_patch_match_which_is_the_default(asked):
+    stripes = np.zeros((60, 80, 3), np.uint8)
+    stripes[:, np.arange(80) % 8 < 4] = 200
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 30:50] = True
+    Image.fromarray(np.where(mask[..., None], np.uint8(90), stripes)).save("photo.png")
+    Image.fromarray(mask).save("mask.png")
+
+    assert run(f"photo.png --mask mask.png {asked} -o out.png") == 0
+    assert np.array_equal(np.asarray(Image.open("out.png")), stripes)
 
 
 @pytest.mark.parametrize("name", ["p.jpg", "p.webp", "p.bmp", "p.tif"])
@@ -214,6 +237,7 @@ def test_photos_of_more_than_512_pixels_are_tiled_unasked(capsys):
         ("photo.png --mask mask.png -o text.png/out.png", "text.png"),
         ("photo.png --mask mask.png -o out.png --checkpoint no.pt", "no checkpoint at no.pt"),
         ("photo.png --mask mask.png -o out.png --checkpoint text.png", "cannot be loaded"),
+        ("photo.png --mask mask.png -o out.png --method tela", "Did you mean 'telea'"),
         ("folder --mask mask.png -o out", "is no folder"),
     ],
 )
@@ -241,7 +265,6 @@ def test_mistakes_are_answered_in_one_line(capsys, line, message):
         ("photo.png --msak mask.png -o out.png", "--mask"),
         ("photo.png --mask mask.png --invert-maks -o out.png", "--invert-mask"),
         ("photo.png --mask mask.png --overwrit -o out.png", "--overwrite"),
-        ("photo.png --mask mask.png -o out.png --method tela", "'telea'"),
         ("photo.png --mask mask.png", "-o OUT is missing"),
         ("photo.png -o out.png", "--mask MASK is missing"),
         ("photo.png --mask m.png -o o.png --method telea --checkpoint c", "not allowed with"),

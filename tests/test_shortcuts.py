@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 import lab
 from lab.checks import UserError
 from lab.imaging import UnreadablePhotoError, read_image
+from lab.strategies import DEFAULT_METHOD
 from lab.variants import VARIANTS, InpaintingModule
 from tests.tiny import PROJECT, fit_tiny
 
@@ -156,7 +157,7 @@ def test_a_photo_is_completed_however_it_is_given(folder, kind):
     known = expected.mask[0].numpy() == 0
     assert np.array_equal(np.asarray(result.image)[known], np.asarray(Image.open(photo))[known])
     assert not np.array_equal(np.asarray(result.image), np.asarray(Image.open(photo)))
-    assert "pixels restored by telea" in repr(result)
+    assert f"pixels restored by {DEFAULT_METHOD}" in repr(result)
     assert result._repr_png_().startswith(b"\x89PNG")
 
 
@@ -215,4 +216,4 @@ def test_results_are_compared_side_by_side_and_scored_by_a_truth(folder, checkpo
 def test_anything_of_these_is_shown(folder, capsys):
     result = lab.complete(folder / "photo0.jpg", folder / "masks" / "photo0.png")
     lab.show(result, folder / "photo1.jpg", read_image(folder / "photo1.jpg"), result.image)
-    assert "restored by telea" in capsys.readouterr().out
+    assert f"restored by {DEFAULT_METHOD}" in capsys.readouterr().out

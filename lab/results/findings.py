@@ -69,16 +69,21 @@ def _front(study: Study) -> list[str]:
 def _warnings(study: Study, best: Sequence[Run]) -> list[str]:
     """Say plainly where what needs no training wins."""
     said = []
-    for run in study.baselines:
-        for goal in study.goals:
-            beaten = [study.compare(run, one, goal) for one in best if _share(run, one)]
-            if beaten and all(difference.low > 0.0 for difference in beaten):
-                by = f" by {goal}" if len(study.goals) > 1 else ""
-                said.append(
-                    f"{run.label}, which needs no training, is clearly better than every trial "
-                    f"here{by}: train longer, or on more photos, before using one."
-                )
+    for goal in study.goals:
+        better = [run.label for run in study.baselines if _beats_all(study, run, best, goal)]
+        if better:
+            which = "which needs no training, is" if len(better) == 1 else "without training, are"
+            by = f" by {goal}" if len(study.goals) > 1 else ""
+            said.append(
+                f"{_and(better)}, {which} clearly better than every trial here{by}: train longer, "
+                "or on more photos, before using one."
+            )
     return said
+
+
+def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool:
+    leads = [study.compare(run, other, goal) for other in others if _share(run, other)]
+    return bool(leads) and all(lead.low > 0.0 for lead in leads)
 
 
 def _lead(study: Study, first: Run, second: Run, goal: str) -> str:

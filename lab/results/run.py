@@ -37,7 +37,7 @@ class Run:
     """One run: of `lab.train`, a trial of a study, a variant without training, or a baseline.
 
     Attributes:
-        name: unique in its study: ``trial-003``, ``baselines/Telea``; the folder's for a lone run.
+        name: unique in its study: ``trial-003``, ``baselines/telea``; the folder's for a lone run.
         label: for people: ``trial 3``, or the variant's or baseline's name.
         folder: where it lies.
         goal: the metric that its best epoch is the best by.

@@ -2,13 +2,12 @@
 
 from lab.studies.question import Pruning, Question, Search
 from lab.studies.question_file import read_question
-from lab.studies.results import BASELINES, StudyResults, collect_results
+from lab.studies.results import StudyResults, collect_results
 from lab.studies.scores import print_scores
 from lab.studies.sweeping import begin_sweep, default_workers, run_sweep
 from lab.studies.worker import Sweep, TrialEvent, run_trials
 
 __all__ = [
-    "BASELINES",
     "Pruning",
     "Question",
     "Search",

@@ -15,9 +15,10 @@ from lab.metrics import ratio_bin
 from lab.networks import load_network
 from lab.results import Run, score_text
 from lab.statistics import PairedDifference
+from lab.strategies import METHODS
 from lab.studies.question import Question, short_names
 from lab.studies.result_table import SHOWN_METRICS, plain_table, short_value, write_sheet
-from lab.studies.results import BASELINES, StudyResults
+from lab.studies.results import StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
 
@@ -212,7 +213,7 @@ class _Costs:
 
     def of(self, run: Run) -> Cost:
         if run.checkpoint is None:
-            return measure_cost(BASELINES[run.label], nn.Identity(), self._size)
+            return measure_cost(METHODS[run.label].build(), nn.Identity(), self._size)
         experiment = self._sweep.build(
             run.values, applied=run.label if run.state == "applied" else None
         )

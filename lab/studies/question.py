@@ -9,6 +9,7 @@ import optuna
 
 from lab.checks import unknown_name_message
 from lab.metrics import METRICS
+from lab.strategies import METHODS
 from lab.variants import VARIANTS, Value
 
 
@@ -146,6 +147,8 @@ class Question:
             other settings (``--checkpoint``).
         applied: variants that need no training, put on the first trial's best epoch at the end, by
             name with settings that go on top of the variant's.
+        baselines: methods without a network to compare with; by default those of
+            `lab.strategies.METHODS` that are quick at the study's size.
     """
 
     question: str
@@ -159,6 +162,7 @@ class Question:
     pruning: Pruning = Pruning()
     trains: bool = True
     applied: dict[str, dict[str, Value]] = field(default_factory=dict)
+    baselines: list[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a question that cannot be asked.
@@ -169,6 +173,9 @@ class Question:
         for goal in self.goals:
             if goal not in METRICS:
                 raise ValueError(unknown_name_message("metric", goal, METRICS))
+        for method in self.baselines or []:
+            if method not in METHODS:
+                raise ValueError(unknown_name_message("method", method, METHODS))
         if not self.goals or not self.search:
             raise ValueError("a question needs a goal and something to search")
         if self.trials < 1 or self.epochs < 1:

@@ -124,8 +124,8 @@ def write_contact_sheet(results: StudyResults) -> Path | None:
     worst = study.worst
     if not study.ranked or worst is None:
         return None
-    telea = next(run for run in study.baselines if run.label == "Telea")
-    columns = {telea.label: telea, f"worst: {worst.label}": worst}
+    columns = {run.label: run for run in study.baselines if run.label == "telea"}
+    columns[f"worst: {worst.label}"] = worst
     if len(study.goals) == 1:
         columns[f"best: {study.ranked[0].label}"] = study.ranked[0]
     else:

@@ -7,18 +7,12 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.contracts import Strategy
 from lab.results import Run, Study, open_study
-from lab.runs import evaluate_baseline, evaluate_run, open_tasks
-from lab.strategies import OpenCVInpainting
+from lab.runs import evaluate_baselines, evaluate_run, open_tasks
+from lab.strategies import baselines
 from lab.studies.question import Question
 from lab.studies.storage import counted, invalid, is_of
 from lab.studies.worker import Sweep
-
-BASELINES: Mapping[str, Strategy] = {
-    "Telea": OpenCVInpainting("telea"),
-    "Navier-Stokes": OpenCVInpainting("navier-stokes"),
-}
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,7 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     """Score what needs no training on the same photos, and read what all of it left on disk."""
     tasks = sweep.tasks()
     _apply(sweep, open_study(sweep.folder, sweep.storage).reference)
-    for label, strategy in BASELINES.items():
-        evaluate_baseline(tasks, strategy, sweep.folder / "baselines" / label)
+    evaluate_baselines(tasks, baselines(tasks.side, sweep.question.baselines), sweep.folder)
     read = open_study(sweep.folder, sweep.storage)
     ended = [run for run in read.trials if run.state in ("complete", "pruned")]
     trials = study.get_trials(deepcopy=False)

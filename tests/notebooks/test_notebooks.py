@@ -55,8 +55,8 @@ def test_00_is_five_lines_that_work_together(tmp_path):
     found, printed = run_notebook("00_start", tmp_path, look, width=8, steps=2, run="run")
     assert found["trained"] == "InpaintingModule"
     assert found["best"].endswith("best.ckpt")
-    assert set(found["scores"]) == {"telea", "navier-stokes"}
-    assert "pixels restored by telea" in printed
+    assert set(found["scores"]) == {"telea", "patch-match"}
+    assert "pixels restored by patch-match" in printed
     assert "`make sweep` runs one" in printed
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from lab.metrics import ANSWER_METRICS, METRICS
-from lab.results import PICTURE_COLUMNS, ResultsError, open_run, open_study
-from tests.reporting.studies import HOLE, write_study
+from lab.results import PICTURE_COLUMNS, ResultsError, findings, open_run, open_study
+from tests.reporting.studies import HOLE, write_baseline, write_study
 from tests.selection.run_folders import write_run
 from tests.tiny import fit_tiny
 
@@ -96,3 +96,13 @@ def test_a_damaged_record_is_named(tmp_path):
     (folder / "run.json").write_text("{")
     with pytest.raises(ResultsError, match=r"run\.json is damaged"):
         open_run(folder).record  # noqa: B018
+
+
+def test_all_that_beat_every_trial_are_one_sentence(tmp_path):
+    folder = write_study(tmp_path / "weights", trials=2, epochs=1)
+    one = findings(open_study(folder))[-1]
+    assert one.startswith("Telea, which needs no training, is clearly better than every trial here")
+    write_baseline(folder / "baselines" / "smooth", ("cat", "lake"), quality=1.0)
+    write_baseline(folder / "baselines" / "worse", ("cat", "lake"), quality=-1.0)
+    both = findings(open_study(folder))[-1]
+    assert both.startswith("Telea and smooth, without training, are clearly better than every")

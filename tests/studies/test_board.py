@@ -86,7 +86,7 @@ def test_the_board_is_left_as_csv_markdown_and_pictures(finished):
     assert table.loc["channel_gate", "parameters"] > table.loc["published", "parameters"]
     assert table.loc["tiled", "parameters"] == table.loc["published", "parameters"]
     assert table.loc["tiled", "multiply_adds"] > table.loc["published", "multiply_adds"]
-    assert table.loc["Telea", "parameters"] == 0
+    assert table.loc["telea", "parameters"] == 0
 
     text = (finished.folder / "board.md").read_text()
     compared = text.partition("| cost of one photo")[0]  # what follows was measured anew

@@ -97,6 +97,7 @@ def test_a_whole_question_is_read(tmp_path):
         ({"pruning": {"keep_share": 1.0}}, r"keep_share must lie in \(0, 1\)"),
         ({"pruning": {"keep": 0.5}}, "keep"),
         ({"trails": 3}, "trails"),
+        ({"baselines": ["teela"]}, "no method is called 'teela'. Did you mean 'telea'"),
     ],
     ids=str,
 )

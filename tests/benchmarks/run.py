@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,9 @@ from lab.networks import InpaintSANet, PatchDiscriminator
 from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
+from lab.strategies import OpenCVInpainting
 from tests.benchmarks.feeding import WORKERS, feeding_rate, places_like_photos
+from tests.benchmarks.fills import FILLS, holed_photo
 from tests.benchmarks.masks import median_rate
 from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
 
@@ -247,6 +250,19 @@ def main() -> None:
                     f"{rates[0] / photos_needed[size]:.1f}",
                     "> 1",
                 )
+    telea = OpenCVInpainting("telea")
+    for name, fill, size, target in FILLS:
+        image, mask = holed_photo(size)
+        plain, ours = alternate(
+            partial(telea, image, mask), partial(fill, image, mask), max(3, rounds // 2)
+        )
+        table.add_row(
+            f"19 % of {size}x{size} filled by {name}, one core (against Telea)",
+            f"{1000 * plain:.1f} ms",
+            f"{1000 * ours:.1f} ms",
+            f"{ours / plain:.1f}",
+            target,
+        )
     for name, build in MASK_GENERATORS.items():
         rate = f"{median_rate(build()):,.0f}/s"
         table.add_row(f"masks 256x256 on one core: {name}", "", rate, "", "2,000/s")

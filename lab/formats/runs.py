@@ -13,6 +13,12 @@ from lab.files import replacing
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
 
+BOARD = "board.csv"
+"""In a study's folder: every run against the reference, and what each costs."""
+
+SELECTION = "selection.json"
+"""In the folder of a study or run: what `lab.select` said."""
+
 _SAMPLE_COLUMNS = ("photo", "sample", "hole_ratio")
 
 

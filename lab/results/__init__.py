@@ -1,6 +1,6 @@
 """What runs and studies left on disk: the one reader of tables, pages, notebooks and choices."""
 
-from lab.results.findings import findings, score_text
+from lab.results.findings import cautions, findings, score_text, verdict
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
     RETRY_OF,
@@ -13,15 +13,18 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.results.study import Study, open_run, open_study
+from lab.results.study import COST_COLUMNS, Study, find_studies, open_run, open_study
 
 __all__ = [
+    "COST_COLUMNS",
     "PICTURE_COLUMNS",
     "RETRY_OF",
     "ResultsError",
     "Run",
     "Study",
     "alone_in",
+    "cautions",
+    "find_studies",
     "findings",
     "folder_name",
     "is_shared",
@@ -33,4 +36,5 @@ __all__ = [
     "shown_address",
     "trial_folder",
     "trial_label",
+    "verdict",
 ]

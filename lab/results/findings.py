@@ -13,18 +13,21 @@ def score_text(metric: str, mean: float, spread: float | None = None) -> str:
     return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
+# Of a longer front, a sentence names these and counts the others.
+_NAMED = 4
+
+_NOTHING_YET = "No run has ended with scores yet."
+
+
 def findings(study: Study) -> list[str]:
     """What was found, with intervals, a sentence each."""
     if not study.ranked:
-        return ["No run has ended with scores yet."]
+        return [_NOTHING_YET]
     if len(study.goals) > 1:
-        return _front(study)
+        return [*_front(study), *cautions(study)]
     goal, best = study.goals[0], study.ranked[0]
-    metric = METRICS[goal]
-    direction = "higher" if metric.higher_is_better else "lower"
     said = [
-        f"Best by {goal} ({direction} is better): {_at(best)}, {_mean(best, goal)} in the mean "
-        f"over {best.rests_on}. Against it, paired by sample, with 95 % intervals (above 0: "
+        f"{_headline(study)} Against it, paired by sample, with 95 % intervals (above 0: "
         f"{best.label} is better):"
     ]
     others = [(run.label, run) for run in study.ranked[1:2]]
@@ -40,7 +43,61 @@ def findings(study: Study) -> list[str]:
         others.append((f"the worst, {worst.label}{ended} after {worst.last} epochs", worst))
     others += [(run.label, run) for run in (*study.applied, *study.baselines)]
     said += [f"{label}: {_lead(study, best, run, goal)}" for label, run in others]
-    return [*said, *_warnings(study, [best])]
+    return [*said, *cautions(study)]
+
+
+def verdict(study: Study) -> str:
+    """The finding in one or two sentences: what is best, and whether that is clear."""
+    if not study.ranked:
+        return _NOTHING_YET
+    if len(study.goals) > 1:
+        return f"{_front(study)[0]} {_on_front(study)}"
+    best, reference = study.ranked[0], study.reference
+    if reference is not None and reference is not best:
+        other, words = reference, f"Against {reference.label}, which the question names"
+    elif len(study.ranked) > 1:
+        other = study.ranked[1]
+        named = "It is what the question names; against" if best is reference else "Against"
+        words = f"{named} the next, {other.label}"
+    else:
+        return _headline(study)
+    return f"{_headline(study)} {words}: {_lead(study, best, other, study.goals[0])}."
+
+
+def cautions(study: Study) -> list[str]:
+    """Say plainly where what needs no training wins; `findings` end with these."""
+    if not study.ranked:
+        return []
+    best = study.front if len(study.goals) > 1 else study.ranked[:1]
+    goals_won: dict[tuple[str, ...], list[str]] = {}
+    for goal in study.goals:
+        winners = tuple(run.label for run in study.baselines if _beats_all(study, run, best, goal))
+        goals_won.setdefault(winners, []).append(goal)
+    said = []
+    for winners, goals in goals_won.items():
+        if winners:
+            one = len(winners) == 1
+            by = f" by {_and(goals)}" if len(study.goals) > 1 else ""
+            said.append(
+                f"{_and(winners)}, which need{'s' if one else ''} no training, "
+                f"{'is' if one else 'are'} clearly better than every trial here{by}: train longer, "
+                "or on more photos, before using one."
+            )
+    return said
+
+
+def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool:
+    leads = [study.compare(run, other, goal) for other in others if _share(run, other)]
+    return bool(leads) and all(lead.low > 0.0 for lead in leads)
+
+
+def _headline(study: Study) -> str:
+    goal, best = study.goals[0], study.ranked[0]
+    direction = "higher" if METRICS[goal].higher_is_better else "lower"
+    return (
+        f"Best by {goal} ({direction} is better): {_at(best)}, {_mean(best, goal)} in the mean "
+        f"over {best.rests_on}."
+    )
 
 
 def _front(study: Study) -> list[str]:
@@ -57,33 +114,28 @@ def _front(study: Study) -> list[str]:
         if reference is not None and run is not reference:
             leads = "; ".join(f"{goal} {_lead(study, run, reference, goal)}" for goal in goals)
             said.append(f"{run.label} against {reference.label}, which the question names: {leads}")
-    if reference is not None and all(run is not reference for run in front):
-        beaten = [run.label for run in front if study._beats(run, reference)]
-        said.append(
-            f"{reference.label}, which the question names, is not on it: {_and(beaten)} "
-            f"{'is' if len(beaten) == 1 else 'are'} at least as good by every goal."
-        )
-    return [*said, *_warnings(study, front)]
+    absent = _not_on_front(study)
+    return [*said, absent] if absent else said
 
 
-def _warnings(study: Study, best: Sequence[Run]) -> list[str]:
-    """Say plainly where what needs no training wins."""
-    said = []
-    for goal in study.goals:
-        better = [run.label for run in study.baselines if _beats_all(study, run, best, goal)]
-        if better:
-            which = "which needs no training, is" if len(better) == 1 else "without training, are"
-            by = f" by {goal}" if len(study.goals) > 1 else ""
-            said.append(
-                f"{_and(better)}, {which} clearly better than every trial here{by}: train longer, "
-                "or on more photos, before using one."
-            )
-    return said
+def _on_front(study: Study) -> str:
+    names = [run.label for run in study.front[:_NAMED]]
+    left = len(study.front) - len(names)
+    names += [f"{left} more"] if left else []
+    is_it = "It is" if len(names) == 1 else "They are"
+    return f"{is_it} {_and(names)}. {_not_on_front(study)}".strip()
 
 
-def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool:
-    leads = [study.compare(run, other, goal) for other in others if _share(run, other)]
-    return bool(leads) and all(lead.low > 0.0 for lead in leads)
+def _not_on_front(study: Study) -> str:
+    """Which runs keep the reference off the front; nothing where it is on it."""
+    reference, front = study.reference, study.front
+    if reference is None or any(run is reference for run in front):
+        return ""
+    beaten = [run.label for run in front if study._beats(run, reference)]
+    return (
+        f"{reference.label}, which the question names, is not on it: {_and(beaten)} "
+        f"{'is' if len(beaten) == 1 else 'are'} at least as good by every goal."
+    )
 
 
 def _lead(study: Study, first: Run, second: Run, goal: str) -> str:

@@ -175,11 +175,31 @@ class Run:
         path = self.folder / SETTINGS
         return path.read_text() if path.exists() else ""
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """``config.yaml`` as plain values."""
-        plain: dict[str, Any] = yaml.safe_load(self.settings_text) or {}
+        """``config.yaml`` as plain values.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        # A page of a study reads dozens of these; PyYAML's own loader takes 30 ms for each.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        try:
+            plain = yaml.load(self.settings_text, loader) or {}
+        except yaml.YAMLError as error:
+            raise ResultsError(f"{self.folder / SETTINGS} is no YAML: {error}") from error
+        if not isinstance(plain, dict):
+            raise ResultsError(f"{self.folder / SETTINGS} is no mapping of settings")
         return plain
+
+    @property
+    def seed(self) -> int | None:
+        """What its training was drawn from; None where there was none, or nothing notes it."""
+        try:
+            fit = self.settings.get("fit")
+        except ResultsError:
+            return None
+        return fit.get("seed") if isinstance(fit, dict) and not self.is_untrained else None
 
 
 def best_epoch(goal: str, means: Mapping[int, float]) -> int:

@@ -220,6 +220,11 @@ def _database_file(address: str) -> Path | None:
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
+def is_study_folder(folder: Path) -> bool:
+    """Whether `lab.sweep` keeps a study in a folder, or notes there where it does."""
+    return (folder / "study.db").exists() or (folder / _NOTE).exists()
+
+
 def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
     """Optuna's study of a folder; None where the folder has none.
 

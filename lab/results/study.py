@@ -1,21 +1,31 @@
 """A study with all its runs, read from its folder."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.formats.runs import SETTINGS, photo_table
+from lab.formats.runs import BOARD, SELECTION, SETTINGS, photo_table
 from lab.metrics import METRICS
 from lab.results.run import ResultsError, Run, State
-from lab.results.storage import RETRY_OF, load_study, trial_folder, trial_label
+from lab.results.storage import (
+    RETRY_OF,
+    is_study_folder,
+    load_study,
+    trial_folder,
+    trial_label,
+)
 from lab.statistics import PairedDifference, compare_scores
 
 DEFAULT_GOAL = "hole_ssim"
+
+COST_COLUMNS = ("parameters", "multiply_adds", "milliseconds", "peak_bytes")
 
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -23,6 +33,9 @@ _STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
 }
+
+# How many folders deep studies are looked for: runs/2026/loss_weights.
+_DEEPEST = 3
 
 # Folders of what a study scored without training it: a run each, of one epoch.
 _UNTRAINED: dict[str, State] = {"applied": "applied", "baselines": "baseline"}
@@ -86,6 +99,11 @@ class Study:
         """
         named = [run for run in self.ranked if run.is_reference]
         return min(named, key=lambda run: run.place, default=None)
+
+    @property
+    def compared_with(self) -> Run | None:
+        """The reference, or where there is none the best run: what a page compares all with."""
+        return self.reference or next(iter(self.ranked), None)
 
     @property
     def worst(self) -> Run | None:
@@ -156,6 +174,42 @@ class Study:
             lines.append(line | {"checkpoint": run.checkpoint, "reason": run.reason})
         table = pd.DataFrame(lines).astype({"best_epoch": "Int64"}) if lines else pd.DataFrame()
         return table.set_index("run") if lines else table
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """What completing one photo takes, as `lab.sweep` measured it: a row a run, by its name.
+
+        Columns: `COST_COLUMNS`. No rows where there is no board yet, or one of an earlier version.
+
+        Raises:
+            ResultsError: the board is damaged.
+        """
+        path = self.folder / BOARD
+        try:
+            table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        except ValueError as error:
+            raise ResultsError(f"{path} is damaged ({error}): remove it") from error
+        if not {"run", *COST_COLUMNS} <= set(table):
+            return pd.DataFrame(columns=list(COST_COLUMNS))
+        return table.set_index("run")[list(COST_COLUMNS)]
+
+    @cached_property
+    def selection(self) -> dict[str, Any]:
+        """``selection.json``, as `lab.select` wrote it; empty where it has not.
+
+        Raises:
+            ResultsError: it is damaged.
+        """
+        path = self.folder / SELECTION
+        if not path.exists():
+            return {}
+        try:
+            content = json.loads(path.read_text())
+            if not isinstance(content, dict):
+                raise ValueError("it holds no choice")
+        except ValueError as error:
+            raise ResultsError(f"{path} is damaged ({error}): remove it") from error
+        return content
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -246,6 +300,27 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
     return Study(
         name, folder, question, goals, [*ranked, *others, *_untrained(folder, goals[0])], study
     )
+
+
+def find_studies(folder: str | Path) -> list[Path]:
+    """The folders of studies and of lone runs below a folder, by name.
+
+    None where the folder is itself a study or a run, or where only runs lie below it: those are
+    shown together, as a study without a question.
+    """
+    folder = Path(folder)
+    if _is_run(folder) or is_study_folder(folder):
+        return []
+    found = list(_below(folder, _DEEPEST))
+    return found if any(map(is_study_folder, found)) else []
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    for path in sorted(folder.glob("[!.]*/")):
+        if _is_run(path) or is_study_folder(path):
+            yield path
+        elif depth > 1:
+            yield from _below(path, depth - 1)
 
 
 def _is_run(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.files import replacing
+from lab.formats.runs import SELECTION
 from lab.metrics import METRICS
 from lab.selection.checkpoints import describe
 from lab.selection.choosing import Selection, explain, percent
@@ -114,7 +115,7 @@ def write_selection(selection: Selection, counted: Counted, folder: Path) -> Non
         "votes": [asdict(item) for item in counted.ranked],
         "agreement": [asdict(item) for item in counted.agreements],
     }
-    with replacing(folder / "selection.json") as temporary:
+    with replacing(folder / SELECTION) as temporary:
         temporary.write_text(
             json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         )

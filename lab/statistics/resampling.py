@@ -1,6 +1,7 @@
 """What other photos could have shown: the bootstrap that every comparison here draws from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,18 @@ def mean_errors(
         raise ValueError(f"{n} photo says nothing about others: at least two are needed")
     shares = np.zeros((n, values.shape[1]))
     np.add.at(shares, index, (values - values.mean(axis=0)) / len(values))
-    generator = np.random.default_rng(seed)
-    weights = generator.dirichlet(np.ones(n), draws) * n - 1.0
-    scales = np.sqrt((n + 1) / generator.chisquare(n - 1, draws))
-    errors: Floats = (weights * scales[:, None]) @ shares
+    errors: Floats = _weights(n, seed, draws) @ shares
     return errors, shares
+
+
+# Drawing takes a hundred times as long as what is done with it, and a page of a study compares
+# hundreds of pairs on the same photos.
+@lru_cache(maxsize=2)
+def _weights(photos: int, seed: int, draws: int) -> Floats:
+    """How much each photo counts too much or too little in each draw: ``(draws, photos)``."""
+    generator = np.random.default_rng(seed)
+    weights = generator.dirichlet(np.ones(photos), draws) * photos - 1.0
+    scales = np.sqrt((photos + 1) / generator.chisquare(photos - 1, draws))
+    weights *= scales[:, None]
+    weights.flags.writeable = False
+    return weights

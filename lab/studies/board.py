@@ -11,6 +11,7 @@ from torch import nn
 
 from lab.cost import Cost, measure_cost
 from lab.files import replacing
+from lab.formats.runs import BOARD
 from lab.metrics import ratio_bin
 from lab.networks import load_network
 from lab.results import Run, score_text
@@ -129,7 +130,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
 
 def write_board(board: Board, folder: Path) -> list[Path]:
     """Write ``board.csv``, ``board.md`` and ``board.png``; returns their paths."""
-    table, text, sheet = (folder / f"board.{end}" for end in ("csv", "md", "png"))
+    table, text, sheet = (folder / name for name in (BOARD, "board.md", "board.png"))
     with replacing(table) as temporary:
         pd.DataFrame(_csv_lines(board)).to_csv(temporary, index=False, float_format="%.6g")
     with replacing(text) as temporary:
@@ -258,6 +259,7 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
     for run, cost in _costs(board):
         variant = VARIANTS.get(run.label)
         line: dict[str, object] = {
+            "run": run.name,
             "variant": board.name(run),
             "number": variant.number if variant else "",
             "title": variant.title if variant else "",

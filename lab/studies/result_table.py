@@ -141,7 +141,11 @@ def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
     shown = [
         sample
         for sample in first.best_scores.index
-        if visual_path(first.folder, sample, "truth").exists()
+        # `lab.report --pictured` may have pictured more of some runs than of others.
+        if all(
+            visual_path(run.folder, sample, "completed", run.best).exists()
+            for run in columns.values()
+        )
     ]
     rows = [
         [

@@ -61,6 +61,7 @@ def write_run(run, photos, epochs, quality=0.0, size=48, trial=0, made=None):
     """A run whose scores grow with ``quality`` and with the epochs."""
     write_pictures(run, photos, epochs, size, trial, made)
     write_scores(run, photos, range(1, epochs + 1), quality)
+    write_losses(run, epochs, trial)
     (run / "config.yaml").write_text(f"fit:\n  epochs: {epochs}\n  seed: {trial}\n")
     (run / "checkpoints").mkdir()
     for epoch in range(1, epochs + 1):
@@ -78,6 +79,47 @@ def write_scores(run, photos, epochs, quality):
         for number, photo in enumerate(photos)
     ]
     pd.DataFrame(rows).to_csv(run / "photos.csv", index=False)
+
+
+def write_losses(run, epochs, trial=0):
+    """A term that falls, a discriminator that tells true photos from completed ones ever better."""
+    rows = [
+        {
+            "epoch": epoch,
+            "total": 4.0 / epoch + trial,
+            "hole_l1": 0.4 / epoch,
+            "discriminator": 2.0 / epoch,
+            "real_logit": 0.5 * epoch,
+            "fake_logit": -0.25 * epoch,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+    pd.DataFrame(rows).to_csv(run / "losses.csv", index=False)
+
+
+def add_pruned(folder, photos=("cat", "lake"), epochs=2, size=48):
+    """A further trial that was ended early, by `hole_ssim`."""
+    study = optuna.load_study(study_name=folder.name, storage=f"sqlite:///{folder / 'study.db'}")
+    number = len(study.trials)
+    run = folder / "trials" / f"trial-{number:03d}"
+    write_run(run, photos, epochs, -0.05, size, number)
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.PRUNED,
+            params={HOLE: 5.0, MS_SSIM: 1.0, RATE: 1e-3},
+            distributions=study.trials[0].distributions,
+            intermediate_values={epoch: 0.2 + 0.01 * epoch for epoch in range(1, epochs + 1)},
+        )
+    )
+    return run
+
+
+def best_at(run, epoch):
+    """Rewrite a run's scores so that this epoch is its best."""
+    table = pd.read_csv(run / "photos.csv")
+    for metric in METRICS:
+        table.loc[table["epoch"] == epoch, metric] += 0.1
+    table.to_csv(run / "photos.csv", index=False)
 
 
 def write_study(folder, trials=3, epochs=4, photos=("cat", "lake"), goals=("hole_ssim",), size=48):

@@ -105,4 +105,29 @@ def test_all_that_beat_every_trial_are_one_sentence(tmp_path):
     write_baseline(folder / "baselines" / "smooth", ("cat", "lake"), quality=1.0)
     write_baseline(folder / "baselines" / "worse", ("cat", "lake"), quality=-1.0)
     both = findings(open_study(folder))[-1]
-    assert both.startswith("Telea and smooth, without training, are clearly better than every")
+    assert both.startswith("Telea and smooth, which need no training, are clearly better than every")
+
+
+def test_what_a_study_costs_is_read_from_its_board(tmp_path):
+    folder = write_study(tmp_path / "weights")
+    assert not len(open_study(folder).costs), "no board yet"
+    (folder / "board.csv").write_text(
+        "run,parameters,multiply_adds,milliseconds,peak_bytes\ntrial-000,10,20,3.5,40\n"
+    )
+    assert open_study(folder).costs.loc["trial-000", "milliseconds"] == 3.5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "asked"),
+    [
+        ("board.csv", "", "costs"),
+        ("board.csv", 'run,"parameters\n1', "costs"),
+        ("selection.json", "{", "selection"),
+        ("selection.json", "[]", "selection"),
+    ],
+)
+def test_damaged_tables_are_a_line_that_names_the_file(tmp_path, name, content, asked):
+    folder = write_study(tmp_path / "weights")
+    (folder / name).write_text(content)
+    with pytest.raises(ResultsError, match=f"{name} is damaged"):
+        getattr(open_study(folder), asked)

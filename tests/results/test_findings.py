@@ -1,0 +1,66 @@
+"""The verdict and its cautions, in sentences that are right for one and for many."""
+
+import shutil
+
+import pytest
+
+from lab.results import cautions, findings, open_study, verdict
+from tests.reporting.studies import METRICS, add_pruned, write_baseline, write_study
+
+PHOTOS = ("cat", "lake")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return write_study(tmp_path / "weights")
+
+
+def test_one_method_that_wins_is_one_and_two_are_two(weights):
+    assert cautions(open_study(weights)) == [
+        "Telea, which needs no training, is clearly better than every trial here: train longer, "
+        "or on more photos, before using one."
+    ]
+    write_baseline(weights / "baselines" / "Navier-Stokes", PHOTOS, quality=0.8)
+    assert cautions(open_study(weights)) == [
+        "Navier-Stokes and Telea, which need no training, are clearly better than every trial "
+        "here: train longer, or on more photos, before using one."
+    ]
+    assert findings(open_study(weights))[-1:] == cautions(open_study(weights))
+
+
+def test_no_method_that_wins_is_no_caution(weights):
+    shutil.rmtree(weights / "baselines")
+    write_baseline(weights / "baselines" / "Telea", PHOTOS, quality=0.0)
+    assert cautions(open_study(weights)) == []
+
+
+def test_the_same_winners_by_two_goals_are_said_once(tmp_path):
+    goals = ("hole_ssim", "hole_psnr")
+    study = open_study(write_study(tmp_path / "weights", goals=goals))
+    (caution,) = cautions(study)
+    assert "better than every trial here by hole_ssim and hole_psnr:" in caution
+
+
+def test_the_verdict_compares_the_best_with_what_the_question_names(weights):
+    study = open_study(weights)
+    best, reference = study.ranked[0], study.reference
+    assert verdict(study) == (
+        "Best by hole_ssim (higher is better): trial 2, epoch 4, "
+        f"{best.mean('hole_ssim'):.3f} in the mean over 2 photos. Against trial 0, which the "
+        f"question names: {study.compare(best, reference).sentence}."
+    )
+
+
+def test_the_verdict_of_several_goals_names_the_front(tmp_path):
+    folder = write_study(tmp_path / "weights", trials=3, goals=tuple(METRICS)[:2])
+    said = verdict(open_study(folder))
+    assert said.startswith("Pareto front of hole_ssim and hole_psnr: 1 of 3 runs")
+    assert "It is trial 2. trial 0, which the question names, is not on it: trial 2 is" in said
+
+
+def test_before_the_first_run_has_ended_there_is_no_verdict(tmp_path):
+    folder = write_study(tmp_path / "weights", trials=1)
+    shutil.rmtree(folder / "trials" / "trial-000")
+    add_pruned(folder)
+    assert verdict(open_study(folder)) == "No run has ended with scores yet."
+    assert cautions(open_study(folder)) == []

@@ -85,10 +85,29 @@ def lay_out(
                 sources[f"p{index}/r{numbers[run]}/{epoch}-{stage}"] = path
         for name, source in sources.items():
             pictures[name] = folder / f"{name}.png"
-            _link_or_copy(source, pictures[name])
+            link(source, pictures[name])
         pictures[f"p{index}/outline"] = folder / f"p{index}" / "outline.png"
         write_photo(pictures[f"p{index}/outline"], hole_outline(photo), durable=False)
     return pictures
+
+
+def link(source: Path, target: Path) -> None:
+    """Put a picture in another place, hard-linked where the file system allows, else copied."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Pictures are replaced and never written into, so a link stays what it was.
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def write_serial(folder: Path, serial: int) -> None:
+    """Write ``serial.png``, as many pixels wide as the number says.
+
+    A page from disk may load pictures, but neither read a file nor ask for one: by the width, it
+    learns that a newer version of itself lies there.
+    """
+    write_photo(folder / "serial.png", SourcePhoto(np.zeros((1, serial, 3), np.uint8)))
 
 
 def as_base64(pictures: Mapping[str, Path]) -> dict[str, dict[str, str]]:
@@ -126,12 +145,3 @@ def _by_epoch(photo: Photo) -> Iterator[tuple[str, str, int, Path]]:
         for stage, epochs in stages.items():
             for epoch, path in epochs.items():
                 yield run, stage, epoch, path
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Pictures are replaced and never written into, so a link stays what it was.
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -73,7 +73,7 @@ def test_a_failure_leaves_the_page_that_was_there(study, tmp_path, monkeypatch):
     def break_off(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(page_module, "_html", break_off)
+    monkeypatch.setattr(page_module, "study_document", break_off)
     with pytest.raises(OSError, match="no space"):
         write_report(content, tmp_path / "review")
     assert (tmp_path / "review" / "index.html").read_bytes() == before
@@ -102,13 +102,13 @@ def test_text_cannot_leave_its_script_element(tmp_path):
     rows = pd.read_csv(table)
     rows["photo"] = rows["photo"].replace("cat", name)
     rows.to_csv(table, index=False)
-    (study / "board.csv").write_text(f'variant,score\n"{name}",1\n')
+    (study / "selection.json").write_text(json.dumps({"metrics": [], "sentences": [name]}))
     (study / "trials" / "trial-001" / "config.yaml").write_text(f"a: '{name}'\n<!-- <script>")
     write_report(open_study(study), tmp_path / "page")
     html = (tmp_path / "page" / "index.html").read_text()
     assert "alert(1)" in html
     assert name not in html
-    assert data_of(html)["tables"]["Board of variants"][1] == [name, "1"]
+    assert data_of(html)["selection"]["sentences"] == [name]
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
     assert "default-src 'none'" in policy
     assert "unsafe-eval" not in policy
@@ -138,8 +138,10 @@ def test_a_study_of_two_goals_has_its_pareto_front(tmp_path):
     assert {"Pareto front", "Importance: hole_ssim", "Slices: hole_psnr"} <= figures.keys()
     front = {trace["name"]: trace for trace in figures["Pareto front"]["data"]}
     # Every trial is better than the one before in both goals: the last alone is the front.
-    assert len(front["Best Trial"]["x"]) == 1
-    assert front["Best Trial"]["marker"]["color"] != front["Trial"]["marker"]["color"]
+    best, other = front["on the front"], front["beaten by another"]
+    assert len(best["x"]) == 1
+    assert best["marker"]["color"] != other["marker"]["color"]
+    assert best["marker"]["symbol"] != other["marker"]["symbol"], "told apart without colours"
 
 
 def test_runs_beside_each_other_are_shown_as_variants(tmp_path):

@@ -4,17 +4,15 @@ Every test ends with `open_page` checking that nothing was written to the consol
 request left the page's own folder.
 """
 
-import io
 import json
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from lab.reporting import write_report
 from lab.results import open_study
 from lab.selection.votes import pair_id, read_votes
+from tests.reporting.seeing import is_colour, left_and_right, seen, set_slider, wait_for_pictures
 from tests.reporting.studies import colour_of, write_run, write_study
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)<⁄script>'
@@ -33,45 +31,6 @@ def report(study, tmp_path_factory, request):
         return output / "review" / "index.html"
     write_report(open_study(study), output / "review.html", single_file=True)
     return output / "review.html"
-
-
-def seen(page, selector):
-    """What a person sees, from a screenshot: the page itself may not read pixels."""
-    element = page.locator(selector)
-    element.scroll_into_view_if_needed()
-    picture = Image.open(io.BytesIO(element.screenshot()))
-    return np.asarray(picture.convert("RGB"), float)
-
-
-def wait_for_pictures(page, selector):
-    """Playwright's own waiting evaluates text inside the page, which the page's policy forbids."""
-    loaded = "images => images.length > 0 && images.every(image => image.naturalWidth > 0)"
-    end = time.monotonic() + 30
-    while not page.eval_on_selector_all(selector, loaded):
-        assert time.monotonic() < end, f"{selector} never loaded"
-        page.wait_for_timeout(20)
-
-
-def left_and_right(page, cell=0):
-    """Mean colours of a cell's left and right quarter, below the tags and beside the rule."""
-    frame = f".grid figure:nth-child({cell + 1}) .cell"
-    wait_for_pictures(page, f"{frame} img[src]")
-    pixels = seen(page, frame)
-    height, width = pixels.shape[:2]
-    rows = slice(height // 2 + 20, height - 10)
-    return (
-        pixels[rows, 10 : width // 5].mean(axis=(0, 1)),
-        pixels[rows, width * 4 // 5 : width - 10].mean(axis=(0, 1)),
-    )
-
-
-def is_colour(found, expected):
-    # The grain of the made pictures averages out, up to its values being clipped near 0.
-    return abs(found - expected).max() < 8
-
-
-def set_slider(page, value):
-    page.locator("#epoch").fill(str(value))
 
 
 def test_the_slider_changes_all_pictures_together(report, open_page):
@@ -184,13 +143,13 @@ def test_the_outline_shows_the_hole(report, open_page):
 
 def test_the_table_sorts_and_a_row_becomes_side_a(report, open_page):
     page = open_page(report).page
-    labels = lambda: page.locator("#result tbody tr td:nth-child(2)").all_text_contents()  # noqa: E731
+    labels = lambda: page.locator("#table tbody .label").all_text_contents()  # noqa: E731
     assert labels()[0].startswith("trial 2")
-    page.locator("#result th button", has_text="hole_ssim").click()
+    page.locator("#table th button", has_text="hole_ssim ↑").click()
     assert labels()[0].startswith("trial 0"), "upwards first"
-    page.locator("#result th button", has_text="hole_ssim").click()
+    page.locator("#table th button", has_text="hole_ssim ↑").click()
     assert labels()[0].startswith("Telea"), "then downwards; baselines are rows too"
-    page.locator("#result tr[data-run=trial-001]").press("Enter")
+    page.locator("#table tr[data-run=trial-001]").press("Enter")
     assert page.get_by_label("A: run").input_value() == "trial-001"
 
 
@@ -280,7 +239,7 @@ def test_a_baseline_can_be_compared_with_a_trial(tmp_path, open_page):
     folder = write_study(tmp_path / "weights")
     write_report(open_study(folder), tmp_path / "page")
     page = open_page(tmp_path / "page" / "index.html").page
-    assert page.locator("#result tr[data-run='baselines/Telea']").count() == 1
+    assert page.locator("#table tr[data-run='baselines/Telea']").count() == 1
     page.get_by_label("B: run").select_option("baselines/Telea")
     for epoch in (1, 4):
         set_slider(page, epoch)
@@ -323,7 +282,7 @@ def test_forty_trials_of_twelve_epochs_and_six_photos_open_in_three_seconds(
     write_report(open_study(folder), output, single_file=single)
     start = time.monotonic()
     opened = open_page(output if single else output / "index.html")
-    opened.page.locator("#result tbody tr").nth(39).wait_for(state="attached")
+    opened.page.locator("#table tbody tr").nth(39).wait_for(state="attached")
     seconds = time.monotonic() - start
     assert seconds < 3.0
     files = [url for url in opened.requests if url.startswith("file:") and url.endswith(".png")]

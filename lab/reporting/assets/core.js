@@ -7,6 +7,7 @@ const runsByName = new Map(data.runs.map((run) => [run.name, run]));
 // Runs that have pictures or scores: the others failed or have only begun.
 const shownRuns = data.runs.filter((run) => run.epochs.length);
 const trainedRuns = shownRuns.filter((run) => !run.untrained);
+const rankedRuns = shownRuns.filter((run) => ['complete', 'run'].includes(run.state));
 // Runs that only score a network have its one epoch.
 const lastEpoch = Math.max(1, ...trainedRuns.map((run) => run.epochs.at(-1)));
 const firstEpoch = Math.min(lastEpoch, ...trainedRuns.map((run) => run.epochs[0]));
@@ -30,6 +31,11 @@ const make = (tag, attributes, ...children) => fill(document.createElement(tag),
 const draw = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 const section = (id) => document.getElementById(id);
 
+const counted = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`;
+function listed(words) {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
+}
+
 function decimals(metric) {
   return data.metrics[metric]?.unit === 'dB' ? 2 : 3;
 }
@@ -41,16 +47,14 @@ function brief(value) {
   if (typeof value === 'number') return Number(value.toPrecision(3)).toString();
   return String(value);
 }
-function isBetter(difference, metric) {
-  return data.metrics[metric].higher ? difference > 0 : difference < 0;
-}
 const arrow = (metric) => (data.metrics[metric].higher ? '↑' : '↓');
 
-// What the person has chosen. Whoever shows some of it listens.
+// What the person has chosen. Whoever shows some of it listens. A side's epoch is a number, "slider", or
+// "best": that of its run.
 const state = {
   epoch: lastEpoch,
-  a: { run: null, stage: 'completed', epoch: 'slider' },
-  b: { run: null, stage: 'completed', epoch: 'slider' },
+  a: { run: null, stage: 'completed', epoch: 'best' },
+  b: { run: null, stage: 'completed', epoch: 'best' },
   metric: goal,
 };
 const listeners = [];
@@ -63,6 +67,13 @@ function changeSide(side, values) {
   change({ [side]: { ...state[side], ...values } });
 }
 
+// Moves the sides that follow the slider; where none does, those that show their best epoch take to it.
+function moveSlider(epoch) {
+  const of = (wanted) => ['a', 'b'].filter((side) => runsByName.has(state[side].run) && state[side].epoch === wanted);
+  const turned = of('slider').length ? [] : of('best');
+  change({ epoch, ...Object.fromEntries(turned.map((side) => [side, { ...state[side], epoch: 'slider' }])) });
+}
+
 // The epoch that a side shows. A run that ended early stays at its last one.
 function epochOf(side) {
   const run = runsByName.get(side.run);
@@ -73,6 +84,14 @@ function epochOf(side) {
 function valueAt(values, run, epoch) {
   const index = run.epochs.indexOf(epoch);
   return index < 0 ? null : values?.[index] ?? null;
+}
+
+const bestOf = (values, run) => valueAt(values, run, run.best);
+
+// How much better A is than B, in the metric's own direction; null where a value is missing.
+function lead(a, b, metric) {
+  if (a === null || a === undefined || b === null || b === undefined) return null;
+  return data.metrics[metric].higher ? a - b : b - a;
 }
 
 // Pictures: files beside the page, or texts inside it that become pictures when they are shown.

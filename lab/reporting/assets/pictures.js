@@ -6,6 +6,10 @@ const MOST_ZOOM = 16;
 const view = { split: 50, zoom: 1, x: 0, y: 0 };
 const look = { mode: 'wipe', difference: '', outlined: false };
 
+const FEW_PHOTOS = 6;
+const album = { order: 'name', all: false };
+keep('view', () => [view, look, album], (values) => [view, look, album].forEach((one, index) => Object.assign(one, values[index])));
+
 function showPictures() {
   const place = section('pictures');
   if (!data.photos.length) {
@@ -14,23 +18,35 @@ function showPictures() {
   }
   const grid = make('div', { class: 'grid' });
   const cells = data.photos.map((photo, index) => new Cell(photo, index, applyView));
-  grid.append(...cells.map((cell) => cell.element));
   const wipe = make('input', {
     type: 'range', min: 0, max: 100, value: 50, 'aria-label': 'Wipe between A and B',
     oninput: (event) => { view.split = Number(event.target.value); applyView(); },
   });
+  const more = make('button', { type: 'button', onclick: () => { album.all = !album.all; arrange(); } });
   place.append(
     make('div', { class: 'bar' }, sideControls('a'), sideControls('b'),
       make('button', { type: 'button', onclick: () => change({ a: state.b, b: state.a }) }, 'Swap')),
     epochSlider(),
     lookControls(grid, wipe, applyView, () => cells.forEach((cell) => cell.update())),
+    make('div', { class: 'bar' }, ...orderControls(() => arrange())),
     grid,
+    make('p', { class: 'bar' }, more, make('span', { class: 'hint' }, picturedWords())),
     make('p', { class: 'hint' }, 'Drag across a picture to move the wipe, or focus it and press ',
       make('kbd', {}, '←'), ' ', make('kbd', {}, '→'), '. ', make('kbd', {}, '+'), ' ', make('kbd', {}, '−'),
       ' zoom (or Ctrl and the wheel), ', make('kbd', {}, 'Shift'), ' and arrows or dragging pan, ',
       make('kbd', {}, '0'), ' shows all. ', make('kbd', {}, ','), ' ', make('kbd', {}, '.'),
       ' step through the epochs anywhere on the page.'));
 
+  let arranged = '';
+  function arrange() {
+    const order = sorted(data.photos.map((photo, index) => index), (index) => photoKey(index, album.order));
+    const shownPhotos = album.all ? order : order.slice(0, FEW_PHOTOS);
+    more.hidden = order.length <= FEW_PHOTOS;
+    more.textContent = album.all ? `Only the first ${FEW_PHOTOS}` : `All ${counted(order.length, 'pictured photo')}`;
+    if (arranged === shownPhotos.join()) return;
+    arranged = shownPhotos.join();
+    grid.replaceChildren(...shownPhotos.map((index) => cells[index].element));
+  }
   function applyView() {
     view.zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, view.zoom));
     view.x = Math.min(0, Math.max(1 - view.zoom, view.x));
@@ -44,10 +60,20 @@ function showPictures() {
     wipe.value = view.split;
     for (const cell of cells) cell.applyView();
   }
+  arrange();
   applyView();
-  const update = () => cells.forEach((cell) => cell.update());
-  listen(update);
+  listen(() => {
+    arrange();
+    for (const cell of cells) cell.update();
+  });
   addEventListener('resize', applyView);
+}
+
+function picturedWords() {
+  const { all } = data.samples;
+  const pictured = new Set(data.photos.map((photo) => photo.name)).size;
+  if (pictured >= all) return '';
+  return `${pictured} of ${counted(all, 'validation sample')} ${pictured === 1 ? 'is' : 'are'} pictured; “Photo by photo” below lists all, and how to picture more.`;
 }
 
 function sideControls(side) {
@@ -57,9 +83,9 @@ function sideControls(side) {
     make('optgroup', { label: data.isStudy ? 'Runs, best first' : 'Run' },
       shownRuns.map((one) => option(one.name, one === shownRuns[0] && data.isStudy ? `${one.label} (best)` : one.label))),
     make('optgroup', { label: 'The photo' }, Object.entries(FIXED).map(([value, text]) => option(value, text))));
-  const stage = make('select', { 'aria-label': `${name}: stage`, onchange: () => changeSide(side, { stage: stage.value }) });
+  const stage = make('select', { class: 'stage', 'aria-label': `${name}: stage`, onchange: () => changeSide(side, { stage: stage.value }) });
   const epoch = make('select', {
-    'aria-label': `${name}: epoch`,
+    class: 'epoch', 'aria-label': `${name}: epoch`,
     onchange: () => changeSide(side, { epoch: Number(epoch.value) || epoch.value }),
   });
   listen(() => {
@@ -68,12 +94,13 @@ function sideControls(side) {
     const stages = [...new Set((chosen?.pictures ?? []).flatMap((byStage) => Object.keys(byStage)))].sort();
     if (chosen && stages.length && !stages.includes(now.stage)) now.stage = stages.includes('completed') ? 'completed' : stages[0];
     stage.replaceChildren(...stages.map((text) => option(text, text)));
-    epoch.replaceChildren(option('slider', 'epoch: as the slider'), option('best', `its best (${chosen?.best ?? '–'})`),
+    epoch.replaceChildren(option('best', `best: epoch ${chosen?.best ?? '–'}`), option('slider', `slider: epoch ${chosen ? epochOf({ ...now, epoch: 'slider' }) : '–'}`),
       ...(chosen?.epochs ?? []).map((value) => option(value, `epoch ${value}`)));
     run.value = now.run;
     stage.value = now.stage;
     epoch.value = now.epoch;
     stage.hidden = epoch.hidden = !chosen;
+    epoch.hidden ||= chosen.untrained;
   });
   return make('div', { class: 'side', role: 'group', 'aria-label': `Side ${name}` },
     make('span', { class: `chip ${side}`, 'aria-hidden': 'true' }, name), run, stage, epoch);
@@ -82,17 +109,17 @@ function sideControls(side) {
 function epochSlider() {
   const slider = make('input', {
     type: 'range', id: 'epoch', min: firstEpoch, max: lastEpoch, step: 1, disabled: firstEpoch === lastEpoch, 'aria-label': 'Epoch of all photos',
-    oninput: () => change({ epoch: Number(slider.value) }),
+    oninput: () => moveSlider(Number(slider.value)),
   });
   const output = make('output', { for: 'epoch' });
   let timer = null;
-  const step = (by) => change({ epoch: Math.min(lastEpoch, Math.max(firstEpoch, state.epoch + by)) });
+  const step = (by) => moveSlider(Math.min(lastEpoch, Math.max(firstEpoch, state.epoch + by)));
   const stop = () => { clearInterval(timer); timer = null; play.textContent = 'Play'; };
   const play = make('button', {
     type: 'button', disabled: firstEpoch === lastEpoch,
     onclick: () => {
       if (timer) { stop(); return; }
-      if (state.epoch === lastEpoch) change({ epoch: firstEpoch });
+      if (state.epoch === lastEpoch) moveSlider(firstEpoch);
       play.textContent = 'Stop';
       timer = setInterval(() => (state.epoch < lastEpoch ? step(1) : stop()), 600);
     },
@@ -102,11 +129,16 @@ function epochSlider() {
     if (event.key === ',') step(-1);
     if (event.key === '.') step(1);
   });
+  const best = make('button', {
+    type: 'button', disabled: firstEpoch === lastEpoch, onclick: () => change(Object.fromEntries(['a', 'b'].map((side) => [side, { ...state[side], epoch: 'best' }]))),
+  }, 'Best epochs');
   listen(() => {
     slider.value = state.epoch;
-    output.textContent = `Epoch ${state.epoch} of ${lastEpoch}`;
+    const atBest = !['a', 'b'].some((side) => runsByName.has(state[side].run) && state[side].epoch !== 'best');
+    best.setAttribute('aria-pressed', atBest);
+    output.textContent = atBest ? 'Each at its best epoch' : `Epoch ${state.epoch} of ${lastEpoch}`;
   });
-  return make('div', { class: 'epochs' }, output, slider, play);
+  return make('div', { class: 'epochs' }, output, slider, best, play);
 }
 
 function lookControls(grid, wipe, applyView, update) {
@@ -120,9 +152,6 @@ function lookControls(grid, wipe, applyView, update) {
     make('option', { value: 'against' }, 'difference from the truth, × 4'));
   const outline = make('input', { type: 'checkbox', onchange: () => set({ outlined: outline.checked }) });
   const zoom = (factor) => () => { zoomAt(0.5, 0.5, factor); applyView(); };
-  const metric = make('select', { 'aria-label': 'Metric below the pictures', onchange: () => change({ metric: metric.value }) },
-    Object.keys(data.metrics).map((name) => make('option', { value: name }, name)));
-  metric.value = state.metric;
   function set(values) {
     Object.assign(look, values);
     for (const mode of Object.keys(modes)) grid.classList.toggle(mode, look.mode === mode && look.difference !== 'between');
@@ -134,6 +163,8 @@ function lookControls(grid, wipe, applyView, update) {
     applyView();
     update();
   }
+  difference.value = look.difference;
+  outline.checked = look.outlined;
   queueMicrotask(() => set({}));
   return make('div', { class: 'bar' },
     make('span', { class: 'group', role: 'group', 'aria-label': 'How to compare' }, buttons),
@@ -143,8 +174,7 @@ function lookControls(grid, wipe, applyView, update) {
     make('span', { class: 'group', role: 'group', 'aria-label': 'Zoom' },
       make('button', { type: 'button', 'aria-label': 'Zoom out', onclick: zoom(1 / 1.5) }, '−'),
       make('button', { type: 'button', onclick: () => { view.zoom = 1; applyView(); } }, 'Fit'),
-      make('button', { type: 'button', 'aria-label': 'Zoom in', onclick: zoom(1.5) }, '+')),
-    make('label', {}, 'Numbers', metric));
+      make('button', { type: 'button', 'aria-label': 'Zoom in', onclick: zoom(1.5) }, '+')));
 }
 
 // Keeps the point (x, y), as shares of the picture's frame, where it is.
@@ -176,9 +206,9 @@ class Cell {
     }, layers, make('div', { class: 'rule' }),
     make('span', { class: 'chip tag a', 'aria-hidden': 'true' }, 'A'), make('span', { class: 'chip tag b', 'aria-hidden': 'true' }, 'B'), this.missing);
     this.values = make('span', { class: 'values' });
-    this.element = make('figure', {}, this.frame, make('figcaption', {},
+    this.element = make('figure', { 'data-photo': index }, this.frame, make('figcaption', {},
       make('span', { class: 'name', title: photo.name }, photo.name),
-      make('span', { class: 'soft' }, photo.ratio === null ? '' : `hole ${(photo.ratio * 100).toFixed(0)} %`),
+      make('span', { class: 'soft' }, holeWords(ratioOf(photo.name))),
       this.values));
     new IntersectionObserver((entries) => {
       this.near = entries.at(-1).isIntersecting;
@@ -215,15 +245,12 @@ class Cell {
 
   showValues() {
     const { metric } = state;
-    const [a, b] = ['a', 'b'].map((side) => {
-      const run = runsByName.get(state[side].run);
-      return run ? valueAt(run.scores[this.index][metric], run, epochOf(state[side])) : null;
-    });
+    const [a, b] = ['a', 'b'].map((side) => photoValue(this.index, side, metric));
     const parts = [make('span', {}, metric)];
     if (a !== null) parts.push(make('span', { class: 'va' }, `A ${shown(a, metric)}`));
     if (b !== null) parts.push(make('span', { class: 'vb' }, `B ${shown(b, metric)}`));
     if (a !== null && b !== null && shown(a, metric) !== shown(b, metric)) {
-      const better = isBetter(a - b, metric);
+      const better = lead(a, b, metric) > 0;
       parts.push(make('span', { class: better ? 'better' : 'worse' },
         `A is ${better ? 'better' : 'worse'} by ${Math.abs(a - b).toFixed(decimals(metric))}`));
     }

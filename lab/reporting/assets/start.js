@@ -4,20 +4,22 @@ function showHead() {
   const counts = new Map();
   const trials = data.runs.filter((run) => !run.untrained);
   for (const run of trials) counts.set(run.state, (counts.get(run.state) ?? 0) + 1);
-  const fact = (value, words) => make('li', {}, make('b', {}, String(value)), ` ${words}`);
-  const states = [...counts].map(([name, count]) => (name === 'run' ? 'runs' : `${count} ${name}`)).join(', ');
+  const fact = (value, words) => make('li', {}, make('b', {}, value), ` ${words}`);
+  const states = [...counts].map(([name, count]) => (name === 'run' ? 'complete' : `${count} ${name}`)).join(', ');
+  const pictured = new Set(data.photos.map((photo) => photo.name)).size;
   section('head').append(
     make('p', { class: 'overline' }, data.isStudy ? `study ${data.name}` : `run ${data.name}`),
     make('h1', {}, data.question || data.name),
     make('ul', { class: 'facts' },
-      data.isStudy ? fact(trials.length, `trials (${states})`) : null,
-      fact(lastEpoch, lastEpoch === 1 ? 'epoch' : 'epochs'),
-      fact(data.validated, `validation photos, ${data.photos.length} of them pictured`),
-      data.isStudy ? fact(data.goals.join(', '), 'is the goal') : null));
+      data.isStudy && trials.length ? fact(counted(trials.length, counts.has('run') ? 'run' : 'trial'), states === 'complete' ? '' : `(${states})`) : null,
+      fact(counted(lastEpoch, 'epoch'), ''),
+      data.restsOn ? fact(data.restsOn, `for validation, ${pictured === data.samples.all ? 'all' : `${pictured} of them`} pictured`) : null,
+      data.isStudy ? fact(listed(data.goals), data.goals.length === 1 ? 'is the goal' : 'are the goals') : null));
   const titles = [...document.querySelectorAll('main > section')]
     .map((part) => [part.id, part.querySelector('h2').textContent]);
   const links = titles.map(([id, title]) => make('a', { href: `#${id}` }, title));
-  section('sections').append(make('ul', {}, links.map((link) => make('li', {}, link))));
+  section('sections').append(make('ul', {}, links.map((link) => make('li', {}, link))),
+    make('button', { type: 'button', id: 'news', hidden: true, onclick: reload }, 'A newer version is there: show it'));
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((one) => one.isIntersecting)) {
       links.forEach((link) => {
@@ -28,7 +30,8 @@ function showHead() {
     }
   }, { rootMargin: '-20% 0px -75% 0px' });
   for (const [id] of titles) observer.observe(section(id));
-  section('foot').append(`Written ${data.written.replace('T', ' ').replace('+00:00', ' UTC')}. This page loads nothing and sends nothing.`);
+  section('weights')?.querySelector('h2').append(`, against the goal${data.goals.length === 1 ? '' : 's'}`);
+  section('foot').append(`Written ${data.written.replace('T', ' ').replace('+00:00', ' UTC')}. ${data.serial === null ? '' : 'While python -m lab.report --watch runs, this page shows what is new by itself. '}This page loads nothing and sends nothing.`);
 }
 
 function commandLine(text) {
@@ -73,24 +76,40 @@ function showReproduce() {
   });
 }
 
-function begin() {
+function openingSides() {
   const best = shownRuns[0];
   const other = shownRuns.find((run) => run !== best && run.reference) ?? shownRuns[1] ?? best;
-  if (best) {
-    state.a.run = best.name;
-    state.b.run = other.name;
-    if (other === best) state.a = { ...state.a, epoch: best.epochs[0] };
-    state.epoch = Math.max(firstEpoch, best.best ?? lastEpoch);
-  }
-  showResult();
+  if (!best) return;
+  state.a.run = best.name;
+  state.b.run = other.name;
+  if (other === best) state.a = { ...state.a, epoch: best.epochs[0] };
+  state.epoch = Math.max(firstEpoch, best.best ?? lastEpoch);
+}
+
+// What the person had chosen before the page was read again, as far as it is still there.
+keep('state', () => state, (value) => {
+  openingSides();
+  const known = (side) => runsByName.has(value[side].run) || value[side].run in FIXED;
+  Object.assign(state, value, { epoch: Math.min(value.epoch, lastEpoch) });
+  if (!known('a') || !known('b') || !data.metrics[state.metric]) state.a.run = null;
+});
+
+function begin() {
+  if (!state.a.run) openingSides();
+  showVerdict();
+  showBoard();
   showPictures();
+  showSamples();
   showCurves();
+  showLosses();
   showPlots();
-  showTables();
+  showSelection();
   showVotes();
   showReproduce();
   showHead();
   change({});
+  goBack();
+  followStudy();
 }
 
 begin();

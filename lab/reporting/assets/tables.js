@@ -1,142 +1,221 @@
-// The result, and whatever tables other commands left in the folder. Any column sorts.
+// The board: every run with its verdict, and whatever else was measured. Any column sorts.
 
-// columns: {title, hint, text, wide, key(row) -> number or string or null, cell(row) -> node}
-function sortableTable(caption, columns, rows, decorate) {
+// columns: {title, hint, text, wide, fixed, key(row) -> number or string or null, cell(row) -> node}
+// sorting: {by, up}, kept by the caller; most: how many rows are shown; ordered(rows) is told their order.
+function sortableTable(caption, columns, rows, { line = () => make('tr'), sorting = { by: null, up: true }, most = Infinity, ordered = () => {} } = {}) {
   const body = make('tbody');
-  const heads = columns.map((column, index) => make('th', {
-    scope: 'col', class: column.text ? 'text' : null, title: column.hint,
-  }, make('button', { type: 'button', onclick: () => sortBy(index) }, column.title)));
-  const lines = rows.map((row) => ({
-    row,
-    element: fill(decorate ? decorate(row) : make('tr'), {}, columns.map((column) => {
-      const value = column.key(row);
-      const classes = [column.text && 'text', column.wide && 'wide', value === null && 'missing'];
-      return make('td', { class: classes.filter(Boolean).join(' ') || null }, column.cell(row));
-    })),
-  }));
-  body.append(...lines.map((line) => line.element));
-  let sorted = null;
-  let ascending = true;
-  function sortBy(index) {
-    ascending = sorted === index ? !ascending : true;
-    sorted = index;
-    const key = columns[index].key;
-    const sign = ascending ? 1 : -1;
-    lines.sort((one, other) => {
-      const a = key(one.row);
-      const b = key(other.row);
-      if (a === null || b === null) return (a === null) - (b === null); // what is missing goes last
-      return sign * (typeof a === 'number' && typeof b === 'number'
-        ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
-    });
-    body.append(...lines.map((line) => line.element));
+  const classes = (column, value) => [column.text && 'text', column.wide && 'wide', column.fixed && 'fixed', value === null && 'missing'].filter(Boolean).join(' ') || null;
+  const heads = columns.map((column) => make('th', { scope: 'col', class: classes(column), title: column.hint },
+    make('button', { type: 'button', onclick: () => sortBy(column) }, column.title)));
+  const elements = new Map();
+  const elementOf = (row) => {
+    if (!elements.has(row)) {
+      elements.set(row, fill(line(row), {}, columns.map((column) => make('td', { class: classes(column, column.key(row)) }, column.cell(row)))));
+    }
+    return elements.get(row);
+  };
+  function order() {
+    const chosen = columns.findIndex((column) => column.title === sorting.by);
+    const inOrder = chosen < 0 ? rows : [...rows].sort((one, other) => compare(columns[chosen].key(one), columns[chosen].key(other)));
+    body.replaceChildren(...inOrder.slice(0, most).map(elementOf));
     heads.forEach((head, at) => {
-      if (at === index) head.setAttribute('aria-sort', ascending ? 'ascending' : 'descending');
+      if (at === chosen) head.setAttribute('aria-sort', sorting.up ? 'ascending' : 'descending');
       else head.removeAttribute('aria-sort');
     });
+    ordered(inOrder);
   }
+  function compare(a, b) {
+    if (a === null || b === null) return (a === null) - (b === null); // what is missing goes last
+    return (sorting.up ? 1 : -1) * (typeof a === 'number' && typeof b === 'number'
+      ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
+  }
+  function sortBy(column) {
+    Object.assign(sorting, { up: sorting.by === column.title ? !sorting.up : true, by: column.title });
+    order();
+  }
+  order();
   return make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
     make('table', {}, make('thead', {}, make('tr', {}, heads)), body));
 }
 
-function showResult() {
-  const place = section('result');
-  place.append(make('ul', { class: 'findings' }, data.findings.map((text) => make('li', {}, text))));
-  const first = [...new Set([...data.goals, 'hole_psnr', 'hole_ssim', 'rim_ssim'])]
-    .filter((metric) => data.metrics[metric]);
-  const all = Object.keys(data.metrics);
-  let table = null;
-  const build = (metrics) => {
-    const next = resultTable(metrics);
-    table ? table.replaceWith(next) : place.append(next);
-    table = next;
-    markSides();
-  };
-  if (all.length > first.length) {
-    place.append(make('p', { class: 'bar' },
-      make('label', { class: 'check' }, make('input', {
-        type: 'checkbox', onchange: (event) => build(event.target.checked ? all : first),
-      }), `all ${all.length} metrics`),
-      make('span', { class: 'hint' }, data.isStudy
-        ? 'Mean ± standard deviation over the photos, at each run’s best epoch. Choose a row to see it as A below; with Shift, as B.'
-        : 'Mean ± standard deviation over the photos, at the best epoch.')));
-  }
-  build(first);
-  listen(markSides);
+const board = { columns: null, sorting: { by: null, up: true } };
+keep('board', () => board, (value) => Object.assign(board, value));
 
-  function markSides() {
-    for (const row of table.querySelectorAll('tr[data-run]')) {
-      row.classList.toggle('is-a', row.dataset.run === state.a.run);
-      row.classList.toggle('is-b', row.dataset.run === state.b.run);
-    }
+function showBoard() {
+  const place = section('table');
+  const groups = boardColumns();
+  const all = groups.flatMap((group) => group.columns);
+  const usual = all.filter((column) => column.usual).map((column) => column.title);
+  const chosen = new Set(board.columns ?? usual);
+  const { element, update } = menu('Columns of the board', () => `Columns: ${chosen.size} of ${all.length}`,
+    groups.map((group) => ({
+      title: group.title,
+      items: group.columns.map((column) => ({
+        label: column.title,
+        hint: column.hint,
+        on: () => chosen.has(column.title),
+        set: (on) => (on ? chosen.add(column.title) : chosen.delete(column.title)),
+      })),
+    })),
+    { Usual: () => put(usual), All: () => put(all.map((column) => column.title)), None: () => put([]) }, build);
+  const put = (titles) => { chosen.clear(); titles.forEach((title) => chosen.add(title)); };
+  const holder = make('div');
+  place.append(make('div', { class: 'bar' }, element, runsMenu(),
+    make('span', { class: 'hint' }, 'Means ± standard deviation over the photos, at each run’s best epoch. Any column sorts.')), holder);
+  let shownNames = '';
+  build();
+  listen(() => {
+    // Only another choice of runs needs another table.
+    if (names() !== shownNames) build();
+    markSides(holder);
+  });
+
+  function names() { return data.runs.filter(isChosen).map((run) => run.name).join('\n'); }
+  function build() {
+    update();
+    shownNames = names();
+    board.columns = all.map((column) => column.title).filter((title) => chosen.has(title));
+    const columns = [...fixedColumns(), ...all.filter((column) => chosen.has(column.title))];
+    holder.replaceChildren(sortableTable('Board', columns, data.runs.filter(isChosen), { line: boardLine, sorting: board.sorting }));
+    markSides(holder);
   }
 }
 
-function resultTable(metrics) {
-  const ranked = data.runs.filter((run) => run.best !== null && ['complete', 'run'].includes(run.state));
-  const rows = data.runs.map((run) => (
-    { run, rank: ranked.includes(run) ? ranked.indexOf(run) + 1 : null }));
-  const mean = ({ run }, metric) => valueAt(run.means[metric], run, run.best);
-  const columns = [
-    { title: '#', hint: 'rank by ' + goal, key: (row) => row.rank, cell: (row) => row.rank ?? '–' },
-    {
-      title: 'run', text: true, key: ({ run }) => run.label,
-      cell: (row) => [
-        row.run.label,
-        make('span', { class: 'state' }, describeState(row)),
-      ],
+function boardLine(run) {
+  if (!run.epochs.length) return make('tr');
+  return make('tr', {
+    class: 'pickable', 'data-run': run.name, tabindex: 0,
+    onclick: (event) => changeSide(event.shiftKey ? 'b' : 'a', { run: run.name }),
+    onkeydown: (event) => {
+      if (event.key === 'Enter' && event.target === event.currentTarget) changeSide(event.shiftKey ? 'b' : 'a', { run: run.name });
     },
-    ...metrics.map((metric) => ({
-      title: `${metric} ${arrow(metric)}`, hint: data.metrics[metric].definition,
-      key: (row) => mean(row, metric),
-      cell: (row) => [
-        shown(mean(row, metric), metric),
-        make('span', { class: 'spread' },
-          ` ± ${shown(valueAt(row.run.spreads[metric], row.run, row.run.best), metric)}`),
-      ],
-    })),
+  });
+}
+
+function fixedColumns() {
+  const rank = (run) => (rankedRuns.includes(run) ? rankedRuns.indexOf(run) + 1 : null);
+  return [
+    { title: '#', hint: `rank by ${goal}`, key: rank, cell: (run) => rank(run) ?? '–' },
     {
-      title: 'epoch', hint: 'the best one, of those that were run', key: (row) => row.run.best,
-      cell: (row) => row.run.best && !row.run.untrained ? `${row.run.best} of ${row.run.epochs.at(-1)}` : '–',
+      title: 'run', text: true, fixed: true, key: (run) => run.label,
+      cell: (run) => naming(run, [...runTags(run), run.reason].filter(Boolean).join(' · '), run.title),
     },
-    ...Object.entries(data.names).map(([path, name]) => ({
-      title: name, hint: path, key: (row) => row.run.values[path] ?? null,
-      cell: (row) => brief(row.run.values[path]),
-    })),
   ];
-  return sortableTable('Result', columns, rows, (row) => row.run.epochs.length
-    ? make('tr', {
-      class: 'pickable', 'data-run': row.run.name, tabindex: 0,
-      onclick: (event) => changeSide(event.shiftKey ? 'b' : 'a', { run: row.run.name }),
-      onkeydown: (event) => {
-        if (event.key === 'Enter') changeSide(event.shiftKey ? 'b' : 'a', { run: row.run.name });
-      },
-    }) : make('tr'));
 }
 
-function describeState({ run }) {
-  if (run.untrained) return '  without training';
-  const words = [];
-  if (!['complete', 'run'].includes(run.state)) words.push(run.state);
-  if (run.reference) words.push('named by the question');
-  if (run.reason) words.push(run.reason);
-  return words.length ? `  ${words.join(', ')}` : '';
+function boardColumns() {
+  const { comparison } = data;
+  const usual = new Set([...data.goals, ...data.shown]);
+  const paths = Object.keys(data.names);
+  const groups = [
+    ...comparison ? [{ title: `Against ${runsByName.get(comparison.with).label}`, columns: comparedColumns(comparison) }] : [],
+    { title: 'Means', columns: [...new Set([...usual, ...Object.keys(data.metrics)])].filter((metric) => data.metrics[metric]).map((metric) => meanColumn(metric, usual.has(metric))) },
+    { title: 'Training', columns: [epochColumn()] },
+    { title: 'Varied', columns: paths.map((path) => valueColumn(path, paths.length < 9 && path !== 'variant')) },
+    ...comparison && Object.keys(comparison.bins).length > 1
+      ? [{ title: 'By the hole’s share of the photo', columns: data.goals.flatMap((metric) => ratioColumns(comparison, metric)) }] : [],
+    { title: 'Cost of one photo', columns: costColumns() },
+  ];
+  return groups.filter((group) => group.columns.length);
 }
 
-function showTables() {
-  const place = section('tables');
-  for (const [title, [head, ...rows]] of Object.entries(data.tables)) {
-    const columns = head.map((name, index) => {
-      const numeric = rows.every((row) => !row[index] || Number.isFinite(Number(row[index])));
-      return {
-        title: name,
-        text: !numeric,
-        wide: rows.some((row) => (row[index] ?? '').length > 48),
-        key: (row) => (!row[index] ? null : numeric ? Number(row[index]) : row[index]),
-        cell: (row) => (!row[index] ? '–' : numeric && row[index].length > 7 ? brief(Number(row[index])) : row[index]),
-      };
-    });
-    place.append(make('h3', {}, title), sortableTable(title, columns, rows), make('p'));
-  }
-  if (!Object.keys(data.tables).length) place.remove();
+function comparedColumns(comparison) {
+  const of = (run, metric) => comparison.byMetric[metric]?.[run.name] ?? null;
+  const verdict = (metric) => ({
+    title: data.goals.length > 1 ? `verdict by ${metric}` : 'verdict', usual: true, text: true,
+    hint: `${comparison.why}, by ${metric}; a difference within its interval is none`,
+    key: (run) => { const found = of(run, metric); return found && found.mean; },
+    cell: (run) => {
+      const found = of(run, metric);
+      if (!found) return run.name === comparison.with ? 'reference' : '–';
+      const mark = MARKS[found.verdict];
+      return make('span', { class: `said ${found.verdict.replace(' ', '-')}` }, verdictMark(mark), mark.words);
+    },
+  });
+  const difference = (metric) => ({
+    title: `Δ ${metric}`, usual: data.goals.includes(metric), hint: `${comparison.why}, by ${metric}, with its 95 % interval; above 0 is better`,
+    key: (run) => of(run, metric)?.mean ?? null, cell: (run) => of(run, metric)?.text ?? '–',
+  });
+  const won = (metric) => ({
+    title: data.goals.length > 1 ? `won by ${metric}` : 'won', usual: data.goals.length === 1,
+    hint: `share of the photos on which it is better by ${metric}; ties count half`,
+    key: (run) => of(run, metric)?.won ?? null,
+    cell: (run) => { const found = of(run, metric); return found ? `${Math.round(100 * found.won)} %` : '–'; },
+  });
+  const metrics = Object.keys(comparison.byMetric);
+  const goals = data.goals.filter((metric) => metrics.includes(metric));
+  return [...goals.flatMap((metric) => [verdict(metric), difference(metric), won(metric)]),
+    ...metrics.filter((metric) => !goals.includes(metric)).map(difference)];
+}
+
+function meanColumn(metric, usual) {
+  return {
+    title: `${metric} ${arrow(metric)}`, usual, hint: data.metrics[metric].definition,
+    key: (run) => bestOf(run.means[metric], run),
+    cell: (run) => [shown(bestOf(run.means[metric], run), metric),
+      make('span', { class: 'spread' }, ` ± ${shown(bestOf(run.spreads[metric], run), metric)}`)],
+  };
+}
+
+function epochColumn() {
+  return {
+    title: 'best epoch', usual: true, hint: 'of those that were run', key: (run) => run.best,
+    cell: (run) => (run.best && !run.untrained ? `${run.best} of ${run.epochs.at(-1)}` : '–'),
+  };
+}
+
+function valueColumn(path, usual) {
+  return {
+    title: data.names[path], usual, hint: path, key: (run) => run.values[path] ?? null, cell: (run) => brief(run.values[path]),
+  };
+}
+
+function ratioColumns(comparison, metric) {
+  return Object.entries(comparison.bins).map(([bin, basis]) => {
+    const of = (run) => comparison.byRatio[metric]?.[run.name]?.[bin] ?? null;
+    return {
+      title: `Δ ${metric}, hole ${bin}`, hint: `${comparison.why}, on photos whose hole is ${bin} of them: ${basis}`,
+      key: (run) => of(run)?.mean ?? null, cell: (run) => of(run)?.text ?? '–',
+    };
+  });
+}
+
+function costColumns() {
+  const units = {
+    parameters: ['parameters', 1e6, 'M'], multiply_adds: ['multiply-adds', 1e9, 'G'], milliseconds: ['time', 1, 'ms'], peak_bytes: ['peak memory', 2 ** 20, 'MB'],
+  };
+  return Object.entries(units).filter(([name]) => data.runs.some((run) => run.cost && run.cost[name] !== null)).map(([name, [title, unit, words]]) => ({
+    title, usual: ['parameters', 'milliseconds'].includes(name), hint: `${title} of completing one photo of the study’s size`,
+    key: (run) => run.cost?.[name] ?? null,
+    cell: (run) => (run.cost ? `${brief(run.cost[name] / unit)} ${words}` : '–'),
+  }));
+}
+
+// What lab.select said: sentences, then the checkpoints in its order.
+function showSelection() {
+  const place = section('selection');
+  const { selection } = data;
+  if (!selection) { place.remove(); return; }
+  const percent = (share) => (share === null || share === undefined ? '–' : share > 0.995 ? '> 99 %' : share < 0.005 ? '< 1 %' : `${Math.round(100 * share)} %`);
+  const signed = (value) => (value === null ? '∞' : Number(value.toPrecision(3)));
+  const columns = [
+    { title: '#', key: (row) => row.rank, cell: (row) => row.rank },
+    { title: 'checkpoint', text: true, fixed: true, key: (row) => row.checkpoint, cell: (row) => row.checkpoint },
+    {
+      title: 'choice', text: true, key: (row) => (row.chosen ? 2 : row.tied ? 1 : 0),
+      cell: (row) => (row.chosen ? make('b', {}, 'chosen') : row.tied ? 'can’t be told from the best' : ''),
+    },
+    { title: 'probability of being best', key: (row) => row.probability_best, cell: (row) => percent(row.probability_best) },
+    {
+      title: 'behind the first', hint: `in ${selection.metrics[0]}, with its 95 % interval`, key: (row) => row.behind_first,
+      cell: (row) => (row.rank === 1 ? '–' : `${signed(row.behind_first)} [${signed(row.behind_low)}, ${signed(row.behind_high)}]`),
+    },
+    ...selection.metrics.map((metric) => ({
+      title: data.metrics[metric] ? `${metric} ${arrow(metric)}` : metric, key: (row) => row[metric] ?? null, cell: (row) => shown(row[metric], metric),
+    })),
+    { title: 'marks', text: true, wide: true, key: (row) => row.marks.length || null, cell: (row) => row.marks.map((mark) => `${mark.kind}: ${mark.reason}`).join('; ') || '–' },
+  ];
+  place.append(...selection.sentences.map((text) => make('p', {}, text)),
+    ...selection.notes.map((text) => make('p', { class: 'soft' }, text)),
+    sortableTable('Choice of checkpoint', columns, selection.checkpoints));
 }

@@ -21,7 +21,7 @@ function showVotes() {
     start.scrollIntoView({ block: 'start' });
   } }, make('label', { for: 'voter' }, 'Your name'), voter, make('button', { type: 'submit' }, 'Begin'));
   const ballot = make('div', { class: 'ballot', tabindex: -1, role: 'group', 'aria-label': 'Ballot' });
-  place.append(make('p', {}, `${data.deck.length} pairs: the same photo, filled by two checkpoints. Which looks more like nothing was ever removed? `
+  place.append(make('p', {}, `${counted(data.deck.length, 'pair')}: the same photo, filled by two checkpoints. Which looks more like nothing was ever removed? `
     + 'Names and sides are hidden and shuffled.'), start, problem, ballot);
 }
 
@@ -97,7 +97,7 @@ class Ballot {
       ...['won', 'tied', 'lost'].map((word) => ({ title: word, key: (row) => row[word], cell: (row) => row[word] })),
     ];
     this.place.replaceChildren(
-      make('p', {}, `${this.votes.length} votes by ${this.voter}.`),
+      make('p', {}, `${counted(this.votes.length, 'vote')} by ${this.voter}.`),
       make('p', { class: 'bar' },
         make('button', { type: 'button', disabled: !this.votes.length, onclick: () => this.download() }, `Download ${this.voter}.jsonl`),
         make('button', { type: 'button', disabled: !this.next, onclick: () => this.show() }, 'Go on voting')),

@@ -1,10 +1,12 @@
 """Review a study or a run offline in a browser: ``python -m lab.report runs/loss_weights``.
 
-Writes one folder whose ``index.html`` opens in any browser, or one HTML file: results, pictures by
+Writes one folder whose ``index.html`` opens in any browser, or one HTML file: verdict, pictures by
 epoch under a wipe, curves, Optuna's plots, blind votes, and what reproduces each run. Nothing is
-loaded or sent. With ``--wandb``, builds a W&B Report of the uploaded runs instead.
+loaded or sent. A folder with studies in it gets an index of them all. With ``--wandb``, builds a
+W&B Report of the uploaded runs instead.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,9 @@ from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.report runs/loss_weights                   (runs/loss_weights/report/index.html)
+  python -m lab.report runs/loss_weights --watch           (written again as the study goes on)
+  python -m lab.report runs/loss_weights --pictured 24     (more photos than the six of each run)
+  python -m lab.report runs/                               (an index of all studies and runs)
   python -m lab.report runs/loss_weights --single-file -o review.html
   python -m lab.report runs/loss_weights --wandb --entity my-team
 """
@@ -22,15 +27,18 @@ def parser() -> CommandParser:
     """The command's options."""
     options = CommandParser("report", __doc__ or "", EXAMPLE)
     add = options.add_argument
-    add("folder", type=Path, metavar="STUDY|RUN", help="what lab.sweep or lab.train wrote")
+    add("folder", type=Path, metavar="STUDY|RUN|RUNS", help="what lab.sweep or lab.train wrote")
     add(
         "-o",
         "--output",
         type=Path,
         metavar="OUT",
-        help="the folder or file to write; default: report/ or report.html in STUDY",
+        help="the folder or file to write; default: report/ or report.html in the folder",
     )
     add("--single-file", action="store_true", help="one HTML file, pictures inside, lossless")
+    add("--watch", action="store_true", help="write again after every change, until it is done")
+    add("--pictured", type=int, metavar="N", help="picture the first N validation samples")
+    add("--sample", nargs="+", default=[], metavar="NAME", help="picture these samples too")
     add("--storage", metavar="WHERE", help="the study's, if lab.sweep was given one")
     add("--wandb", action="store_true", help="build a W&B Report and print its address")
     add("--entity", metavar="E", help="W&B user or team; default: your own")
@@ -42,35 +50,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser()
     given = options.parse_args(arguments)
-    if given.wandb and (given.single_file or given.output):
-        options.error("--wandb writes no file: leave -o and --single-file out")
-    if not given.wandb and (given.entity or given.project):
-        options.error("--entity and --project go with --wandb")
+    _refuse_contradictions(options, given)
     # After parsing: what reads a study takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
-    from lab.reporting import write_report
     from lab.results import open_study
 
     try:
-        study = open_study(given.folder, given.storage)
         if given.wandb:
             from lab.reporting.wandb_report import publish_wandb_report
 
+            study = open_study(given.folder, given.storage)
             print(publish_wandb_report(study, given.entity, given.project))
-            return 0
-        name = "report.html" if given.single_file else "report"
-        output = given.output or given.folder / name
-        for note in write_report(study, output, given.single_file):
-            print(note, file=sys.stderr)
-        page = output if given.single_file else output / "index.html"
-        print(f"Open {page} in a browser ({_megabytes(output):.1f} MB, works offline)")
+        else:
+            _write_pages(given)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; nothing was written.", file=sys.stderr)
+        kept = "The page stays as it was last written." if given.watch else "Nothing was written."
+        print(f"\nInterrupted. {kept}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) -> None:
+    writes = given.single_file or given.output or given.watch or given.pictured or given.sample
+    if given.wandb and writes:
+        options.error("--wandb writes no page: leave the options of the page out")
+    if not given.wandb and (given.entity or given.project):
+        options.error("--entity and --project go with --wandb")
+    if given.watch and given.single_file:
+        options.error("--watch writes a folder, which the open page can look at: no --single-file")
+    if given.watch and (given.pictured or given.sample):
+        options.error("--watch shows what runs picture themselves: picture more when it has ended")
+    if given.pictured is not None and given.pictured < 1:
+        options.error(f"--pictured must be at least 1, not {given.pictured}")
+
+
+def _write_pages(given: argparse.Namespace) -> None:
+    """Write the page of a study or run, or the index of a folder of them, once or watching."""
+    from lab.reporting import all_done, is_done, picture_more, watch, write_index, write_report
+    from lab.results import ResultsError, find_studies, open_study
+
+    output = given.output or given.folder / ("report.html" if given.single_file else "report")
+    page = output if given.single_file else output / "index.html"
+    is_index = bool(find_studies(given.folder))
+    if is_index and (given.single_file or given.storage or given.pictured or given.sample):
+        raise ResultsError(
+            f"{given.folder} holds studies, and gets an index: give the folder of one of them for "
+            "--single-file, --storage, --pictured or --sample"
+        )
+
+    def note(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    def write(serial: int | None = None) -> bool:
+        if is_index:
+            return all_done(write_index(given.folder, output, note, serial))
+        study = open_study(given.folder, given.storage)
+        if given.pictured or given.sample:
+            picture_more(study, given.pictured or 0, given.sample, note)
+            study = open_study(given.folder, given.storage)
+        for text in write_report(study, output, given.single_file, serial):
+            note(text)
+        return is_done(study)
+
+    if given.watch:
+        print(f"Open {page} in a browser: it follows what is written. Ctrl-C ends this.")
+        folders = find_studies if is_index else lambda folder: [folder]
+        watch(lambda: folders(given.folder), write, note)
+        print(f"Done: {page} is complete")
+    else:
+        write()
+        print(f"Open {page} in a browser ({_megabytes(output):.1f} MB, works offline)")
 
 
 def _megabytes(path: Path) -> float:

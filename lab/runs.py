@@ -415,7 +415,7 @@ def _evaluate(
     try:
         for judged in judge(strategy, (task.to(device) for task in tasks)):
             scores += judged.scores
-            visuals += _visuals_of(judged, network, VISUAL_SAMPLES - len(visuals))
+            visuals += visuals_of(judged, network, VISUAL_SAMPLES - len(visuals))
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if tasks.not_found:
@@ -448,7 +448,7 @@ def open_tasks(experiment: Experiment) -> Tasks:
 
 
 @torch.no_grad()
-def _visuals_of(judged: Judged, network: Network | None, most: int) -> list[SampleVisual]:
+def visuals_of(judged: Judged, network: Network | None, most: int) -> list[SampleVisual]:
     """What the first samples of a batch look like, stage by stage."""
     task, count = judged.task, max(0, min(most, len(judged.task.sample)))
     if not count:

@@ -16,6 +16,9 @@ SECONDS = 5.0
 # A sweep writes its board and its pictures a moment after its results; then nothing changes.
 _QUIET_LOOKS = 3
 
+# A picture's width at most.
+_SERIALS = 10_000
+
 _WATCHED = ("photos.csv", "study.db", "results.csv", "board.csv", "selection.json")
 
 
@@ -95,6 +98,10 @@ def _states(folders: Sequence[Path]) -> dict[Path, tuple[int, int, int]]:
 
 
 def _next_serial(serial: int) -> int:
-    """Not that of the last version, nor of one that an earlier watch left; a picture's width."""
-    now = int(time.time()) % 10_000 + 1
-    return now if now != serial else now + 1
+    """Not that of a version shortly before, by this watch or an earlier one; a picture's width.
+
+    By the clock, which comes round in hours; where versions come faster than seconds, one more.
+    """
+    now = int(time.time()) % _SERIALS + 1
+    is_ahead = serial > 0 and (serial - now) % _SERIALS < _SERIALS // 2
+    return serial % _SERIALS + 1 if is_ahead else now

@@ -10,7 +10,7 @@ import pytest
 
 from lab.report import main
 from lab.reporting import is_done, watch, write_index
-from lab.reporting.watching import is_stale
+from lab.reporting.watching import _next_serial, is_stale
 from lab.results import find_studies, open_study, verdict
 from lab.settings import SettingsError
 from tests.reporting.studies import add_pruned, write_run, write_study
@@ -150,6 +150,18 @@ def test_watching_writes_after_every_change_until_all_is_done(tmp_path):
     assert not watching.is_alive(), "the study is done, and so is watching"
     assert len(set(serials)) == len(serials) >= 3, "an open page tells each version from the last"
     assert all("written in" in line for line in told)
+
+
+@pytest.mark.parametrize("second", [50, 9_998])
+def test_versions_within_a_second_have_numbers_of_their_own(monkeypatch, second):
+    monkeypatch.setattr("lab.reporting.watching.time.time", lambda: float(second))
+    serials = [0]
+    for _ in range(5):
+        serials.append(_next_serial(serials[-1]))
+    assert len(set(serials[1:])) == 5
+    assert all(0 < serial <= 10_000 for serial in serials[1:])
+    monkeypatch.setattr("lab.reporting.watching.time.time", lambda: second + 60.0)
+    assert _next_serial(serials[-1]) == (second + 60) % 10_000 + 1, "then by the clock again"
 
 
 def test_what_cannot_be_written_once_is_tried_again(tmp_path):

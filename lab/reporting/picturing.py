@@ -18,7 +18,7 @@ from lab.reporting.pictures import MAIN_STAGE
 from lab.results import ResultsError, Run, Study
 from lab.runs import open_tasks, visuals_of
 from lab.settings import Experiment, SettingsError, build_experiment, parse_experiment
-from lab.studies.results import BASELINES
+from lab.strategies import METHODS
 from lab.tracking import SampleScore, SampleVisual, write_visuals
 
 # Another machine rounds otherwise; more than this is another network, photo or hole.
@@ -86,9 +86,9 @@ def _is_missing(run: Run, sample: str) -> bool:
 def _method(run: Run, anchor: Run) -> _Method:
     """Build what completed the run's samples, from its settings and its checkpoint."""
     if run.state == "baseline":
-        if run.label not in BASELINES:
+        if run.label not in METHODS:
             raise SettingsError(f"no method of this version is called {run.label}")
-        return _Method(_experiment(anchor), BASELINES[run.label], None)
+        return _Method(_experiment(anchor), METHODS[run.label].build(), None)
     assert run.best is not None
     experiment = _experiment(run)
     checkpoint = run.checkpoint

@@ -105,7 +105,7 @@ def test_all_that_beat_every_trial_are_one_sentence(tmp_path):
     write_baseline(folder / "baselines" / "smooth", ("cat", "lake"), quality=1.0)
     write_baseline(folder / "baselines" / "worse", ("cat", "lake"), quality=-1.0)
     both = findings(open_study(folder))[-1]
-    assert both.startswith("Telea and smooth, which need no training, are clearly better than every")
+    assert both.startswith("Telea and smooth, which need no training, are clearly better than")
 
 
 def test_what_a_study_costs_is_read_from_its_board(tmp_path):

@@ -2,12 +2,16 @@
 
 A network of our own, small enough to train in minutes. What diffusion can tell is there before the
 first step (`lab.layers.smooth_fills`, which have no parameters); what is left to learn is which way
-structure goes through the hole, and the texture that no smooth fill has. The layers work at a part
-of the image's size, on blocks of pixels laid into channels (Wenzhe Shi et al., "Real-Time Single
-Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", CVPR 2016).
+structure goes through the hole, and the texture that no smooth fill has. Most layers work at a part
+of the image's size, on blocks of pixels laid into channels, after Wenzhe Shi et al., "Real-Time
+Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN" (CVPR 2016); but what they
+answer is enlarged by interpolation and convolutions, since laying channels back into blocks leaves
+their grid in the photo once an adversarial loss asks for texture (Augustus Odena et al.,
+"Deconvolution and Checkerboard Artifacts", Distill 2016).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +25,7 @@ from lab.layers import SMOOTH_FILLS, smooth_fills, start_at_zero
 _FIRST, _FIRST_SHARE = "across", 0.9
 # Fills differ by little; the layers should see it.
 _CONTRAST = 4.0
+_LEAST_WIDTH = 16
 
 
 class FillSelector(nn.Module):
@@ -29,33 +34,47 @@ class FillSelector(nn.Module):
     Args:
         width: channels of every layer.
         dilations: of the residual blocks, one each.
-        shrink: by how much the layers' planes are smaller than the image, to each side.
+        shrink: by how much most layers' planes are smaller than the image, to each side: a power
+            of 2.
 
     Raises:
-        ValueError: an argument below 1, or no block.
+        ValueError: an argument below 1, no block, or a shrink that is no power of 2.
     """
 
     def __init__(
         self, width: int = 64, dilations: Sequence[int] = (1, 2, 4, 2, 1), shrink: int = 4
     ) -> None:
         super().__init__()
-        if width < 1 or shrink < 1 or not dilations or min(dilations) < 1:
+        if width < 1 or not dilations or min(dilations) < 1:
             raise ValueError(
-                f"width ({width}), shrink ({shrink}) and every one of the dilations "
-                f"({list(dilations)}) must be at least 1, and there must be one"
+                f"width ({width}) and every one of the dilations ({list(dilations)}) must be at "
+                "least 1, and there must be one"
             )
+        if shrink < 1 or shrink.bit_count() != 1:
+            raise ValueError(f"shrink must be a power of 2, not {shrink}")
         self.width = width
         self.dilations = tuple(dilations)
         self.shrink = shrink
         rest = (1.0 - _FIRST_SHARE) / (len(SMOOTH_FILLS) - 1)
         shares = [_FIRST_SHARE if fill == _FIRST else rest for fill in SMOOTH_FILLS]
         logits = torch.tensor(shares).log()[:, None, None]
+        self.first_logits: Tensor
         self.register_buffer("first_logits", logits, persistent=False)
-        block = shrink * shrink
-        self.entry = nn.Conv2d((3 * len(SMOOTH_FILLS) + 1) * block, width, 1)
+        planes = 3 * len(SMOOTH_FILLS) + 1
+        self.entry = nn.Conv2d(planes * shrink * shrink, width, 1)
         self.blocks = nn.Sequential(*(_ResidualBlock(width, d) for d in self.dilations))
-        self.exit = nn.Conv2d(width, (len(SMOOTH_FILLS) + 3) * block, 1)
-        start_at_zero(self.exit)
+        self.choice = nn.Conv2d(width, len(SMOOTH_FILLS), 1)
+        # Half of the channels at twice the size, and so on up to the image's.
+        widths = [width]
+        while 2 ** (len(widths) - 1) < shrink:
+            widths.append(max(_LEAST_WIDTH, widths[-1] // 2))
+        self.enlarging = nn.ModuleList(
+            nn.Conv2d(one, other, 3, padding=1) for one, other in pairwise(widths)
+        )
+        self.drawing = nn.Conv2d(widths[-1] + planes, widths[-1], 3, padding=1)
+        self.correction = nn.Conv2d(widths[-1], 3, 3, padding=1)
+        start_at_zero(self.choice)
+        start_at_zero(self.correction)
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with a whole image.
@@ -74,12 +93,17 @@ class FillSelector(nn.Module):
         planes = _pad(torch.cat((fills[:, 0], differences, mask), dim=1), self.shrink)
         blocks = F.pixel_unshuffle(planes, self.shrink)
         blocks = blocks.contiguous(memory_format=torch.channels_last)
-        answer = F.pixel_shuffle(self.exit(self.blocks(self.entry(blocks))), self.shrink)
-        logits, correction = (
-            answer[..., :height, :width].float().split((len(SMOOTH_FILLS), 3), dim=1)
-        )
-        shares = (self.first_logits + logits).softmax(dim=1)
-        mixed = (shares[:, :, None] * fills).sum(dim=1) + mask * correction
+        features = self.blocks(self.entry(blocks))
+        size = planes.shape[-2:]
+        logits = F.interpolate(self.choice(features), size, mode="bilinear")
+        for enlarge in self.enlarging:
+            features = F.interpolate(features, scale_factor=2.0, mode="bilinear")
+            features = F.silu(enlarge(features))
+        features = F.silu(self.drawing(torch.cat((features, planes), dim=1)))
+        correction = self.correction(features)
+        logits, correction = logits[..., :height, :width], correction[..., :height, :width]
+        shares = (self.first_logits + logits.float()).softmax(dim=1)
+        mixed = (shares[:, :, None] * fills).sum(dim=1) + mask * correction.float()
         return Stages(images=((mixed.clamp(-1.0, 1.0) + 1.0) / 2.0,))
 
 

@@ -114,8 +114,8 @@ def _front(study: Study) -> list[str]:
         if reference is not None and run is not reference:
             leads = "; ".join(f"{goal} {_lead(study, run, reference, goal)}" for goal in goals)
             said.append(f"{run.label} against {reference.label}, which the question names: {leads}")
-    absent = _not_on_front(study)
-    return [*said, absent] if absent else said
+    said += [sentence for sentence in (_not_on_front(study), _on_knee(study)) if sentence]
+    return said
 
 
 def _on_front(study: Study) -> str:
@@ -123,7 +123,19 @@ def _on_front(study: Study) -> str:
     left = len(study.front) - len(names)
     names += [f"{left} more"] if left else []
     is_it = "It is" if len(names) == 1 else "They are"
-    return f"{is_it} {_and(names)}. {_not_on_front(study)}".strip()
+    knee = f" {_on_knee(study)}" if study.knee is not None else ""
+    return f"{is_it} {_and(names)}. {_not_on_front(study)}".strip() + knee
+
+
+def _on_knee(study: Study) -> str:
+    """Which run of the front a person would take, and why; nothing where there is none."""
+    knee = study.knee
+    if knee is None:
+        return ""
+    return (
+        f"{knee.label} is the knee of the front, the nearest to the best of every goal at once: "
+        "what one would take where none of them counts more than the others."
+    )
 
 
 def _not_on_front(study: Study) -> str:

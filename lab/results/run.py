@@ -47,6 +47,8 @@ class Run:
         reason: why it failed.
         is_reference: the question names its settings.
         place: in the order in which the trials of a study were named or drawn.
+        counts_last: the study has several goals, by which no epoch is the best: the last one is
+            taken for it, so that every run is judged after the same training.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Run:
     reason: str = ""
     is_reference: bool = False
     place: int = 0
+    counts_last: bool = False
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -106,9 +109,14 @@ class Run:
 
     @cached_property
     def best(self) -> int | None:
-        """The epoch with the best mean of the goal, the earliest of equals; None without scores."""
+        """The epoch with the best mean of the goal, the earliest of equals; None without scores.
+
+        The last one where ``counts_last``.
+        """
         if self.goal not in self.epochs or not len(self.epochs):
             return None
+        if self.counts_last:
+            return self.last
         return best_epoch(self.goal, self.epochs[self.goal].to_dict())
 
     @cached_property

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
@@ -122,6 +123,23 @@ class Study:
     def front(self) -> list[Run]:
         """The ranked runs than which none is as good by every goal and better by one."""
         return [run for run in self.ranked if not any(self._beats(o, run) for o in self.ranked)]
+
+    @property
+    def knee(self) -> Run | None:
+        """Of several goals, the run of the front that gives up least: the one a person would take.
+
+        The nearest to the best value of every goal at once, where each goal runs from 0 at the
+        front's worst to 1 at its best. None with one goal, or a front of fewer than three runs.
+        """
+        front = self.front
+        if len(self.goals) < 2 or len(front) < 3:
+            return None
+        values = np.array([[run.mean(goal) for goal in self.goals] for run in front])
+        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        values = values * signs
+        spans = np.ptp(values, axis=0)
+        missing = (values.max(axis=0) - values) / np.where(spans > 0, spans, 1.0)
+        return front[int(np.square(missing).sum(axis=1).argmin())]
 
     def _beats(self, one: Run, other: Run) -> bool:
         leads = []
@@ -287,7 +305,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         if study is not None:
             question = str(study.user_attrs.get("question", ""))
             goals = list(study.user_attrs.get("goals", goals))
-        runs = _trials(study, folder, goals[0]) if study else _runs_below(folder, goals[0])
+        runs = _trials(study, folder, goals) if study else _runs_below(folder, goals[0])
     if not runs and study is None:
         raise ResultsError(
             f"{folder} is neither a run nor a study: it has no photos.csv, and no trial. "
@@ -331,7 +349,7 @@ def _is_ranked(run: Run) -> bool:
     return run.state in ("complete", "run") and run.best is not None
 
 
-def _trials(study: optuna.Study, folder: Path, goal: str) -> list[Run]:
+def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
     trials = study.get_trials(deepcopy=False)
     later = {t.user_attrs[RETRY_OF]: t.number for t in trials if RETRY_OF in t.user_attrs}
 
@@ -344,12 +362,13 @@ def _trials(study: optuna.Study, folder: Path, goal: str) -> list[Run]:
             name=(place := trial_folder(folder, trial.number)).name,
             label=trial_label(trial),
             folder=place,
-            goal=goal,
+            goal=goals[0],
             state=_STATES[trial.state],
             values=trial.params,
             reason=reason(trial),
             is_reference=bool(trial.user_attrs.get("first")),
             place=trial.user_attrs.get(RETRY_OF, trial.number),
+            counts_last=len(goals) > 1,
         )
         for trial in trials
         if trial.state in _STATES

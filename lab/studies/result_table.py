@@ -21,6 +21,9 @@ from lab.studies.storage import where_begun
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
 # Pictures smaller than this are enlarged on the contact sheet.
+# The methods without training that a sheet shows beside the runs.
+_ON_SHEETS = ("telea", "shift-map", "patch-match")
+
 _CELL = 128
 
 
@@ -93,9 +96,10 @@ def _are(trials: Sequence[FrozenTrial]) -> str:
 
 
 def _print_use(results: StudyResults, console: Console) -> None:
-    """Say how to use what was found: of several goals, every run on the front."""
+    """Say how to use what was found: of several goals, the ends of the front and its knee."""
     study = results.study
-    for run in study.front:
+    kept = [study.knee, *(study.best_by(goal) for goal in study.goals if study.ranked)]
+    for run in {run.name: run for run in kept if run is not None}.values():
         if not results.question.trains:
             options = " ".join(options_from(results.question.options_for(run.values)))
             use = f"python -m lab.evaluate --checkpoint {run.checkpoint} {options}"
@@ -119,19 +123,21 @@ def write_results(results: StudyResults) -> Path:
 
 
 def write_contact_sheet(results: StudyResults) -> Path | None:
-    """Write ``contact_sheet.png``, a row a sample: hole, Telea, worst and best runs, truth."""
+    """Write ``contact_sheet.png``, a row a sample: hole, methods, runs worth seeing, truth."""
     study = results.study
     worst = study.worst
     if not study.ranked or worst is None:
         return None
-    columns = {run.label: run for run in study.baselines if run.label == "telea"}
+    columns = {run.label: run for run in study.baselines if run.label in _ON_SHEETS}
+    reference, knee = study.reference, study.knee
     columns[f"worst: {worst.label}"] = worst
-    if len(study.goals) == 1:
-        columns[f"best: {study.ranked[0].label}"] = study.ranked[0]
-    else:
-        for goal in study.goals:
-            best = study.best_by(goal)
-            columns[f"best {goal}: {best.label}"] = best
+    if reference is not None:
+        columns[f"reference: {reference.label}"] = reference
+    for goal in study.goals:
+        best = study.best_by(goal)
+        columns[f"best {goal}: {best.label}"] = best
+    if knee is not None:
+        columns[f"knee: {knee.label}"] = knee
     return write_sheet(study.folder / "contact_sheet.png", columns)
 
 

@@ -229,7 +229,8 @@ def _run_trial(
             return
         raise
     else:
-        run = Run(claim.folder.name, claim.folder.name, claim.folder, goals[0])
+        place = claim.folder
+        run = Run(place.name, place.name, place, goals[0], counts_last=len(goals) > 1)
         trial.set_user_attr("best_epoch", run.best)
         study.tell(number, [run.mean(goal) for goal in goals])
         tell(replace(event, kind="complete"))

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from lab.results import cautions, findings, open_study, verdict
@@ -64,3 +65,29 @@ def test_before_the_first_run_has_ended_there_is_no_verdict(tmp_path):
     add_pruned(folder)
     assert verdict(open_study(folder)) == "No run has ended with scores yet."
     assert cautions(open_study(folder)) == []
+
+
+def test_the_knee_gives_up_least_and_is_said_as_such(tmp_path):
+    goals = ("hole_ssim", "hole_l1")
+    folder = write_study(tmp_path / "weights", trials=4, goals=goals)
+    # From true and blurred to false and sharp; the second gives up nearly nothing for half of it.
+    for number, (first, second) in enumerate([(0.60, 0.4), (0.59, 0.2), (0.50, 0.15), (0.4, 0.1)]):
+        path = folder / "trials" / f"trial-{number:03d}" / "photos.csv"
+        table = pd.read_csv(path)
+        table["hole_ssim"], table["hole_l1"] = first, second
+        table.to_csv(path, index=False)
+    study = open_study(folder)
+    assert len(study.front) == 4
+    assert study.knee.label == "trial 1"
+    assert any(said.startswith("trial 1 is the knee of the front") for said in findings(study))
+    assert "trial 1 is the knee" in verdict(study)
+    alone = open_study(write_study(tmp_path / "alone", goals=("hole_ssim", "hole_psnr")))
+    assert (len(alone.front), alone.knee) == (1, None)
+
+
+def test_of_several_goals_every_run_is_judged_after_its_last_epoch(tmp_path):
+    one = open_study(write_study(tmp_path / "one", epochs=3))
+    two = open_study(write_study(tmp_path / "two", epochs=3, goals=("hole_ssim", "hole_l1")))
+    for run in two.trials:
+        assert run.best == run.last == 3
+    assert all(run.best == run.epochs["hole_ssim"].idxmax() for run in one.trials)

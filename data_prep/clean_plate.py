@@ -1,9 +1,12 @@
 """Find what people hid: ``python -m data_prep.clean_plate CLIP DEST``.
 
-From a clip filmed by a camera that stands, writes the background behind the people, and for frames
-twice a second a triplet: the frame, the mask of everybody who moves, and what was really behind
-them. So a removal can be scored against the truth. DEST/manifest.json lists them with hashes;
-DEST/coverage.png shows where the background is sure.
+From a clip filmed by a camera that stands, or is held in the hand on one view, writes the
+background behind the people, and for frames twice a second a triplet: the frame, the mask of
+everybody who moves, and what was really behind them. So a removal can be scored against the truth.
+DEST/manifest.json lists them with hashes; DEST/coverage.png shows where the background is sure.
+
+Frames from the hand are aligned to one of them and cut to what all of them show; how exactly, is
+said and stands in the manifest. A camera that pans or walks is refused.
 """
 
 from argparse import Namespace
@@ -23,7 +26,12 @@ def parser() -> CommandParser:
     """The command's options."""
     options = CommandParser("data_prep.clean_plate", __doc__ or "", EXAMPLE)
     add = options.add_argument
-    add("clip", type=Path, metavar="CLIP", help="a video of a camera that stands")
+    add(
+        "clip",
+        type=Path,
+        metavar="CLIP",
+        help="a video of one view, by a camera that stands or is held",
+    )
     add("dest", type=Path, metavar="DEST", help="the folder to write")
     add(
         "--crop",
@@ -60,10 +68,11 @@ def _run(given: Namespace) -> int:
     settings = TripletSettings(given.crop, given.every, given.dilate)
     manifest = write_triplets(given.clip, given.dest, settings, line.update)
     line.close()
-    coverage = manifest["coverage"]
+    camera, coverage = manifest["camera"], manifest["coverage"]
     print(f"{given.dest}: {len(manifest['triplets'])} triplets")
     for reason, count in manifest["left_out"].items():
         print(f"left out: {count} {reason}")
+    print(f"camera: {_said_of(camera)}")
     print(
         f"background: from {manifest['plate']['frames']} frames; "
         f"{100 * coverage['share_not_trusted']:.2g} % of it not to be trusted, "
@@ -74,6 +83,25 @@ def _run(given: Namespace) -> int:
         write_sheet(given.dest, given.sheet)
         print(f"contact sheet: {given.sheet}")
     return 0
+
+
+def _said_of(camera: dict) -> str:
+    """Return the line on how the clip was held, and how far its frames are from the plate."""
+    held = "stands"
+    if camera["compensated"]:
+        area, swing = camera["area"], camera["swing"]
+        held = (
+            f"held in the hand; swings by {swing['median']:.1f} pixels (at most "
+            f"{swing['largest']:.1f}); aligned to frame {camera['reference_frame']} and cut to "
+            f"{area['width']}x{area['height']}"
+        )
+    displacement = camera["displacement"]
+    if displacement is None:
+        return f"{held}, as far as a picture without corners can tell"
+    return (
+        f"{held}; the background lies within {displacement['median']:.2f} pixels of the plate "
+        f"(at most {displacement['largest']:.2f})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Frames of a clip, and whether its camera stood still."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,12 @@ _FRAMES_PER_SECOND = 25.0
 _WORKING_SIDE = 640
 _GRID = (6, 8)
 _FEATURES_A_CELL = 6
-_LEAST_CELLS = 6
-_LEAST_FOUND = 0.3
+LEAST_CELLS = 6
+LEAST_FOUND = 0.3
 _FARTHEST = 1.0
+_AROUND = 33
+_FAINT = 8.0
+_FLAT = 12.0
 _ROUND_TRIP = 0.5
 
 
@@ -71,64 +75,61 @@ class Clip:
         return video
 
 
-class CameraCheck:
-    """Tells whether a frame was taken by the camera that stood where the background's did.
+class Landmarks:
+    """Corners of a picture, spread over a grid, that are found again in other frames.
 
-    Corners of the background, spread over a grid, are followed into the frame (Lucas and Kanade
-    1981, by OpenCV's pyramids) and back. What people cover is lost on the way and has no voice; of
-    the rest, each cell of the grid has one.
+    They are followed (Lucas and Kanade 1981, by OpenCV's pyramids) into the frame and back. What
+    people cover is lost on the way.
 
     Args:
-        background: uint8 RGB ``(H, W, 3)``.
+        picture: uint8 RGB ``(H, W, 3)``.
+
+    Attributes:
+        scale: of the smaller picture, at most 640 pixels long, that they are followed in.
+        cells: how many of the grid's hold one.
     """
 
-    def __init__(self, background: np.ndarray) -> None:
-        height, width = background.shape[:2]
-        self._scale = min(1.0, _WORKING_SIDE / max(height, width))
-        self._background = self._prepare(background)
-        self._points, self._cells = self._corners()
+    def __init__(self, picture: np.ndarray) -> None:
+        height, width = picture.shape[:2]
+        self.scale = min(1.0, _WORKING_SIDE / max(height, width))
+        gray = self._shrink(picture)
+        self._enlargement = np.array([width / gray.shape[1], height / gray.shape[0]], np.float32)
+        self._picture = _even(gray)
+        self._points, self._cells = self._corners(gray)
+        self.cells = len(np.unique(self._cells))
 
-    def displacement(self, frame: np.ndarray) -> float | None:
-        """How far the background moved in ``frame``, in its pixels: the median of the cells.
+    def find(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Find them in a frame of the same size.
 
-        Infinite where hardly a corner is found again; None where the background has too few.
+        Returns:
+            Of those found: where they were and where they are, float32 ``(N, 2)``, x and y in
+            the frame's pixels; and their cells, ``(N,)``.
         """
-        all_cells = np.unique(self._cells)
-        if len(all_cells) < _LEAST_CELLS:
-            return None
-        target = self._prepare(frame)
-        there, found = _follow(self._background, target, self._points)
-        back, returned = _follow(target, self._background, there)
+        if not self.cells:
+            return np.empty((0, 2)), np.empty((0, 2)), self._cells
+        target = _even(self._shrink(frame))
+        there, found = _follow(self._picture, target, self._points)
+        back, returned = _follow(target, self._picture, there)
         round_trip = np.linalg.norm(back - self._points, axis=(1, 2))
         good = found & returned & (round_trip < _ROUND_TRIP)
-        moved = np.linalg.norm(there - self._points, axis=(1, 2))
-        cells = [
-            float(np.median(moved[good & (self._cells == cell)]))
-            for cell in np.unique(self._cells[good])
-        ]
-        if len(cells) < _LEAST_FOUND * len(all_cells):
-            return float("inf")
-        return float(np.median(cells)) / self._scale
+        # A pixel's middle has whole coordinates.
+        here, there = (
+            (points[good][:, 0] + 0.5) * self._enlargement - 0.5 for points in (self._points, there)
+        )
+        return here, there, self._cells[good]
 
-    def stands(self, frame: np.ndarray) -> bool:
-        """Whether nothing says that the camera moved: at most a pixel in 640."""
-        displacement = self.displacement(frame)
-        return displacement is None or displacement * self._scale <= _FARTHEST
-
-    def _prepare(self, frame: np.ndarray) -> np.ndarray:
-        """Return a small gray picture in which light that changed does not matter."""
-        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        if self._scale < 1.0:
-            size = (round(gray.shape[1] * self._scale), round(gray.shape[0] * self._scale))
+    def _shrink(self, frame: np.ndarray) -> np.ndarray:
+        """Return a small gray picture."""
+        gray: np.ndarray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        if self.scale < 1.0:
+            size = (round(gray.shape[1] * self.scale), round(gray.shape[0] * self.scale))
             gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-        level, spread = float(gray.mean()), float(gray.std())
-        normal = (gray.astype(np.float32) - level) * (48.0 / max(spread, 8.0)) + 128.0
-        prepared: np.ndarray = np.clip(normal, 0, 255).astype(np.uint8)
-        return prepared
+        return gray
 
-    def _corners(self) -> tuple[np.ndarray, np.ndarray]:
+    def _corners(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return corners ``(N, 1, 2)`` and the cell of each."""
-        height, width = self._background.shape
+        height, width = gray.shape
+        flat = max(float(gray.std()), _FAINT) / _FLAT
         rows, columns = _GRID
         points: list[np.ndarray] = [np.empty((0, 1, 2), np.float32)]
         cells = [np.empty(0, int)]
@@ -136,15 +137,88 @@ class CameraCheck:
             row, column = divmod(cell, columns)
             top, bottom = row * height // rows, (row + 1) * height // rows
             left, right = column * width // columns, (column + 1) * width // columns
-            part = np.ascontiguousarray(self._background[top:bottom, left:right])
             # Noise has corners, too.
-            if min(part.shape) < 8 or part.std() < 4:
+            if min(bottom - top, right - left) < 8 or gray[top:bottom, left:right].std() < flat:
                 continue
+            part = np.ascontiguousarray(self._picture[top:bottom, left:right])
             found = cv2.goodFeaturesToTrack(part, _FEATURES_A_CELL, 0.05, 5)
             if found is not None:
                 points.append(found + np.array([left, top], np.float32))
                 cells.append(np.full(len(found), cell))
         return np.concatenate(points), np.concatenate(cells)
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """How far the background of a frame lies beside where it should.
+
+    Attributes:
+        cells: float ``(6, 8)``, of each cell of a grid, in pixels; NaN where no landmark was found.
+        median: of the cells; infinite where hardly one was found, None where there are too few.
+        allowed: pixels.
+    """
+
+    cells: np.ndarray
+    median: float | None
+    allowed: float
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing says that the camera moved."""
+        return self.median is None or self.median <= self.allowed
+
+    @property
+    def beside(self) -> np.ndarray:
+        """Cells that lie farther away than allowed, bool; those without a voice as those around."""
+        known = np.isfinite(self.cells).astype(np.float32)
+        values = np.where(known == 1, self.cells, 0).astype(np.float32)
+        around, voices = (
+            cv2.boxFilter(part, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+            for part in (values, known)
+        )
+        filled = np.where(known == 1, values, around / np.maximum(voices, 1))
+        return filled > self.allowed
+
+
+class CameraCheck:
+    """Tells whether a frame was taken by the camera that stood where the background's did.
+
+    The background's landmarks are found in the frame; each cell of their grid has one voice.
+
+    Args:
+        background: uint8 RGB ``(H, W, 3)``.
+
+    Attributes:
+        allowed: pixels that it may be displaced by: one in a picture of up to 640, and in
+            proportion in a larger one.
+    """
+
+    def __init__(self, background: np.ndarray) -> None:
+        self._landmarks = Landmarks(background)
+        self.allowed = _FARTHEST / self._landmarks.scale
+
+    def look(self, frame: np.ndarray) -> Displacement:
+        """Measure how far the background moved in a frame."""
+        here, there, found = self._landmarks.find(frame)
+        moved = np.linalg.norm(there - here, axis=1)
+        cells = np.full(_GRID, np.nan)
+        for cell in np.unique(found):
+            cells.flat[cell] = np.median(moved[found == cell])
+        median: float | None = None
+        if self._landmarks.cells >= LEAST_CELLS:
+            enough = np.isfinite(cells).sum() >= LEAST_FOUND * self._landmarks.cells
+            median = float(np.nanmedian(cells)) if enough else float("inf")
+        return Displacement(cells, median, self.allowed)
+
+
+def _even(gray: np.ndarray) -> np.ndarray:
+    """Return a gray picture of one brightness and contrast everywhere: light does not matter."""
+    levels = gray.astype(np.float32)
+    around = (_AROUND, _AROUND)
+    mean = cv2.blur(levels, around)
+    spread = np.sqrt(np.maximum(cv2.blur(levels**2, around) - mean**2, 0.0))
+    even: np.ndarray = np.clip((levels - mean) * (48.0 / (spread + _FAINT)) + 128.0, 0, 255)
+    return even.astype(np.uint8)
 
 
 def _follow(

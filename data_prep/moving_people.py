@@ -37,6 +37,7 @@ class Scene:
             it the plate in the frame's light.
         people: the boxes, not dilated, of what is upright and large enough for a person.
         doubtful: bool ``(H, W)``: where the plate is not to be trusted for this frame.
+        displacement: how far its background lies beside the plate, in pixels; None: not known.
     """
 
     frame: np.ndarray
@@ -44,6 +45,7 @@ class Scene:
     background: np.ndarray
     people: tuple[Box, ...]
     doubtful: np.ndarray
+    displacement: float | None = None
 
 
 class PeopleFinder:

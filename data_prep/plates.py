@@ -51,24 +51,19 @@ class Plate:
     coverage: np.ndarray
     repaired: np.ndarray
 
+    def as_pixels(self) -> np.ndarray:
+        """Return it rounded, uint8 RGB ``(H, W, 3)``."""
+        return np.clip(np.rint(self.pixels), 0, 255).astype(np.uint8)
 
-def estimate_plate(frames: Iterable[np.ndarray], folder: Path) -> tuple[Plate, np.ndarray]:
+
+def estimate_plate(samples: np.ndarray, folder: Path) -> Plate:
     """Estimate the background, by the steps in this module's docstring.
 
-    The frames are kept in a temporary file, and strips of rows in memory: a minute of 4K would not
-    fit.
-
     Args:
-        frames: uint8 RGB ``(H, W, 3)``, about ``SAMPLES`` of them, spread over the clip.
-        folder: for the temporary files.
-
-    Returns:
-        The plate, and the frames it was made from, uint8 ``(N, H, W, 3)``, mapped from their file.
-
-    Raises:
-        DataError: fewer than ten frames, or of different sizes.
+        samples: uint8 RGB ``(N, H, W, 3)``, spread over the clip, as ``spill`` maps them: strips of
+            rows are in memory, and what is made of them in another temporary file.
+        folder: for that.
     """
-    samples = _spill(frames, folder)
     first = np.empty(samples.shape[1:], np.float32)
     for rows in _strips(samples.shape):
         first[rows] = _median(samples[:, rows], np.ones(samples[:, rows].shape[:3], bool))
@@ -82,11 +77,22 @@ def estimate_plate(frames: Iterable[np.ndarray], folder: Path) -> tuple[Plate, n
     coverage = np.zeros(noise.shape, np.float32)
     for sample in levelled:
         coverage += largest_channel(sample[..., :3] - pixels) < NEAR
-    return Plate(pixels, noise, coverage / len(levelled), repaired), samples
+    return Plate(pixels, noise, coverage / len(levelled), repaired)
 
 
-def _spill(frames: Iterable[np.ndarray], folder: Path) -> np.ndarray:
-    """Write frames to a temporary file and map it."""
+def spill(frames: Iterable[np.ndarray], folder: Path) -> np.ndarray:
+    """Write frames to a temporary file and map it: a minute of 4K would not fit into memory.
+
+    Args:
+        frames: uint8 RGB ``(H, W, 3)``, about ``SAMPLES`` of them, spread over the clip.
+        folder: for the file.
+
+    Returns:
+        uint8 ``(N, H, W, 3)``.
+
+    Raises:
+        DataError: fewer than ten frames, or of different sizes.
+    """
     shape: tuple[int, ...] | None = None
     count = 0
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -97,7 +103,7 @@ def _spill(frames: Iterable[np.ndarray], folder: Path) -> np.ndarray:
             file.write(frame.tobytes())
             count += 1
         if shape is None or count < _LEAST_SAMPLES:
-            raise DataError(f"the clip has {count} frames, too few to find a background in")
+            raise DataError(f"the clip gives {count} frames, too few to find a background in")
         file.flush()
         # The mapping keeps the file alive.
         return np.memmap(file, np.uint8, "r", shape=(count, *shape))

@@ -1,19 +1,19 @@
 """Frame, mask and true background of people in a clip, as files with a manifest."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep.clips import CameraCheck, Clip
+from data_prep.clips import Clip
 from data_prep.commands import DataError
-from data_prep.moving_people import Box, PeopleFinder, Scene
+from data_prep.moving_people import Box, Scene
 from data_prep.pictures import begin_folder, end_folder, write_mask, write_png
-from data_prep.plates import LEAST_COVERAGE, SAMPLES, Plate, estimate_plate
+from data_prep.plates import LEAST_COVERAGE, Plate
+from data_prep.viewpoints import Viewpoint
 from lab.files import file_sha256
 from lab.formats.manifests import TRIPLETS
 
@@ -21,8 +21,6 @@ FRAMES, MASKS, BACKGROUNDS = "frames", "masks", "backgrounds"
 _CONTEXT = 2.0
 _MOST_HOLE = 0.6
 _MOST_DOUBTFUL = 0.05
-_MOST_MOVED = 0.2
-_MOST_CHANGED = 0.35
 
 OnProgress = Callable[[int, float], None]
 """Called with the number of triplets so far, and the fraction of the clip."""
@@ -58,20 +56,17 @@ def write_triplets(
         on_progress: told now and then.
 
     Returns:
-        The manifest, as written: ``clip``, ``settings``, ``plate``, ``coverage``, ``triplets`` and
-        the counts of what was ``left_out``.
+        The manifest, as written: ``clip``, ``settings``, ``camera``, ``plate``, ``coverage``,
+        ``triplets`` and the counts of what was ``left_out``.
 
     Raises:
-        DataError: no clip; its camera moves; nobody in it moves; the folder holds something else.
+        DataError: no clip; its camera moves too far, or from its place; nobody in it moves; the
+            folder holds something else.
     """
     clip = Clip(path)
     total = clip.declared_frames or clip.count_frames()
     begin_folder(folder)
-    spread = (frame for _, frame in clip.frames(max(1, math.ceil(total / SAMPLES))))
-    plate, samples = estimate_plate(spread, folder)
-    camera = CameraCheck(_rounded(plate.pixels))
-    _check_camera_stands(clip, camera, plate, samples)
-    finder = PeopleFinder(plate, settings.dilation)
+    viewpoint = Viewpoint(clip, total, folder, settings.dilation)
     every = max(1, round(settings.every * clip.frames_per_second))
     triplets: list[dict] = []
     left_out: Counter[str] = Counter()
@@ -79,9 +74,9 @@ def write_triplets(
     for number, frame in clip.frames(every):
         frames += 1
         on_progress(len(triplets), min(1.0, number / max(1, total)))
-        scene = finder.find(frame) if camera.stands(frame) else None
-        if scene is None:
-            left_out["frames in which the camera moved or the light changed at once"] += 1
+        scene = viewpoint.scene(frame)
+        if isinstance(scene, str):
+            left_out[scene] += 1
             continue
         if not scene.people:
             left_out["frames without people"] += 1
@@ -93,26 +88,30 @@ def write_triplets(
             else:
                 seconds = round(number / clip.frames_per_second, 3)
                 record = {"name": name, "frame_number": number, "seconds": seconds, **person}
+                record["displacement"] = scene.displacement
                 triplets.append(record | _write(folder, name, part))
     if not triplets:
         reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise DataError(
             f"nobody moves in {path}: of {frames} frames looked at, none gave a person ({reasons})"
         )
+    plate = viewpoint.plate
+    height, width = plate.noise.shape
     manifest = {
         "kind": TRIPLETS,
         "clip": {
             "name": path.name,
             "sha256": file_sha256(path),
             "frames_per_second": clip.frames_per_second,
-            "height": samples.shape[1],
-            "width": samples.shape[2],
+            "height": height,
+            "width": width,
         },
         "settings": asdict(settings),
+        "camera": viewpoint.record(),
         "plate": {
             "file": "plate.png",
-            "sha256": write_png(folder / "plate.png", _rounded(plate.pixels)),
-            "frames": len(samples),
+            "sha256": write_png(folder / "plate.png", plate.as_pixels()),
+            "frames": viewpoint.samples,
         },
         "coverage": _write_coverage(folder, plate),
         "left_out": dict(left_out),
@@ -120,24 +119,6 @@ def write_triplets(
     }
     end_folder(folder, manifest)
     return manifest
-
-
-def _check_camera_stands(
-    clip: Clip, camera: CameraCheck, plate: Plate, samples: np.ndarray
-) -> None:
-    """Raise where the background is displaced in many frames, or changes nearly everywhere."""
-    moved = [sample for sample in samples if not camera.stands(sample)]
-    if len(moved) > _MOST_MOVED * len(samples):
-        raise DataError(
-            f"the camera of {clip.path} moves: in {len(moved)} of {len(samples)} frames the "
-            "background is not where it is in the others. A clean plate needs a camera that stands"
-        )
-    changed = float(1.0 - plate.coverage.mean())
-    if changed > _MOST_CHANGED:
-        raise DataError(
-            f"{clip.path} has no background that stays: a pixel differs from it in "
-            f"{100 * changed:.0f} % of the frames. Does the camera move, or the light flicker?"
-        )
 
 
 def _views(scene: Scene, number: int, crop: int | None) -> Iterator[tuple[str, Scene, dict]]:
@@ -183,7 +164,9 @@ def _cut(scene: Scene, rows: slice, columns: slice, size: int) -> Scene:
             for part in (mask, doubtful)
         )
         background = np.where(mask[..., None], background, frame)
-    return Scene(frame, mask.astype(np.uint8), background, scene.people, doubtful)
+    return replace(
+        scene, frame=frame, mask=mask.astype(np.uint8), background=background, doubtful=doubtful
+    )
 
 
 def _unfit(view: Scene) -> str | None:
@@ -225,8 +208,3 @@ def _write_coverage(folder: Path, plate: Plate) -> dict:
         "share_never_changed": round(float((plate.coverage == 1.0).mean()), 6),
         "share_repaired": round(float(plate.repaired.mean()), 6),
     }
-
-
-def _rounded(pixels: np.ndarray) -> np.ndarray:
-    """Return levels as 8-bit pixels."""
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

@@ -129,11 +129,16 @@ class WalkingClip:
             mask[rows, columns] |= figure
         return mask
 
-    def frame(self, number):
+    def people(self, number):
+        """A frame without noise."""
         frame = self.background(number).copy()
         for index, (figure, clothes) in enumerate(self.figures):
             rows, columns = self._place(index, number)
             frame[rows, columns][figure] = clothes[figure]
+        return frame
+
+    def frame(self, number):
+        frame = self.people(number)
         noise = np.random.default_rng(number).normal(0, 2, frame.shape)
         return np.clip(frame + noise, 0, 255).astype(np.uint8)
 
@@ -160,3 +165,84 @@ class WalkingClip:
         left = 2 + round(along * room)
         top = (70, 8)[index % 2]
         return slice(top, top + height), slice(left, left + width)
+
+
+class HandHeldClip(WalkingClip):
+    """The same, by a camera that a hand turns; and so where everything was is known.
+
+    Args:
+        sway: pixels (root mean square) that it turns by to each side and up and down, and a sixth
+            of it in degrees about its axis.
+        jerks: frames in which it points elsewhere.
+        fence: posts that stand so near that they are displaced by this many pixels more.
+        gap: between two posts, in pixels.
+        options: of a clip.
+    """
+
+    TOP, LEFT, FOCAL_LENGTH = 40, 80, 220.0
+
+    def __init__(self, sway, jerks=(), fence=0.0, gap=88, **options):
+        super().__init__(**options)
+        self.sway, self.jerks, self.fence, self.gap = sway, jerks, fence, gap
+
+    def turned(self, number):
+        """By how many pixels it is turned to the side and down."""
+        across = self.sway * (np.sin(0.9 * number) + np.sin(0.23 * number + 1))
+        down = self.sway * (np.sin(0.7 * number + 2) + np.sin(0.31 * number + 3))
+        return across + 36 * (number in self.jerks), down
+
+    def pose(self, number):
+        """Where a point that a camera at rest sees lies in a frame."""
+        across, down = self.turned(number)
+        roll = np.deg2rad(self.sway / 6) * np.sqrt(2) * np.sin(0.8 * number + 4)
+        turn, _ = cv2.Rodrigues(np.array([-down, across, 0]) / self.FOCAL_LENGTH + [0, 0, roll])
+        focal = np.diag([self.FOCAL_LENGTH, self.FOCAL_LENGTH, 1.0])
+        centre = _moved_by((self.WIDTH - 1) / 2, (self.HEIGHT - 1) / 2)
+        return centre @ focal @ turn @ np.linalg.inv(focal) @ np.linalg.inv(centre)
+
+    def taken(self, scene, number):
+        """What of a scene, as large as the view, a frame shows."""
+        return self._cut(scene, self.pose(number), (self.WIDTH, self.HEIGHT))
+
+    def aligned(self, scene, camera):
+        """What of a scene the frames show that are aligned as a manifest says of its camera."""
+        area = camera["area"]
+        shown = self.taken(scene, camera["reference_frame"])
+        return shown[
+            area["top"] : area["top"] + area["height"], area["left"] : area["left"] + area["width"]
+        ]
+
+    def background(self, number):
+        return self.view[self.TOP : self.TOP + self.HEIGHT, self.LEFT : self.LEFT + self.WIDTH]
+
+    def mask_scene(self, number):
+        return self._placed(np.zeros(self.view.shape[:2], np.uint8), self.mask(number))
+
+    def people(self, number):
+        frame = self.taken(self._placed(self.view, super().people(number)), number)
+        if self.fence:
+            posts = np.zeros(self.view.shape[:2], np.uint8)
+            for left in range(50, posts.shape[1], 22 + self.gap):
+                posts[:, left : left + 22] = 1
+            wood = cv2.resize(photo_pixels(5, 140), posts.shape[::-1])
+            share = self.fence * np.array(self.turned(number)) / self.sway
+            pose = _moved_by(*share) @ self.pose(number)
+            size = (self.WIDTH, self.HEIGHT)
+            frame = np.where(
+                self._cut(posts, pose, size)[..., None] == 1, self._cut(wood, pose, size), frame
+            )
+        return frame
+
+    def _placed(self, scene, window):
+        scene = scene.copy()
+        scene[self.TOP : self.TOP + self.HEIGHT, self.LEFT : self.LEFT + self.WIDTH] = window
+        return scene
+
+    def _cut(self, scene, pose, size):
+        places = _moved_by(self.LEFT, self.TOP) @ np.linalg.inv(pose)
+        kernel = cv2.INTER_NEAREST if scene.ndim == 2 else cv2.INTER_LANCZOS4
+        return cv2.warpPerspective(scene, places, size, flags=kernel | cv2.WARP_INVERSE_MAP)
+
+
+def _moved_by(across, down):
+    return np.array([[1, 0, across], [0, 1, down], [0, 0, 1]], float)

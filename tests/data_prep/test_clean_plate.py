@@ -176,12 +176,14 @@ def test_a_folder_with_something_else_is_left_alone(clip, tmp_path, capsys):
 def test_the_camera_check_measures_displacement():
     photo = cv2.resize(photo_pixels(3, 160), (320, 240))
     check = CameraCheck(photo)
-    assert check.displacement(photo) == pytest.approx(0, abs=0.1)
-    assert check.displacement(np.roll(photo, 3, axis=1)) == pytest.approx(3, abs=0.3)
-    assert not check.stands(np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8))
+    assert check.look(photo).median == pytest.approx(0, abs=0.1)
+    assert check.look(np.roll(photo, 3, axis=1)).median == pytest.approx(3, abs=0.3)
+    assert not check.look(np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)).stands
     brighter = np.clip(photo * 1.2 + 5, 0, 255).astype(np.uint8)
-    assert check.stands(brighter)
-    assert CameraCheck(np.full_like(photo, 90)).displacement(photo) is None
+    assert check.look(brighter).stands
+    nothing = CameraCheck(np.full_like(photo, 90)).look(photo)
+    assert nothing.median is None
+    assert nothing.stands
 
 
 def test_light_that_changes_is_followed():

@@ -13,9 +13,9 @@ from data_prep.commands import answer
 from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
-  python -m data_prep.evaluation_sets places2/ valid/ --set valid
-  python -m data_prep.evaluation_sets photos/ test1/ --set test1 --total 100 --masks people.npz
-  python -m data_prep.evaluation_sets photos/ test2/ --set test2 --masks masks/ boxes
+  python -m data_prep.evaluation_sets places2/ sets/valid --set valid
+  python -m data_prep.evaluation_sets photos/ sets/test1 --set test1 --total 100 --masks people.npz
+  python -m data_prep.evaluation_sets photos/ sets/test2 --set test2 --masks masks/ person_mixture
 """
 
 _LEAST_SIZE = 32

@@ -14,7 +14,8 @@ from lab.command_line import CommandParser, run_command
 
 EXAMPLE = """\
   python -m data_prep.silhouettes triplets/ people.npz
-  python -m lab.train --data.masks=lab.masks.Silhouettes --data.masks.library=people.npz
+  python -m lab.train --name people --data.masks=lab.masks.Silhouettes \\
+      --data.masks.library=people.npz
 """
 
 

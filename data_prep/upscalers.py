@@ -14,7 +14,7 @@ from lab.command_line import CommandParser, run_command
 EXAMPLE = """\
   python -m data_prep.upscalers superres/ upscalers/
   python -m data_prep.upscalers FSRCNN_x2.pb upscalers/
-  python -m data_prep.upscalers fsrcnn_x2 upscalers/      (from the cache folder, or downloaded)
+  python -m data_prep.upscalers fsrcnn_x2 upscalers/      # from the cache folder, or downloaded
 """
 
 

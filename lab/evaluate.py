@@ -12,9 +12,11 @@ from pathlib import Path
 from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
-  python -m lab.evaluate --checkpoint epoch-050.pt --set sets/test1
-  python -m lab.evaluate --checkpoint epoch-050.pt --set clip/triplets --evaluation.dilation=10
-  python -m lab.evaluate --checkpoint epoch-050.pt --data.photos=photos --variant=tiled
+  python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --set sets/test1
+  python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --set triplets \\
+      --evaluation.dilation=10 --name removals
+  python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --data.photos=photos \\
+      --variant=tiled --name tiled
 """
 
 

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
   python -m lab.inpaint photo.jpg --mask mask.png -o restored.png --preview preview.png
-  python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt -o restored.png
-  python -m lab.inpaint photo.jpg --mask scratches.png --method smooth -o restored.png
-  python -m lab.inpaint photos/ --mask masks/ -o restored/     (beach.jpg with beach_mask.png)
-  python -m lab.inpaint photo.jpg --mask mask.png --checkpoint epoch-050.pt --variant=tiled -o …
-  python -m lab.inpaint photo.jpg --person u2net -o restored.png --save-mask mask.png
-  python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o restored.png
+  python -m lab.inpaint photo.jpg --mask mask.png -o learned.png \\
+      --checkpoint runs/first/checkpoints/epoch-005.pt
+  python -m lab.inpaint photo.jpg --mask mask.png -o tiled.png \\
+      --checkpoint runs/first/checkpoints/epoch-005.pt --variant=tiled
+  python -m lab.inpaint photo.jpg --mask mask.png --method smooth -o smooth.png
+  python -m lab.inpaint photos/ --mask masks/ -o restored/    # beach.jpg with beach_mask.png
+  python -m lab.inpaint photo.jpg --person u2net -o nobody.png --save-mask person.png
+  python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o gone.png
 """
 
 _SUCCESS, _SOME_FAILED, _USER_ERROR = 0, 1, 2

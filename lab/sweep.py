@@ -13,10 +13,11 @@ from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
   python -m lab.sweep loss_weights
-  python -m lab.sweep loss_weights --photos ~/photos --name loss_weights_mine --workers 2
-  python -m lab.sweep loss_weights --trials 40 --data.size=128     (any setting of lab.train)
-  python -m lab.sweep path/to/mine.yaml                            (docs/questions.md)
-  python -m lab.sweep erosion --checkpoint epoch-050.pt            (a question without training)
+  python -m lab.sweep loss_weights --trials 20                 # goes on with the trials there are
+  python -m lab.sweep loss_weights --photos ~/photos --name my_weights --workers 2
+  python -m lab.sweep loss_weights --data.size=128 --name larger    # any setting of lab.train
+  python -m lab.sweep mine.yaml                                # your question: docs/questions.md
+  python -m lab.sweep erosion --checkpoint runs/first/checkpoints/epoch-005.pt
 """
 
 

@@ -1,4 +1,4 @@
-"""Train one network: ``python -m lab.train --config run.yaml``.
+"""Train one network: ``python -m lab.train --name NAME``.
 
 Every setting is an option, ``--data.size=64``; ``--print-config`` prints them all with their
 values. A run that was interrupted goes on when the same command is given again.
@@ -11,9 +11,10 @@ from pathlib import Path
 from lab.command_line import INTERRUPTED, CommandParser, run_command
 
 EXAMPLE = """\
-  python -m lab.train --fit.epochs=5 --data.size=64 --name first
-  python -m lab.train --config runs/loss_weights/trials/trial-003/config.yaml --name again
-  python -m lab.train --data.photos=/path/to/photos --model.network.width=16 --print-config
+  python -m lab.train --name first --data.size=64 --fit.epochs=5
+  python -m lab.train --name mine --data.photos=$HOME/photos --model.network.width=16
+  python -m lab.train --name again --config runs/loss_weights/trials/trial-003/config.yaml
+  python -m lab.train --variant=both_gates --print-config
 """
 
 

@@ -9,13 +9,14 @@ import difflib
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from lab.untrusted import printable
 
 SETTING_GROUPS = ("model", "data", "fit", "evaluation")
 """What the settings of a run begin with, as in ``--data.size=64``."""
 
-# What Lightning's own command line, and others, call these.
-_CALLED_ELSEWHERE = {
+CALLED_ELSEWHERE = {
     "trainer.accelerator": "fit.device",
     "trainer.devices": "fit.device",
     "trainer.max_epochs": "fit.epochs",
@@ -28,6 +29,7 @@ _CALLED_ELSEWHERE = {
     "lr": "model.optimization.generator_learning_rate",
     "learning_rate": "model.optimization.generator_learning_rate",
 }
+"""What Lightning's own command line, and others, call settings, and what they are called here."""
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
@@ -49,6 +51,23 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         exec("")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)
+
+
+def say(message: object, error: bool = False) -> None:
+    """Print a message, which may hold names from outside, so that it does nothing to a terminal.
+
+    Args:
+        message: of one or more lines.
+        error: to standard error.
+    """
+    print(printable(message, lines=True), file=sys.stderr if error else sys.stdout)
+
+
+def complain(error: object) -> None:
+    """Print why a command ends; an error of the operating system without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        error = f"{printable(error.filename)}: {error.strerror}"
+    say(f"error: {error}", error=True)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -86,21 +105,33 @@ class CommandParser(argparse.ArgumentParser):
         """Parse the command's own options, and return the settings of the run that are among them.
 
         Settings are what `SETTING_GROUPS` begin, in one piece: ``--data.size=64``. Variants come
-        first.
+        first, and packages that settings may name classes of (``--allow-imports``), each in two
+        words.
         """
+        self.add_argument(
+            "--allow-imports",
+            action="append",
+            default=[],
+            metavar="PACKAGE",
+            help="let settings name classes of this package, which runs it; default: only lab",
+        )
         known, rest = self.parse_known_args(arguments)
         variants = getattr(known, "variant", [])
         for option in rest:
             name, equals, _ = option.partition("=")
             if not (name.removeprefix("--").split(".")[0] in SETTING_GROUPS and equals):
                 self._refuse(option, settings=True)
-        return known, [*(f"--variant={name}" for name in variants), *rest]
+        allowed = [word for name in known.allow_imports for word in ("--allow-imports", name)]
+        return known, [*allowed, *(f"--variant={name}" for name in variants), *rest]
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, D102
         known, rest = self.parse_known_args(args, namespace)
         if rest:
             self._refuse(rest[0])
         return known
+
+    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ANN401 (argparse's)
+        super()._print_message(printable(message, lines=True), file)
 
     def _refuse(self, option: str, settings: bool = False) -> NoReturn:
         name = option.split("=")[0]
@@ -109,7 +140,7 @@ class CommandParser(argparse.ArgumentParser):
         if not option.startswith("-"):
             advice = ". Settings are written in one piece: --data.size=64" if settings else ""
             self.error(f"what is {option!r}? It belongs to no option{advice}")
-        here = _CALLED_ELSEWHERE.get(name.removeprefix("--"))
+        here = CALLED_ELSEWHERE.get(name.removeprefix("--"))
         if settings and here is not None:
             self.error(f"there is no option {name}. Here it is a setting: --{here}=VALUE")
         _, dot, rest = name.removeprefix("--").partition(".")

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lab.untrusted import open_regular
+
 try:
     import fcntl
 except ImportError:  # Windows, where folders cannot be synced, and litter of killed processes stays
@@ -37,7 +39,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     make_folder(path.parent)
     _clear_litter(path.parent, "partial")
-    temporary, held = _begin_new(path, is_folder=False)
+    temporary, held = begin_new(path, is_folder=False)
     try:
         yield temporary
         if durable:
@@ -47,7 +49,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
             _sync_folder(path.parent)
     except OSError as error:
         # A full disk names no file, and the temporary one means nothing to anybody.
-        if error.filename in (None, str(temporary)):
+        if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
         raise
     finally:
@@ -80,6 +82,30 @@ def beside(path: Path, suffix: str) -> Path:
     return path.with_name(f".{secrets.token_hex(8)}.{suffix}")
 
 
+def begin_new(path: Path, is_folder: bool) -> tuple[Path, int]:
+    """Make an empty file or folder beside ``path``, and hold it: what is held is no litter.
+
+    Returns:
+        tuple[Path, int]: where it is, and what holds it until it is closed.
+    """
+    while True:
+        temporary = beside(path, "partial")
+        if is_folder:
+            temporary.mkdir()
+        else:
+            temporary.touch(exist_ok=False)
+        if fcntl is None:
+            return temporary, os.open(os.devnull, os.O_RDONLY)
+        # Somebody may take it for litter before it is held.
+        with suppress(FileNotFoundError):
+            held = os.open(temporary, os.O_RDONLY)
+            with suppress(OSError):  # a file system without locks: nobody clears it away either
+                fcntl.flock(held, fcntl.LOCK_EX)
+            if os.fstat(held).st_nlink:
+                return temporary, held
+            os.close(held)
+
+
 def file_state(path: Path) -> tuple[int, int, int]:
     """Return (bytes, time of content, time of status): whatever changes or copies a file shows.
 
@@ -96,7 +122,7 @@ def file_sha256(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -110,7 +136,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     make_folder(path.parent)
     _clear_litter(path.parent, "partial")
     aside = beside(path, "old")
-    temporary, held = _begin_new(path, is_folder=True)
+    temporary, held = begin_new(path, is_folder=True)
     try:
         yield temporary
         if path.exists():
@@ -137,30 +163,6 @@ def lock_run(folder: Path) -> FileLock | None:
     except Timeout:
         return None
     return lock
-
-
-def _begin_new(path: Path, is_folder: bool) -> tuple[Path, int]:
-    """Make an empty file or folder beside ``path``, and hold it: what is held is no litter.
-
-    Returns:
-        tuple[Path, int]: where it is, and what holds it until it is closed.
-    """
-    while True:
-        temporary = beside(path, "partial")
-        if is_folder:
-            temporary.mkdir()
-        else:
-            temporary.touch(exist_ok=False)
-        if fcntl is None:
-            return temporary, os.open(os.devnull, os.O_RDONLY)
-        # Somebody may take it for litter before it is held.
-        with suppress(FileNotFoundError):
-            held = os.open(temporary, os.O_RDONLY)
-            with suppress(OSError):  # a file system without locks: nobody clears it away either
-                fcntl.flock(held, fcntl.LOCK_EX)
-            if os.fstat(held).st_nlink:
-                return temporary, held
-            os.close(held)
 
 
 @cache

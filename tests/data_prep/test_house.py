@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FLOORS_BELOW = {
-    *("checks", "contracts", "files", "command_line", "formats"),
+    *("untrusted", "checks", "contracts", "files", "command_line", "formats"),
+    "processors",
     *("imaging", "layers", "masks", "networks"),
     *("losses", "metrics", "mask_sources", "strategies", "data", "variants"),
 }

@@ -7,16 +7,16 @@ something out, so the whole photo is decoded.
 """
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image
 
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
+from lab.imaging.budgets import decoding_bytes, memory_of
+from lab.imaging.reading import open_header
 
 JPEG_QUALITY = 95
 """Of photos that were shrunk; others keep their bytes."""
@@ -69,12 +69,13 @@ def prove_photo(data: bytes, name: str, size: int | None = None) -> ProvenPhoto:
 def _decode_jpeg(data: bytes, name: str) -> tuple[int, int, np.ndarray | None]:
     """Return the upright size, and the RGB pixels where they are upright as they lie."""
     try:
-        # Headers only; Pillow is what training reads with, and it refuses decompression bombs.
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as header:
+        # Headers only; as training opens it, which refuses decompression bombs.
+        with open_header(data) as header:
             width, height = header.size
             turn = header.getexif().get(_ORIENTATION, 1) if "exif" in header.info else 1
             plain = header.mode in ("RGB", "L") and turn == 1
-        pixels = simplejpeg.decode_jpeg(data, strict=True)
+        with memory_of(width * height * decoding_bytes()):
+            pixels = simplejpeg.decode_jpeg(data, strict=True)
     except Exception as error:  # a damaged file makes parsers raise nearly anything
         if _HARMLESS not in str(error):
             raise UnreadablePhotoError(name, str(error) or type(error).__name__) from error

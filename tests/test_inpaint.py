@@ -96,6 +96,16 @@ def test_a_texture_is_continued_by_patch_match_which_is_the_default(asked):
     assert np.array_equal(np.asarray(Image.open("out.png")), stripes)
 
 
+def test_a_gif_becomes_a_png(capsys):
+    put_photo("photos/p.gif")
+    put_mask("masks/p.gif")
+
+    assert run("photos --mask masks -o out") == 0
+    check_known_pixels("photos/p.gif", "out/p.png")
+    assert run("photos/p.gif --mask masks/p.gif -o p.gif") == 2
+    assert "no format is known for the suffix '.gif'; use .png, " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["p.jpg", "p.webp", "p.bmp", "p.tif"])
 def test_every_format(name):
     put_photo(name)

@@ -18,6 +18,7 @@ from lab.completion.photos import (
 from lab.contracts import Strategy
 from lab.imaging import (
     PHOTO_SUFFIXES,
+    WRITTEN_SUFFIXES,
     MaskReading,
     SourcePhoto,
     check_destination,
@@ -27,6 +28,7 @@ from lab.imaging import (
     write_photo,
 )
 from lab.mask_sources import MaskSource
+from lab.untrusted import printable
 
 _TIFF = (".tif", ".tiff")
 _MASK_ENDING = "_mask"
@@ -121,11 +123,11 @@ def pair_files(
         if not found and masks is not None:
             lonely.append(photo)
         elif len(found) > 1:
-            names = ", ".join(path.name for path in found)
+            names = ", ".join(printable(path.name) for path in found)
             ambiguous.append((photo, f"several masks could be meant: {names}; keep one"))
         elif target in jobs:
-            other = jobs[target].photo.name
-            ambiguous.append((photo, f"{other} gives {target.name} already; rename one"))
+            other, name = printable(jobs[target].photo.name), printable(target.name)
+            ambiguous.append((photo, f"{other} gives {name} already; rename one"))
         else:
             shown = preview / f"{photo.stem}_preview.png" if preview else None
             saved = saved_masks / f"{photo.stem}{_MASK_ENDING}.png" if saved_masks else None
@@ -217,16 +219,19 @@ def check_targets(job: Job, overwrite: bool) -> None:
     targets = [(what, path) for what, path in named if path is not None]
     for _, target in targets:
         if target.is_dir():
-            raise ValueError(f"{target} is a folder: name the file to write")
+            raise ValueError(f"{printable(target)} is a folder: name the file to write")
         for what, source in (("photo", job.photo), ("mask", job.mask)):
             if source is not None and _is_same_file(target, source):
-                raise ValueError(f"{target} is the {what} itself: choose another name")
+                raise ValueError(f"{printable(target)} is the {what} itself: choose another name")
         if target.exists() and not overwrite:
-            raise ValueError(f"{target} exists: choose another name, or add --overwrite")
+            raise ValueError(f"{printable(target)} exists: choose another name, or add --overwrite")
+        # Putting a file in the place of a device would take it away from the whole system.
+        if target.exists() and not target.is_file():
+            raise ValueError(f"{printable(target)} is no regular file: choose another name")
     for (what, target), (other_what, other) in combinations(targets, 2):
         if _is_same_file(target, other):
             raise ValueError(f"{other} is to be both {what} and {other_what}: name two files")
-    if job.preview is not None and job.preview.suffix.lower() not in PHOTO_SUFFIXES:
+    if job.preview is not None and job.preview.suffix.lower() not in WRITTEN_SUFFIXES:
         raise ValueError(f"cannot write the preview {job.preview}: end its name in .png")
     # In JPEG black and white become gray, and other formats have no advantage.
     if job.saved_mask is not None and job.saved_mask.suffix.lower() != ".png":
@@ -242,8 +247,10 @@ def _find_hole(
     elif mask_source is not None:
         reading = find_person(source, mask_source)
     else:
-        raise ValueError(f"{job.photo} has no mask: name a mask file, or give a mask source")
-    return replace(reading, mask=grown_mask(reading.mask, dilation, str(job.photo)))
+        raise ValueError(
+            f"{printable(job.photo)} has no mask: name a mask file, or give a mask source"
+        )
+    return replace(reading, mask=grown_mask(reading.mask, dilation, printable(job.photo)))
 
 
 def _image_files(folder: Path) -> list[Path]:

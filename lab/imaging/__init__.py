@@ -27,10 +27,17 @@ from lab.imaging.similarity import (
     ssim_maps,
 )
 from lab.imaging.source_photo import SourcePhoto
-from lab.imaging.writing import check_destination, paste_into_source, write_image, write_photo
+from lab.imaging.writing import (
+    WRITTEN_SUFFIXES,
+    check_destination,
+    paste_into_source,
+    write_image,
+    write_photo,
+)
 
 __all__ = [
     "PHOTO_SUFFIXES",
+    "WRITTEN_SUFFIXES",
     "Crop",
     "CropReader",
     "MaskReading",

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.imaging.reading import PhotoFile, read_source
-from lab.imaging.source_photo import SourcePhoto, change_depth, white_of
+from lab.imaging.reading import OtherSizeError, PhotoFile, read_source
+from lab.imaging.source_photo import SourcePhoto, bands, change_depth, white_of
+from lab.untrusted import printable
 
 _WHITE_FROM = 128
 _UNDECIDED = (64, 191)
@@ -57,9 +58,12 @@ def read_mask(
         ValueError: it has another size, holds colour or gray, or leaves nothing to restore or
             nothing to restore from. The message shows the values found and what to do.
     """
-    source = read_source(path)
-    if size is not None:
-        _check_size(path, source, size)
+    try:
+        source = read_source(path, size)
+    except OtherSizeError as error:
+        raise _other_size(path, error.size, size or error.size) from None
+    if size is not None and (source.height, source.width) != tuple(size):
+        raise _other_size(path, (source.height, source.width), size)
     levels, notes = _gray_levels(path, source)
     white = levels >= _WHITE_FROM
     _check_decided(path, levels, white, source)
@@ -73,6 +77,7 @@ def read_mask(
             f"{found.size} pixels ({_percent(found.size / levels.size)}) are neither black nor "
             f"white (values {found.min()} to {found.max()} of 255): cut at half"
         )
+    del fuzzy
     share = float(hole.mean())
     if share > 0.5:
         colour = "black" if invert else "white"
@@ -84,19 +89,16 @@ def read_mask(
     return MaskReading(mask, "; ".join(notes) or None)
 
 
-def _check_size(path: str | PhotoFile, source: SourcePhoto, size: tuple[int, int]) -> None:
-    """Raise unless the mask has the photo's size."""
-    found = (source.height, source.width)
-    if found == tuple(size):
-        return
+def _other_size(path: str | PhotoFile, found: tuple[int, int], size: tuple[int, int]) -> ValueError:
+    """Return the error of a mask that has not the photo's size."""
     advice = "draw it on the photo itself, or scale it to the photo's size without smoothing"
     if found == (size[1], size[0]):
         advice = (
             "it lies on its side: the photo was turned upright as its EXIF orientation asks, "
             "so turn the mask too"
         )
-    raise ValueError(
-        f"the mask {path} is {source.width}x{source.height} (width x height), but the photo is "
+    return ValueError(
+        f"the mask {printable(path)} is {found[1]}x{found[0]} (width x height), but the photo is "
         f"{size[1]}x{size[0]}: {advice}"
     )
 
@@ -111,27 +113,38 @@ def _gray_levels(path: str | PhotoFile, source: SourcePhoto) -> tuple[np.ndarray
         return _without_colour(path, pixels), []
     visible = pixels[alpha >= _WHITE_FROM]
     if visible.size == 0:
-        raise ValueError(f"the mask {path} is transparent all over: it marks nothing")
+        raise ValueError(f"the mask {printable(path)} is transparent all over: it marks nothing")
     if int(np.ptp(visible, axis=0).max()) <= _COLOUR_SPREAD:
         return alpha, ["the shape is taken from the alpha channel: opaque counts as white"]
     gray = _without_colour(path, np.where(alpha[..., None] >= _WHITE_FROM, pixels, 0))
-    levels = np.rint(gray.astype(np.float32) * (alpha / np.float32(255))).astype(np.uint8)
-    return levels, ["transparent pixels count as black"]
+    levels, opacity = gray.reshape(-1), alpha.reshape(-1)
+    for band in bands(levels.size):
+        levels[band] = np.rint(levels[band] * (opacity[band] / np.float32(255)))
+    return gray, ["transparent pixels count as black"]
 
 
 def _without_colour(path: str | PhotoFile, pixels: np.ndarray) -> np.ndarray:
     """Return the levels ``(H, W)`` of uint8 ``(H, W, C)``; raise where they have colour."""
-    spread = pixels.max(axis=2) - pixels.min(axis=2)
+    if pixels.shape[2] == 1:
+        return pixels[..., 0]
+    colours = pixels.reshape(-1, 3)
+    spread, levels = np.empty((2, *pixels.shape[:2]), np.uint8)
+    for band in bands(len(colours)):
+        red, green, blue = colours[band].T
+        most, least = np.maximum(red, np.maximum(green, blue)), np.minimum(red, green)
+        spread.reshape(-1)[band] = most - np.minimum(least, blue)
+        # A third is never half: the mean rounded is the sum and one, divided by three.
+        levels.reshape(-1)[band] = (red.astype(np.uint16) + green + blue + 1) // 3
     coloured = spread > _COLOUR_SPREAD
     if coloured.any():
         row, column = np.unravel_index(int(spread.argmax()), spread.shape)
         colour = tuple(int(value) for value in pixels[row, column])
         raise ValueError(
-            f"the mask {path} has colours (RGB {colour} at row {row}, column {column}; "
+            f"the mask {printable(path)} has colours (RGB {colour} at row {row}, column {column}; "
             f"{_percent(float(coloured.mean()))} of its pixels): a mask is black and white, "
             "white where the hole is. Is it a photo?"
         )
-    return np.rint(pixels.mean(axis=2)).astype(np.uint8)
+    return levels
 
 
 def _check_decided(
@@ -141,13 +154,15 @@ def _check_decided(
     low, high = _UNDECIDED
     dark, bright = levels < low, levels > high
     undecided = ~(dark | bright)
+    if not undecided.any():
+        return
     gray = undecided & ~(_near(dark) & _near(bright))
     if undecided.mean() > _CONTOUR_SHARE:
         gray = undecided
     if int(gray.sum()) > min(_GRAY_SHARE * levels.size, int(dark.sum()), int(bright.sum())):
         raise ValueError(
-            f"the mask {path} is gray: {_percent(float(gray.mean()))} of its pixels lie between "
-            f"{low} and {high} of 255, and not along edges (most frequent values: "
+            f"the mask {printable(path)} is gray: {_percent(float(gray.mean()))} of its pixels lie "
+            f"between {low} and {high} of 255, and not along edges (most frequent values: "
             f"{_values_found(source)}); {_percent(float(white.mean()))} would be white if cut at "
             "half. Save it as pure black and white"
         )
@@ -156,8 +171,8 @@ def _check_decided(
 def _near(pixels: np.ndarray) -> np.ndarray:
     """Return bool ``(H, W)``: within a contour's reach of any of ``pixels``."""
     reach = np.ones((2 * _CONTOUR_REACH + 1, 2 * _CONTOUR_REACH + 1), np.uint8)
-    grown: np.ndarray = cv2.dilate(pixels.astype(np.uint8), reach)
-    return grown.astype(bool)
+    grown: np.ndarray = cv2.dilate(pixels.view(np.uint8), reach)
+    return grown.view(bool)
 
 
 def _check_share(
@@ -177,12 +192,14 @@ def _check_share(
             else f"mark what is to be restored in {colour}"
             + (", or leave out --invert-mask (invert=False)" if invert else "")
         )
-        raise ValueError(f"the mask {path} is empty: no pixel is {colour} ({found}). {advice}")
+        raise ValueError(
+            f"the mask {printable(path)} is empty: no pixel is {colour} ({found}). {advice}"
+        )
     if hole.all():
         raise ValueError(
-            f"the mask {path} covers the whole photo: every pixel is {colour} ({found}), and "
-            f"nothing is left to restore from. Leave {other} what is known; if the file marks the "
-            f"hole in {other}, {'leave out' if invert else 'use'} --invert-mask "
+            f"the mask {printable(path)} covers the whole photo: every pixel is {colour} "
+            f"({found}), and nothing is left to restore from. Leave {other} what is known; if the "
+            f"file marks the hole in {other}, {'leave out' if invert else 'use'} --invert-mask "
             f"(invert={not invert})"
         )
 
@@ -193,11 +210,24 @@ def _values_found(source: SourcePhoto) -> str:
         samples, place = source.alpha, " in the alpha channel"
     else:
         samples, place = source.pixels[..., 0], ""
-    values, counts = np.unique(samples, return_counts=True)
+    values, counts = _counted(samples)
     order = np.argsort(-counts, kind="stable")[:5]
     listed = [f"{values[i]:g} ({_percent(counts[i] / samples.size)})" for i in order]
     rest = f", and {len(values) - len(order)} more" if len(values) > len(order) else ""
     return ", ".join(listed) + rest + place
+
+
+def _counted(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values that there are, ascending, and how often each is there."""
+    if samples.dtype == np.float32:
+        values, counts = np.unique(samples, return_counts=True)
+        return values, counts
+    flat = samples.reshape(-1)
+    totals = np.zeros(np.iinfo(samples.dtype).max + 1, np.int64)
+    for band in bands(flat.size):
+        totals += np.bincount(flat[band], minlength=len(totals))
+    (values,) = totals.nonzero()
+    return values, totals[values]
 
 
 def _percent(share: float) -> str:

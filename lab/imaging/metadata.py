@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from lab.imaging.budgets import LARGEST_EXIF
+
 ORIENTATION_TAG = 274
 ICC_PROFILE_TAG = 34675
 
@@ -33,7 +35,9 @@ class PhotoMetadata:
 
 
 def read_exif(image: Image.Image) -> Image.Exif:
-    """Return a loaded image's EXIF; an empty one where it is damaged."""
+    """Return a loaded image's EXIF; an empty one where it is damaged or larger than any."""
+    if len(image.info.get("exif") or b"") > LARGEST_EXIF:
+        return Image.Exif()
     try:
         return image.getexif()
     # A photo is not unreadable because a camera wrote a bad tag; the parser raises nearly anything.

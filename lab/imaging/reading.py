@@ -1,7 +1,9 @@
 """Read photos: every usual format and pixel layout, upright, or one clear refusal."""
 
 import io
-import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,23 +13,39 @@ import numpy as np
 from PIL import Image, ImageCms
 from torch import Tensor
 
+from lab.imaging.budgets import (
+    LARGEST_FILE,
+    check_before_opening,
+    check_pixels,
+    check_scans,
+    decoding_bytes,
+    memory_of,
+)
 from lab.imaging.metadata import (
     ICC_PROFILE_TAG,
     metadata_of,
     orientation_of,
     read_exif,
 )
-from lab.imaging.source_photo import SourcePhoto
+from lab.imaging.quiet import quiet_decoders, quiet_libpng
+from lab.imaging.source_photo import SourcePhoto, bands
+from lab.untrusted import printable, read_bytes
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-"""The suffixes (in lower case) under which photos are looked for and written."""
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+"""The suffixes (in lower case) under which photos are looked for."""
 
 # Pillow reads many more, some through programs outside (EPS through Ghostscript). "JPEG" includes
 # the MPO files of phones and stereo cameras.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _BIG_TIFF_MAGIC = (b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_BAND_PIXELS = 2**18
+_CHANNELS: dict[str, tuple[int, ...]] = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
+
+# What decoders say of large photos and of damaged metadata is decided here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+quiet_decoders()
 
 
 class UnreadablePhotoError(ValueError):
@@ -40,7 +58,15 @@ class UnreadablePhotoError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"cannot read {self.path}: {self.reason}"
+        return f"cannot read {printable(self.path)}: {self.reason}"
+
+
+class OtherSizeError(ValueError):
+    """A file declares another size than it must have; ``size`` is (height, width) as it lies."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 class PhotoFile(Protocol):
@@ -99,56 +125,94 @@ def decode_photo(path: str | PhotoFile) -> np.ndarray:
     return read_source(path).rgb8()
 
 
-def read_source(path: str | PhotoFile) -> SourcePhoto:
+def read_source(path: str | PhotoFile, size: tuple[int, int] | None = None) -> SourcePhoto:
     """Read a photo in its file's own depth, with its alpha and metadata, upright.
 
-    JPEG, PNG, WebP, BMP and TIFF, told apart by content. Of several pages or views the first is
-    read and a note says so; an animation is refused.
+    JPEG, PNG, WebP, BMP, TIFF and GIF, told apart by content. Of several pages or views, and of
+    an animated GIF, the first is read and a note says so; other animations are refused. What it
+    may take: ``lab.imaging.budgets``.
+
+    Args:
+        path: of the file.
+        size: (height, width) that it must declare, before or after it is turned upright.
 
     Raises:
         UnreadablePhotoError: missing, truncated, damaged, or of a kind that is not read.
+        OtherSizeError: it has another size; nothing was decoded.
     """
     file = Path(path) if isinstance(path, str) else path
     try:
-        data = file.read_bytes()
+        data = read_bytes(file, LARGEST_FILE) if isinstance(file, Path) else file.read_bytes()
     except FileNotFoundError:
         raise UnreadablePhotoError(str(file), "there is no such file") from None
-    except IsADirectoryError:
-        raise UnreadablePhotoError(str(file), "it is a folder") from None
-    except OSError as error:
-        raise UnreadablePhotoError(str(file), error.strerror or str(error)) from error
+    # A path with a null byte is a ValueError.
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadablePhotoError(str(file), reason) from error
     try:
-        return _decode(data)
+        return _decode(data, size)
+    except OtherSizeError:
+        raise
     # A damaged file makes the decoders raise nearly anything: OSError, SyntaxError, KeyError,
     # struct.error, zlib.error, cv2.error.
     except Exception as error:
         raise UnreadablePhotoError(str(file), _reason(error, data)) from error
 
 
-def _decode(data: bytes) -> SourcePhoto:
+@contextmanager
+def open_header(data: bytes) -> Iterator[Image.Image]:
+    """Open a photo's file as Pillow does, with its pixels not yet decoded, and within the budgets.
+
+    Raises:
+        Exception: nearly anything, where the file is damaged or declares too much.
+    """
+    check_before_opening(data)
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        check_pixels(image.width, image.height, decoding_bytes(is_webp=image.format == "WEBP"))
+        check_scans(data, image)
+        yield image
+
+
+def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
     """Decode a whole file."""
     if data[:4] in _BIG_TIFF_MAGIC:
         raise ValueError("BigTIFF is not read: save it as a plain TIFF or as PNG")
+    check_before_opening(data)
     if data[:4] in _TIFF_MAGIC:
         tags = Image.Exif()
         tags.load(data)
         # Pillow cuts colour of more than 8 bits to 8 and cannot open colour in floating point.
         if max(_as_tuple(tags.get(258, 1))) > 8 and tags.get(262) in (0, 1, 2):
-            return _decode_deep_tiff(data, tags)
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format in ("PNG", "WEBP"):
-            raise ValueError(f"it is an animation of {frames} frames: save one of them as a photo")
+            return _decode_deep_tiff(data, tags, size)
+    with open_header(data) as image:
+        # Pages and frames are not counted: there may be a million of them.
+        has_several = getattr(image, "is_animated", False)
+        if has_several and image.format in ("PNG", "WEBP"):
+            raise ValueError("it is an animation: save one of its frames as a photo")
         notes = []
-        if frames > 1:
-            notes.append(f"the file holds {frames} pages or views: the first is read")
-        image.load()
-        # Only after loading: TIFF is turned upright by then, and PNG may keep its EXIF at the end.
-        exif = read_exif(image)
-        if data.startswith(_PNG_MAGIC) and data[24] == 16:
-            pixels, alpha = _decode_deep_png(data, image.info.get("transparency"))
-        else:
-            pixels, alpha = _split_alpha(image)
+        if has_several:
+            notes.append(
+                "the GIF is animated: its first frame is read"
+                if image.format == "GIF"
+                else "the file holds several pages or views: the first is read"
+            )
+        is_deep_png = data.startswith(_PNG_MAGIC) and data[24] == 16
+        depth = 2 if is_deep_png else 1
+        a_pixel = decoding_bytes(depth, len(image.getbands()), image.format == "WEBP")
+        check_pixels(image.width, image.height, a_pixel)
+        _check_size((image.height, image.width), size)
+        with memory_of(image.width * image.height * a_pixel):
+            image.load()
+            # Only after loading: TIFF is turned upright by then, and PNG may keep its EXIF at the
+            # end.
+            exif = read_exif(image)
+            if is_deep_png:
+                transparent = image.info.get("transparency")
+                # Freed before OpenCV decodes the same.
+                image.im = None  # type: ignore[assignment]
+                pixels, alpha = _decode_deep_png(data, transparent)
+            else:
+                pixels, alpha = _split_alpha(image)
         profile = image.info.get("icc_profile")
         if image.mode == "CMYK":
             notes.append("CMYK is converted to RGB")
@@ -163,6 +227,12 @@ def _decode(data: bytes) -> SourcePhoto:
     )
 
 
+def _check_size(declared: tuple[int, int], size: tuple[int, int] | None) -> None:
+    """Raise unless a file declares ``size`` or, since it may be turned, the sides exchanged."""
+    if size is not None and sorted(declared) != sorted(size):
+        raise OtherSizeError(declared)
+
+
 def _split_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     """Return uint8 ``(H, W, 1 or 3)`` and alpha ``(H, W)`` of a loaded 8-bit image."""
     mode = image.mode
@@ -174,39 +244,50 @@ def _split_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         target = "LA"
     elif mode in ("P", "RGB"):
         target = "RGBA" if transparent else "RGB"
-    elif mode in ("RGBX", "YCbCr"):
+    elif mode in ("RGBX", "YCbCr", "CMYK"):
         target = "RGB"
     elif mode in ("RGBA", "RGBa", "PA"):
         target = "RGBA"
-    elif mode == "CMYK":
-        image, target = _from_cmyk(image), "RGB"
     else:
         raise ValueError(f"its pixels are of the kind {mode!r}, which is not read: save it as RGB")
-    samples = np.array(image if image.mode == target else image.convert(target))
+    samples = _samples(image, target)
     if target in ("L", "RGB"):
         return samples.reshape(*samples.shape[:2], -1), None
     return np.ascontiguousarray(samples[..., :-1]), np.ascontiguousarray(samples[..., -1])
 
 
-def _from_cmyk(image: Image.Image) -> Image.Image:
-    """Convert to sRGB by the embedded profile, or else by the plain formula.
+def _samples(image: Image.Image, target: str) -> np.ndarray:
+    """Return the samples of a loaded image in another mode, ``(H, W)`` or ``(H, W, C)``."""
+    convert = _cmyk_to_rgb(image) if image.mode == "CMYK" else lambda part: part.convert(target)
+    rows = max(1, _BAND_PIXELS // image.width)
+    if image.height <= rows:
+        return np.asarray(image if image.mode == target else convert(image))
+    # A band at a time: Pillow holds what it converts and what it hands out twice.
+    samples = np.empty((image.height, image.width, *_CHANNELS[target]), np.uint8)
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(image.height, top + rows)))
+        samples[top : top + rows] = np.asarray(part if image.mode == target else convert(part))
+    return samples
+
+
+def _cmyk_to_rgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Return what converts parts to sRGB: by the embedded profile, or else by the plain formula.
 
     Pillow has already undone Adobe's inversion of CMYK in JPEG files.
     """
     profile = image.info.get("icc_profile")
     if profile:
         try:
-            converted = ImageCms.profileToProfile(
-                image,
+            transform = ImageCms.buildTransform(
                 ImageCms.ImageCmsProfile(io.BytesIO(profile)),
                 ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
+                "CMYK",
+                "RGB",
             )
-            if converted is not None:
-                return converted
+            return lambda part: ImageCms.applyTransform(part, transform) or part.convert("RGB")
         except ImageCms.PyCMSError:
             pass  # A damaged profile or one for other colours: the formula is all that is left.
-    return image.convert("RGB")
+    return lambda part: part.convert("RGB")
 
 
 def _decode_deep_png(
@@ -223,10 +304,10 @@ def _decode_deep_png(
     alpha = samples[..., 3].copy() if samples.shape[2] == 4 else None
     if colour_type == 4:
         return samples[..., :1].copy(), alpha
-    return samples[..., 2::-1].copy(), alpha
+    return _rgb_of(samples), alpha
 
 
-def _decode_deep_tiff(data: bytes, tags: Image.Exif) -> SourcePhoto:
+def _decode_deep_tiff(data: bytes, tags: Image.Exif, size: tuple[int, int] | None) -> SourcePhoto:
     """Decode a gray or RGB TIFF of 16-bit integers or 32-bit floats."""
     bits, samples_a_pixel = _as_tuple(tags.get(258, 1)), int(tags.get(277, 1))
     is_float = set(_as_tuple(tags.get(339, 1))) == {3}
@@ -243,11 +324,12 @@ def _decode_deep_tiff(data: bytes, tags: Image.Exif) -> SourcePhoto:
             f"{tags.get(284, 1)}) is not read: save it as RGB with interleaved channels, or as PNG"
         )
     expected = (int(tags[257]), int(tags[256]))
-    # Pillow's own limit, which this file does not pass through.
-    if expected[0] * expected[1] > 2 * (Image.MAX_IMAGE_PIXELS or math.inf):
-        raise Image.DecompressionBombError(f"{expected[1]}x{expected[0]} pixels")
+    a_pixel = decoding_bytes(max(bits) // 8, samples_a_pixel)
+    check_pixels(expected[1], expected[0], a_pixel)
+    _check_size(expected, size)
     _check_strips_are_whole(data, tags)
-    samples = _decode_with_opencv(data)
+    with memory_of(expected[0] * expected[1] * a_pixel):
+        samples = _decode_with_opencv(data)
     if orientation_of(tags) > 4:
         expected = expected[::-1]
     if samples.shape[:2] != expected:
@@ -262,11 +344,11 @@ def _decode_deep_tiff(data: bytes, tags: Image.Exif) -> SourcePhoto:
             samples = np.dtype(samples.dtype).type(1 if is_float else 65535) - samples
     elif samples.shape[2] == 4:
         alpha = samples[..., 3].copy()
-        samples = samples[..., 2::-1].copy()
+        samples = _rgb_of(samples)
         if 1 in _as_tuple(tags.get(338, ())):
             samples = _unmultiply(samples, alpha)
     else:
-        samples = samples[..., ::-1].copy()
+        samples = _rgb_of(samples)
     # OpenCV has turned TIFF upright (it does so even when told to leave pixels unchanged).
     resolution = tuple(float(tags[tag]) for tag in (282, 283) if tag in tags)
     scale = 2.54 if tags.get(296) == 3 else 1.0
@@ -292,20 +374,31 @@ def _checked_floats(samples: np.ndarray) -> np.ndarray:
             f"its floating-point values lie in [{low:g}, {high:g}], but must lie in [0, 1]: "
             "scale them, or save the photo with 8 or 16 bits"
         )
-    return np.clip(samples, 0.0, 1.0)
+    return np.clip(samples, 0.0, 1.0, out=samples)
 
 
 def _unmultiply(samples: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Return colours that were stored multiplied by their opacity as they were before."""
     white = 1.0 if alpha.dtype == np.float32 else 65535.0
-    opacity = np.maximum(alpha[..., None] / white, 1e-9)
-    straight = np.clip(samples / opacity, 0.0, white)
-    return (straight if white == 1.0 else np.rint(straight)).astype(samples.dtype)
+    colours, opacities = samples.reshape(-1, 3), alpha.reshape(-1, 1)
+    for band in bands(len(colours)):
+        opacity = np.maximum(opacities[band] / white, 1e-9)
+        straight = np.clip(colours[band] / opacity, 0.0, white)
+        colours[band] = straight if white == 1.0 else np.rint(straight)
+    return samples
+
+
+def _rgb_of(samples: np.ndarray) -> np.ndarray:
+    """Return the colours of BGR(A) samples, as RGB."""
+    if samples.shape[2] == 3:
+        return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB, dst=samples)
+    return cv2.cvtColor(samples, cv2.COLOR_BGRA2RGB)
 
 
 def _decode_with_opencv(data: bytes) -> np.ndarray:
     """Return the file's samples in BGR(A) order, in their own depth."""
-    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    with quiet_libpng() if data.startswith(_PNG_MAGIC) else nullcontext():
+        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None:
         raise ValueError("its pixels are damaged or compressed in a way that is not read")
     return samples
@@ -339,7 +432,7 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         if data[4:8] == b"ftyp":
             return "HEIC and AVIF are not read: export it as JPEG or PNG"
-        return "it is no JPEG, PNG, WebP, BMP or TIFF file, or its start is damaged"
+        return "it is no JPEG, PNG, WebP, BMP, TIFF or GIF file, or its start is damaged"
     text = " ".join(str(error).split())
     if "truncated" in text or "Truncated" in text:
         return f"the file is truncated ({text})"

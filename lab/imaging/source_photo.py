@@ -4,6 +4,7 @@
 and written is pasted here, in the file's own integers; networks see ``SourcePhoto.image``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from lab.imaging.metadata import PhotoMetadata
+
+# Computing in floating point takes several times the memory of a photo: a band at a time.
+_BAND_PIXELS = 2**18
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,14 @@ class SourcePhoto:
         white = white_of(self.pixels.dtype)
         if self.alpha is None or bool((self.alpha == white).all()):
             return self.pixels
-        opacity = self.alpha[..., None].astype(np.float64) / white
-        blended = self.pixels * opacity + white * (1.0 - opacity)
-        return quantize(blended / white, self.pixels.dtype)
+        opaque = np.empty_like(self.pixels)
+        pixels, result = (array.reshape(-1, array.shape[2]) for array in (self.pixels, opaque))
+        alpha = self.alpha.reshape(-1, 1)
+        for band in bands(len(pixels)):
+            opacity = alpha[band].astype(np.float64) / white
+            blended = pixels[band] * opacity + white * (1.0 - opacity)
+            result[band] = quantize(blended / white, opaque.dtype)
+        return opaque
 
     def rgb8(self) -> np.ndarray:
         """Return uint8 ``(H, W, 3)``; deeper photos are rounded, transparency is over white."""
@@ -62,10 +71,19 @@ class SourcePhoto:
     def image(self) -> Tensor:
         """Return float32 ``(3, H, W)`` in [0, 1], in the file's full depth, over white."""
         pixels = self.opaque_pixels()
-        # Division in float32 is exact enough to give every one of 65536 values back.
-        fraction = pixels.astype(np.float32) / np.float32(white_of(pixels.dtype))
-        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(fraction, 2, 0)))
-        return tensor.expand(3, -1, -1).contiguous()
+        white = np.float32(white_of(pixels.dtype))
+        image = np.empty((3, self.height, self.width), np.float32)
+        samples, planes = pixels.reshape(-1, pixels.shape[2]), image.reshape(3, -1)
+        for band in bands(len(samples)):
+            # Division in float32 is exact enough to give every one of 65536 values back.
+            planes[:, band] = (samples[band].astype(np.float32) / white).T
+        return torch.from_numpy(image)
+
+
+def bands(count: int) -> Iterator[slice]:
+    """Yield slices that cover ``count`` pixels, each of a bounded number of them."""
+    for start in range(0, count, _BAND_PIXELS):
+        yield slice(start, start + _BAND_PIXELS)
 
 
 def white_of(depth: np.dtype) -> float:
@@ -84,4 +102,8 @@ def change_depth(pixels: np.ndarray, depth: np.dtype) -> np.ndarray:
     """Return pixels of one depth in another: black stays black, white stays white."""
     if pixels.dtype == depth:
         return pixels
-    return quantize(pixels / white_of(pixels.dtype), depth)
+    changed = np.empty(pixels.shape, depth)
+    samples, result = pixels.reshape(-1), changed.reshape(-1)
+    for band in bands(samples.size):
+        result[band] = quantize(samples[band] / white_of(pixels.dtype), depth)
+    return changed

@@ -16,13 +16,17 @@ from torch import Tensor
 from lab.checks import check_image, check_image_and_mask
 from lab.files import replacing
 from lab.imaging.deep_encoding import encode_png16, encode_tiff
-from lab.imaging.reading import PHOTO_SUFFIXES, read_source
+from lab.imaging.reading import read_source
 from lab.imaging.source_photo import SourcePhoto, change_depth, quantize
 
 _UINT8 = np.dtype(np.uint8)
 _UINT16 = np.dtype(np.uint16)
 _TIFF = (".tif", ".tiff")
 _JPEG = (".jpg", ".jpeg")
+
+WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""The suffixes (in lower case) of formats that photos are written in."""
+
 # ITU-R BT.601 luma, which "gray" means in JPEG, Pillow and OpenCV.
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -122,10 +126,10 @@ def check_destination(path: str | Path, photo: SourcePhoto, lossy: bool = False)
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in PHOTO_SUFFIXES:
+    if suffix not in WRITTEN_SUFFIXES:
         raise ValueError(
-            f"cannot write {path}: no format is known for the suffix {path.suffix!r}; use .png, "
-            "or one of " + ", ".join(known for known in PHOTO_SUFFIXES if known != ".png")
+            f"cannot write {path}: no format is known for the suffix {path.suffix!r}; use "
+            f"{', '.join(WRITTEN_SUFFIXES)}"
         )
     if lossy:
         return

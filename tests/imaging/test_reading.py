@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import GifImagePlugin, Image, ImageCms, ImageOps
 
-from lab.imaging import UnreadablePhotoError, decode_photo, read_image, read_source
+from lab.imaging import UnreadablePhotoError, decode_photo, read_image, read_mask, read_source
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -400,7 +400,7 @@ def test_a_16_bit_tiff_whose_pixels_lie_beyond_its_end_is_refused(tmp_path, rgb1
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"<html>not found</html>", "no JPEG, PNG, WebP, BMP or TIFF"),
+        (b"<html>not found</html>", "no JPEG, PNG, WebP, BMP, TIFF or GIF"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 50, "HEIC"),
         (b"GIF89a" + b"\0" * 50, "no JPEG"),
         (b"II*\0" + b"\xff" * 50, "."),
@@ -434,12 +434,67 @@ def test_animations_are_refused_and_pages_noted(tmp_path, rgb):
     frames = [Image.fromarray(rgb), Image.fromarray(255 - rgb)]
     for suffix in (".png", ".webp"):
         frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
-        with pytest.raises(UnreadablePhotoError, match="animation of 2 frames"):
+        with pytest.raises(UnreadablePhotoError, match="it is an animation"):
             read_image(tmp_path / f"a{suffix}")
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     source = read_source(tmp_path / "a.tif")
     assert np.array_equal(source.pixels, rgb)
-    assert "2 pages" in source.notes[0]
+    assert "several pages" in source.notes[0]
+
+
+def test_a_gif_is_read_as_its_first_frame_and_a_note_says_so(tmp_path, rgb):
+    frames = [Image.fromarray(pixels).quantize(64) for pixels in (rgb, 255 - rgb)]
+    frames[0].save(tmp_path / "still.gif")
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    still, animated = read_source(tmp_path / "still.gif"), read_source(tmp_path / "a.gif")
+    first = np.asarray(frames[0].convert("RGB"))
+    assert still.notes == ()
+    assert animated.notes == ("the GIF is animated: its first frame is read",)
+    for source in (still, animated):
+        assert np.array_equal(source.pixels, first)
+        assert source.alpha is None
+
+
+def test_a_gifs_transparent_colour_is_its_alpha(tmp_path):
+    image = Image.new("P", (4, 3), 1)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((0, 0), 0)
+    image.save(tmp_path / "a.gif", transparency=0)
+    source = read_source(tmp_path / "a.gif")
+    assert source.alpha[0, 0] == 0
+    assert (np.delete(source.alpha.reshape(-1), 0) == 255).all()
+    assert source.pixels[1, 1].tolist() == [40, 50, 60]
+
+
+def test_a_gif_as_a_mask(tmp_path):
+    mask = Image.new("L", (17, 13))
+    mask.paste(255, (3, 3, 9, 9))
+    mask.save(tmp_path / "mask.gif")
+    assert read_mask(tmp_path / "mask.gif", (13, 17)).mask.sum() == 36
+
+
+def test_a_gif_of_a_million_frames_is_not_gone_through(tmp_path, monkeypatch):
+    frames = [Image.new("L", (8, 8), level) for level in range(20)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    seen = []
+    seek = GifImagePlugin.GifImageFile._seek
+
+    def counted(self, frame, update_image=True):
+        seen.append(frame)
+        seek(self, frame, update_image)
+
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, "_seek", counted)
+    read_source(tmp_path / "a.gif")
+    assert max(seen) == 1
+
+
+def test_a_damaged_gif_is_refused(tmp_path, rgb):
+    Image.fromarray(rgb).quantize().save(tmp_path / "a.gif")
+    data = (tmp_path / "a.gif").read_bytes()
+    for share in (0.1, 0.5, 0.95):
+        (tmp_path / "a.gif").write_bytes(data[: int(share * len(data))])
+        with pytest.raises(UnreadablePhotoError):
+            read_image(tmp_path / "a.gif")
 
 
 def test_the_error_survives_worker_processes():

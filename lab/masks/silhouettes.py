@@ -1,10 +1,12 @@
 """Holes shaped like people, pasted at random places and scales."""
 
+import io
 import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -15,10 +17,23 @@ from lab.contracts import MaskGenerator
 from lab.files import replacing
 from lab.masks.ranges import check_range
 from lab.masks.usable import draw_usable
+from lab.untrusted import open_regular
 
 # Half of a pixel's area makes it hole; a little less keeps thin arms of small figures.
 _FROM_SHARE = 0.4
 _FIGURE_HEIGHT = 160
+
+MOST_SHAPES = 100_000
+"""Silhouettes in a library; each takes some hundred bytes besides its pixels."""
+
+MOST_PIXELS = 2**29
+"""Pixels of a library's silhouettes together: 14 thousand of the size that they are kept at. Each
+takes a byte."""
+
+LONGEST_SIDE = 4096
+"""Pixels of a silhouette's longer side; ``data_prep.silhouettes`` keeps 192."""
+
+_HEADER = 1024
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,18 @@ def write_silhouettes(path: Path, shapes: Sequence[np.ndarray]) -> None:
         np.savez_compressed(file, sizes=sizes, bits=np.packbits(pixels.astype(bool)))
 
 
+def _members(file: BinaryIO) -> tuple[np.ndarray, np.ndarray]:
+    """Read the sizes and bits of a library, after a look at how much they unpack to."""
+    with zipfile.ZipFile(file) as archive:
+        for name, most in (("sizes.npy", 8 * MOST_SHAPES), ("bits.npy", MOST_PIXELS // 8)):
+            size = archive.getinfo(name).file_size
+            if size > most + _HEADER:
+                raise ValueError(f"{name} in it unpacks to {size} bytes, more than {most}")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as library:
+        return library["sizes"], library["bits"]
+
+
 def read_silhouettes(path: Path) -> list[np.ndarray]:
     """Read a library's shapes, bool ``(H, W)`` each.
 
@@ -147,20 +174,24 @@ def read_silhouettes(path: Path) -> list[np.ndarray]:
     """
     advice = "make one by python -m data_prep.silhouettes"
     try:
-        with np.load(path, allow_pickle=False) as library:
-            sizes, bits = library["sizes"], library["bits"]
+        with open_regular(path) as file:
+            sizes, bits = _members(io.BufferedReader(file))
     except FileNotFoundError:
         raise ValueError(f"there is no library of silhouettes at {path}: {advice}") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    # A damaged archive, or a header that claims what is not there, can fail anywhere.
+    except Exception as error:
         raise ValueError(f"{path} is no library of silhouettes ({error}): {advice}") from error
-    areas = sizes.astype(np.int64).prod(axis=1) if sizes.ndim == 2 else np.zeros(0, np.int64)
+    is_table = sizes.ndim == 2 and sizes.dtype.kind in "iu"
+    areas = sizes.astype(np.int64).prod(axis=1) if is_table else np.zeros(0, np.int64)
     if (
         not len(areas)
         or sizes.shape[1] != 2
         or sizes.min() < 1
+        or sizes.max() > LONGEST_SIDE
+        or bits.dtype != np.uint8
         or bits.size != -(-areas.sum() // 8)
     ):
         raise ValueError(f"{path} is empty or no library of silhouettes: {advice}")
-    pixels = np.unpackbits(bits, count=int(areas.sum())).astype(bool)
+    pixels = np.unpackbits(bits, count=int(areas.sum())).view(bool)
     parts = np.split(pixels, np.cumsum(areas)[:-1])
     return [part.reshape(size) for part, size in zip(parts, sizes, strict=True)]

@@ -6,20 +6,23 @@ alone, are told by their tensor names and turned into ours by a pure renaming fu
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.networks.building import build_with_weights, named_tensors, plain_arguments
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import (
     InpaintSANet,
-    inpaint_sanet_from_published,
     is_published_inpaint_sanet,
+    published_inpaint_sanet,
 )
-from lab.networks.rfr import RFR, is_published_rfr, rfr_from_published
+from lab.networks.rfr import RFR, is_published_rfr, published_rfr
 from lab.networks.weight_files import UnreadableCheckpointError, read_checkpoint
+from lab.untrusted import printable
 
 CHECKPOINT_FORMAT = "background-inpainting network 1"
 
@@ -30,12 +33,16 @@ NETWORKS: dict[str, type[nn.Module]] = {
 }
 """Every network that a checkpoint may name. A name outside this table is never imported."""
 
+_State = Mapping[str, Tensor]
+# What recognizes a published file's tensors, and what says how to build its network and with which.
 _PUBLISHED: tuple[
-    tuple[Callable[[Mapping[str, Tensor]], bool], Callable[[Mapping[str, Tensor]], nn.Module]], ...
+    tuple[Callable[[_State], bool], Callable[[_State], tuple[Callable[[], nn.Module], _State]]], ...
 ] = (
-    (is_published_inpaint_sanet, inpaint_sanet_from_published),
-    (is_published_rfr, rfr_from_published),
+    (is_published_inpaint_sanet, published_inpaint_sanet),
+    (is_published_rfr, published_rfr),
 )
+
+_MOST_EPOCHS = 10**6
 
 
 def describe_network(network: nn.Module, epoch: int, settings: str) -> dict[str, Any]:
@@ -77,19 +84,22 @@ def load_network(path: Path | str) -> nn.Module:
     content = read_checkpoint(path)
     try:
         if content.get("format") == CHECKPOINT_FORMAT:
-            name = content["network"]
+            name = str(content["network"])
             if name not in NETWORKS:
                 raise KeyError(unknown_name_message("network", name, NETWORKS))
-            network = NETWORKS[name](**content["arguments"])
-            network.load_state_dict(content["state"], strict=True)
-            return network.eval()
-        state = _state_dict_of(content)
-        for recognizes, build in _PUBLISHED:
+            build = partial(NETWORKS[name], **plain_arguments(content["arguments"]))
+            _epoch_of(content)
+            return build_with_weights(path, build, named_tensors(content["state"]))
+        state = named_tensors(_unwrapped(content))
+        for recognizes, plan in _PUBLISHED:
             if recognizes(state):
-                return build(state).eval()
-    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+                return build_with_weights(path, *plan(state))
+    except UnreadableCheckpointError:
+        raise
+    # What a file says of its network can be wrong in any way.
+    except Exception as error:
         raise UnreadableCheckpointError(path, f"its tensors do not fit: {error}") from error
-    found = ", ".join(list(content)[:4])
+    found = ", ".join(map(printable, list(content)[:4]))
     raise UnreadableCheckpointError(
         path,
         f"no network of the workbench has such tensors (it begins with: {found}). A run's network "
@@ -104,7 +114,12 @@ def checkpoint_epoch(path: Path | str) -> int:
         FileNotFoundError, UnreadableCheckpointError: as `load_network`.
     """
     content = read_checkpoint(Path(path))
-    return int(content["epoch"]) if content.get("format") == CHECKPOINT_FORMAT else 0
+    if content.get("format") != CHECKPOINT_FORMAT:
+        return 0
+    try:
+        return _epoch_of(content)
+    except ValueError as error:
+        raise UnreadableCheckpointError(path, str(error)) from error
 
 
 def checkpoint_settings(path: Path | str) -> str:
@@ -114,13 +129,20 @@ def checkpoint_settings(path: Path | str) -> str:
         FileNotFoundError, UnreadableCheckpointError: as `load_network`.
     """
     content = read_checkpoint(Path(path))
-    return str(content["settings"]) if content.get("format") == CHECKPOINT_FORMAT else ""
+    return str(content.get("settings", "")) if content.get("format") == CHECKPOINT_FORMAT else ""
 
 
-def _state_dict_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a published file, which may wrap them under a name of its own."""
+def _epoch_of(content: Mapping[str, Any]) -> int:
+    epoch = content.get("epoch")
+    if type(epoch) is not int or not 0 <= epoch < _MOST_EPOCHS:
+        raise ValueError(f"its epoch is {epoch!r}, but must be a whole number from 0 on")
+    return epoch
+
+
+def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The state dict of a published file, which may wrap it under a name of its own."""
     for wrapper in ("netG_state_dict", "state_dict", "generator", "model"):
         if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+            wrapped: Mapping[str, Any] = content[wrapper]
+            return wrapped
+    return content

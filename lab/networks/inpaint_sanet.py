@@ -13,7 +13,7 @@ notes tried (V3.1 to V3.5) are options, off by default.
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -245,8 +245,10 @@ def rename_published_inpaint_sanet(state: Mapping[str, Tensor]) -> dict[str, Ten
     return renamed
 
 
-def inpaint_sanet_from_published(state: Mapping[str, Tensor]) -> InpaintSANet:
-    """Build the network that a published checkpoint describes, with its weights, in eval mode.
+def published_inpaint_sanet(
+    state: Mapping[str, Tensor],
+) -> tuple[Callable[[], InpaintSANet], dict[str, Tensor]]:
+    """Return what builds the network that a published checkpoint describes, and its tensors.
 
     Raises:
         KeyError, RuntimeError: tensors that do not fit the published architecture.
@@ -256,6 +258,5 @@ def inpaint_sanet_from_published(state: Mapping[str, Tensor]) -> InpaintSANet:
     channels = first.shape[1]
     if channels not in (4, 5):
         raise RuntimeError(f"the first layer reads {channels} channels, but published ones 4 or 5")
-    network = InpaintSANet(width=first.shape[0] // 2, input_channels=5 if channels == 5 else 4)
-    network.load_state_dict(renamed, strict=True)
-    return network.eval()
+    width, inputs = first.shape[0] // 2, cast(Literal[4, 5], channels)
+    return partial(InpaintSANet, width=width, input_channels=inputs), renamed

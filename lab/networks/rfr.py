@@ -10,7 +10,8 @@ earlier rounds is computed anew where it is needed rather than held: memory grow
 of positions, not with its square. And nothing is left in the module from one call to the next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -337,13 +338,11 @@ def rename_published_rfr(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def rfr_from_published(state: Mapping[str, Tensor]) -> RFR:
-    """Build the network that a published checkpoint describes, with its weights, in eval mode.
+def published_rfr(state: Mapping[str, Tensor]) -> tuple[Callable[[], RFR], dict[str, Tensor]]:
+    """Return what builds the network that a published checkpoint describes, and its tensors.
 
     Raises:
-        KeyError, RuntimeError: tensors that do not fit the published architecture.
+        KeyError: tensors that do not fit the published architecture.
     """
     renamed = rename_published_rfr(state)
-    network = RFR(width=renamed["output.weight"].shape[1])
-    network.load_state_dict(renamed, strict=True)
-    return network.eval()
+    return partial(RFR, width=renamed["output.weight"].shape[1]), renamed

@@ -14,7 +14,8 @@ to 0.8 dB in the mean); shrunk with smoothing, x3 and x4 lose 0.2 dB against it.
 depends on where its pixels come from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import check_image, unknown_name_message
+from lab.networks.building import build_with_weights, named_tensors, plain_arguments
 from lab.networks.tensorflow_graph import read_tensorflow_constants
 from lab.networks.weight_files import (
     UnreadableCheckpointError,
@@ -212,8 +214,10 @@ def _check_scale(scale: int) -> None:
         raise ValueError(f"scale must be 2, 3 or 4, not {scale}")
 
 
-def upscaler_from_published(constants: Mapping[str, Tensor]) -> LumaUpscaler:
-    """Build the network that a published graph's constants describe, in eval mode.
+def published_upscaler(
+    constants: Mapping[str, Tensor],
+) -> tuple[Callable[[], FSRCNN | ESPCN], dict[str, Tensor]]:
+    """Return what builds the network that a published graph's constants describe, and its tensors.
 
     Args:
         constants: ``f1``, ``b1``, ... (kernels and offsets) and for FSRCNN ``alpha1``, ... (slopes
@@ -228,13 +232,14 @@ def upscaler_from_published(constants: Mapping[str, Tensor]) -> LumaUpscaler:
     if layers < 3:
         raise KeyError(f"FSRCNN and ESPCN have 3 kernels (f1, f2, ...) or more, not {layers}")
     scale = round(len(kernels[-1]) ** 0.5)
-    network: FSRCNN | ESPCN
+    build: Callable[[], FSRCNN | ESPCN]
     if "alpha1" in constants:
-        network = FSRCNN(scale, len(kernels[0]), len(kernels[1]), layers - 4)
+        sizes = {"width": len(kernels[0]), "shrunk": len(kernels[1]), "depth": layers - 4}
+        build = partial(FSRCNN, **plain_arguments({"scale": scale, **sizes}))
         # One offset for all pixels of the enlarged image.
         offsets[-1] = offsets[-1].expand(scale**2)
     else:
-        network = ESPCN(scale)
+        build = partial(ESPCN, **plain_arguments({"scale": scale}))
     state = {
         **{f"convolutions.{number}.weight": kernel for number, kernel in enumerate(kernels)},
         **{f"convolutions.{number}.bias": offset for number, offset in enumerate(offsets)},
@@ -244,8 +249,7 @@ def upscaler_from_published(constants: Mapping[str, Tensor]) -> LumaUpscaler:
             if name.startswith("alpha")
         },
     }
-    network.load_state_dict(state, strict=True)
-    return LumaUpscaler(network).eval()
+    return build, state
 
 
 _NETWORKS: dict[str, type[FSRCNN] | type[ESPCN]] = {"FSRCNN": FSRCNN, "ESPCN": ESPCN}
@@ -299,16 +303,20 @@ def load_upscaler(weights: Path | str) -> LumaUpscaler:
     if content.get("format") != UPSCALER_FORMAT:
         raise UnreadableCheckpointError(path, "it is no upscaler: make one by convert_upscaler")
     try:
-        network = _NETWORKS[content["network"]](**content["arguments"])
-        network.load_state_dict(content["state"], strict=True)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        build: Callable[[], FSRCNN | ESPCN] = partial(
+            _NETWORKS[content["network"]], **plain_arguments(content["arguments"])
+        )
+        state = named_tensors(content["state"])
+        return LumaUpscaler(build_with_weights(path, build, state)).eval()
+    except UnreadableCheckpointError:
+        raise
+    except Exception as error:  # what a file says of its network can be wrong in any way
         raise UnreadableCheckpointError(path, f"its tensors do not fit: {error}") from error
-    return LumaUpscaler(network).eval()
 
 
 def _read_graph(path: Path) -> LumaUpscaler:
     constants = read_tensorflow_constants(path)
     try:
-        return upscaler_from_published(constants)
-    except (KeyError, RuntimeError, ValueError) as error:
+        return LumaUpscaler(build_with_weights(path, *published_upscaler(constants))).eval()
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         raise UnreadableCheckpointError(path, f"it is neither FSRCNN nor ESPCN: {error}") from error

@@ -6,6 +6,7 @@ weights. Only that much of the format is read; the field numbers are those of Te
 ``tensor_shape.proto``.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,16 @@ import torch
 from torch import Tensor
 
 from lab.networks.weight_files import UnreadableCheckpointError
+from lab.untrusted import MEBIBYTE, read_bytes
 
 _VARINT, _EIGHT_BYTES, _MESSAGE, _FOUR_BYTES = 0, 1, 2, 5
 _FLOAT32 = 1
+
+LARGEST_GRAPH = 16 * MEBIBYTE
+"""Bytes of a graph's file; the published ones have at most 100 KB."""
+
+MOST_VALUES = 4 * MEBIBYTE
+"""Values of a graph's constants together, whatever few bytes they are written in."""
 
 
 def read_tensorflow_constants(path: Path | str) -> dict[str, Tensor]:
@@ -37,13 +45,15 @@ def read_tensorflow_constants(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no TensorFlow graph at {path}")
     constants: dict[str, Tensor] = {}
+    left = MOST_VALUES
     try:
-        for number, node in _fields(path.read_bytes()):
-            if number == 1 and isinstance(node, bytes) and (found := _constant(node)):
+        for number, node in _fields(read_bytes(path, LARGEST_GRAPH)):
+            if number == 1 and isinstance(node, bytes) and (found := _constant(node, left)):
                 name, tensor = found
                 constants[name] = tensor
+                left -= tensor.numel()
     # Bytes of another format can fail anywhere: as lengths, as names, as shapes.
-    except (ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError) as error:
         raise UnreadableCheckpointError(
             path, f"it is no frozen TensorFlow graph: {error}"
         ) from error
@@ -52,8 +62,12 @@ def read_tensorflow_constants(path: Path | str) -> dict[str, Tensor]:
     return constants
 
 
-def _constant(node: bytes) -> tuple[str, Tensor] | None:
-    """The name and value of a NodeDef, or nothing where it is no float32 constant."""
+def _constant(node: bytes, most: int) -> tuple[str, Tensor] | None:
+    """The name and value of a NodeDef, or nothing where it is no float32 constant.
+
+    Raises:
+        ValueError: bytes that are no such message, or more than ``most`` values.
+    """
     name, kind, value = "", "", b""
     for number, field in _fields(node):
         if number == 1:
@@ -66,7 +80,7 @@ def _constant(node: bytes) -> tuple[str, Tensor] | None:
                 value = _bytes(dict(_fields(_bytes(entry.get(2)))).get(8, b""))
     if kind != "Const":
         return None
-    data_type, shape, content, listed = 0, list[int](), b"", b""
+    data_type, shape, content, lists = 0, list[int](), b"", list[bytes]()
     for number, field in _fields(value):
         if number == 1:
             data_type = field if isinstance(field, int) else 0
@@ -77,11 +91,14 @@ def _constant(node: bytes) -> tuple[str, Tensor] | None:
         elif number == 4:
             content = _bytes(field)
         elif number == 5:
-            listed += _bytes(field)
+            lists.append(_bytes(field))
     if data_type != _FLOAT32:
         return None
-    values = np.frombuffer(content or listed, "<f4")
-    count = int(np.prod(shape))
+    values = np.frombuffer(content or b"".join(lists), "<f4")
+    # Not NumPy's product, which has 64 bits and goes round.
+    count = math.prod(shape)
+    if count > most:
+        raise ValueError(f"its constants claim more than {MOST_VALUES} values")
     # A list may leave out its last values where they repeat.
     if 0 < len(values) < count and not content:
         values = np.pad(values, (0, count - len(values)), mode="edge")

@@ -6,8 +6,9 @@ Xuebin Qin, Zichen Zhang, Chenyang Huang, Masood Dehghan, Osmar R. Zaiane, Marti
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import check_image, unknown_name_message
+from lab.networks.building import build_with_weights, named_tensors
 from lab.networks.weight_files import (
     UnreadableCheckpointError,
     WeightFile,
@@ -287,20 +289,18 @@ def rename_published_u2net(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def u2net_from_published(
+def published_u2net(
     state: Mapping[str, Tensor], side: int = 320, stretch: bool = True
-) -> U2Net:
-    """Build the network that a published checkpoint describes, with its weights, in eval mode.
+) -> tuple[Callable[[], U2Net], dict[str, Tensor]]:
+    """Return what builds the network that a published checkpoint describes, and its tensors.
 
     Raises:
-        KeyError, RuntimeError: tensors that do not fit either published size.
+        KeyError: tensors that do not fit either published size.
     """
     renamed = rename_published_u2net(state)
     between = renamed["encoder.0.encoder.0.0.weight"].shape[0]
     size: U2NetSize = "small" if between == _BLOCKS["small"][0].between else "full"
-    network = U2Net(size, side, stretch)
-    network.load_state_dict(renamed, strict=True)
-    return network.eval()
+    return partial(U2Net, size, side, stretch), renamed
 
 
 def load_u2net(weights: str | Path = "u2net", side: int = 320, stretch: bool = True) -> U2Net:
@@ -325,8 +325,8 @@ def load_u2net(weights: str | Path = "u2net", side: int = 320, stretch: bool = T
             known = unknown_name_message("U2Net weight file", str(weights), U2NET_WEIGHTS)
             raise FileNotFoundError(f"there is no file {path}, and {known}")
     content = read_checkpoint(path)
-    state = {name: value for name, value in content.items() if isinstance(value, Tensor)}
     try:
-        return u2net_from_published(state, side, stretch)
-    except (KeyError, RuntimeError) as error:
+        build, renamed = published_u2net(named_tensors(content), side, stretch)
+    except (IndexError, KeyError, ValueError) as error:
         raise UnreadableCheckpointError(path, f"its tensors are not U2Net's: {error}") from error
+    return build_with_weights(path, build, renamed)

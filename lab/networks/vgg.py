@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.networks.building import check_finite
 from lab.networks.weight_files import WeightFile, locate_or_download, read_checkpoint
 
 VGGArchitecture = Literal["vgg16", "vgg19"]
@@ -102,8 +103,10 @@ class VGGFeatures(nn.Module):
         # On the meta device nothing is allocated or drawn before the real weights take its place.
         with torch.device("meta"):
             self.features = _convolution_part(self.names)
-        published = read_checkpoint(locate_or_download(weights or VGG_WEIGHTS[architecture]))
-        self.load_state_dict(rename_published_vgg(published, len(self.names)), assign=True)
+        path = locate_or_download(weights or VGG_WEIGHTS[architecture])
+        renamed = rename_published_vgg(read_checkpoint(path), len(self.names))
+        check_finite(path, renamed)
+        self.load_state_dict(renamed, assign=True)
         _parameters_to_buffers(self)
         for name, values in (("mean", _IMAGENET_MEAN), ("deviation", _IMAGENET_DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)

@@ -8,26 +8,36 @@ import hashlib
 import http.client
 import os
 import pickle
+import pickletools
 import re
 import urllib.request
+import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import torch
 from rich.console import Console
 from rich.progress import wrap_file
+from torch import Tensor
 
 from lab.files import file_sha256, replacing
+from lab.untrusted import MEBIBYTE, open_regular, printable
 
 CACHE_VARIABLE = "BACKGROUND_INPAINTING_CACHE"
+
+MOST_CLAIMED = 4
+"""So many times the bytes of its file may a checkpoint's tensors claim: two may share their values,
+but one value may not stand for a million."""
 
 # Seconds for connecting, and for the longest silence between two reads.
 _TIMEOUT = 10.0
 _BLOCK = 1 << 20
-_SHORTEST_PREFIX = 8
-_FULL_LENGTH = 64
+
+LARGEST_DOWNLOAD = 2048 * MEBIBYTE
+"""Bytes of a download; the largest published file has 550 MB."""
 
 
 class MissingWeightsError(FileNotFoundError):
@@ -53,7 +63,7 @@ class UnreadableCheckpointError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path} cannot be loaded: {self.reason}"
+        return f"{printable(self.path)} cannot be loaded: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,8 @@ class WeightFile:
 
     Args:
         name: the file's name in the cache, without a folder.
-        address: where its authors publish it, http or https.
-        sha256: its SHA-256 in hexadecimal; or, where the authors state no more, the first 8 digits
-            or more. A prefix tells a damaged file, but is no protection against a forged one.
+        address: where its authors publish it, by https.
+        sha256: its SHA-256, all 64 hexadecimal digits.
 
     Raises:
         ValueError: a name with a folder, another kind of address, or no such hash.
@@ -77,20 +86,13 @@ class WeightFile:
     def __post_init__(self) -> None:
         if not self.name or Path(self.name).name != self.name:
             raise ValueError(f"name must be a plain file name, not {self.name!r}")
-        if not self.address.startswith(("https://", "http://")):
-            raise ValueError(f"address must begin with https:// or http://, not {self.address!r}")
-        pattern = rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_FULL_LENGTH}}}"
-        if not re.fullmatch(pattern, self.sha256):
+        if not self.address.startswith("https://"):
+            raise ValueError(f"address must begin with https://, not {self.address!r}")
+        # The first digits tell a damaged file, but not a forged one.
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(
-                f"sha256 must be {_SHORTEST_PREFIX} to {_FULL_LENGTH} lower-case hexadecimal "
-                f"digits, not {self.sha256!r}"
+                f"sha256 must be all 64 lower-case hexadecimal digits, not {self.sha256!r}"
             )
-
-    def hash_rule(self) -> str:
-        """Say which hash is asked for, and whether that is all of it."""
-        if len(self.sha256) == _FULL_LENGTH:
-            return self.sha256
-        return f"{self.sha256}... (the first {len(self.sha256)} digits; no more is published)"
 
 
 def cache_folder() -> Path:
@@ -127,17 +129,37 @@ def locate_or_download(weight_file: WeightFile) -> Path:
     except (OSError, http.client.HTTPException) as reason:
         raise MissingWeightsError(
             f"the weights {weight_file.name} are not here and cannot be downloaded: {reason}. "
-            f"Fetch {weight_file.address} (SHA-256 {weight_file.hash_rule()}) "
+            f"Fetch {weight_file.address} (SHA-256 {weight_file.sha256}) "
             f"on a machine that can, and put it at {target}; "
             f"or set {CACHE_VARIABLE} to the folder that holds it"
         ) from reason
     return target
 
 
+class _OnlyToHttps(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, but none to where anybody in between could answer."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith("https://"):
+            raise ConnectionError(f"it is redirected to {newurl!r}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener = urllib.request.build_opener(_OnlyToHttps)
+
+
 def _download(weight_file: WeightFile, path: Path) -> str:
     """Write the file at the official address to ``path``, with a progress bar; return its hash."""
     digest = hashlib.sha256()
-    with urllib.request.urlopen(weight_file.address, timeout=_TIMEOUT) as answer:
+    with _opener.open(weight_file.address, timeout=_TIMEOUT) as answer:
         expected = int(answer.headers.get("Content-Length") or 0)
         received = 0
         shown = wrap_file(
@@ -148,6 +170,8 @@ def _download(weight_file: WeightFile, path: Path) -> str:
                 file.write(block)
                 digest.update(block)
                 received += len(block)
+                if received > LARGEST_DOWNLOAD:
+                    raise ConnectionError(f"it is larger than {LARGEST_DOWNLOAD} bytes")
     # http.client reports a cut connection only where everything is read at once.
     if received < expected:
         raise ConnectionError(f"the connection ended after {received} of {expected} bytes")
@@ -155,10 +179,10 @@ def _download(weight_file: WeightFile, path: Path) -> str:
 
 
 def _check_hash(found: str, weight_file: WeightFile, what: str, advice: str) -> None:
-    if not found.startswith(weight_file.sha256):
+    if found != weight_file.sha256:
         raise WrongHashError(
             f"{what} the published {weight_file.name}: the SHA-256 is {found}, but must be "
-            f"{weight_file.hash_rule()}. {advice}, and fetch {weight_file.address} again"
+            f"{weight_file.sha256}. {advice}, and fetch {weight_file.address} again"
         )
 
 
@@ -180,15 +204,25 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}")
     try:
+        with open_regular(path) as file:
+            _check_unpacked(file)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail in any layer of the unpickling, with whatever error that one raises.
     except Exception as error:
         raise UnreadableCheckpointError(path, _why_unreadable(path, error)) from error
-    if not isinstance(loaded, dict):
+    if not isinstance(loaded, dict) or not all(isinstance(key, str) for key in loaded):
+        found = "dictionary without names" if isinstance(loaded, dict) else type(loaded).__name__
         raise UnreadableCheckpointError(
             path,
-            f"it holds a {type(loaded).__name__}, but a checkpoint must be a dictionary of "
-            "tensors: save a network's state_dict(), not the network",
+            f"it holds a {found}, but a checkpoint must be a dictionary of named tensors: save a "
+            "network's state_dict(), not the network",
+        )
+    claimed, size = _claimed_bytes(path, loaded), path.stat().st_size
+    if claimed > MOST_CLAIMED * size + MEBIBYTE:
+        raise UnreadableCheckpointError(
+            path,
+            f"its tensors claim {claimed} bytes, but the file has {size}: save copies of them "
+            "(tensor.clone()), not views",
         )
     return loaded
 
@@ -210,6 +244,59 @@ def write_checkpoint(path: Path | str, content: Mapping[str, Any], durable: bool
         except RuntimeError as error:
             # In torch's own words, a full disk is an unexpected position.
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+
+
+def _check_unpacked(file: BinaryIO) -> None:
+    """Raise ``ValueError`` where loading the file would take much more memory than it has bytes."""
+    # As torch tells them apart, whatever lies at the end.
+    is_zip = file.read(4) == b"PK\3\4"
+    file.seek(0)
+    if not is_zip:
+        # The old format: five pickles, the fourth of which is the checkpoint, then the numbers.
+        named = set[str]()
+        with suppress(Exception):  # torch says what is wrong with it
+            for _ in range(5):
+                for operation, argument, _ in pickletools.genops(file):
+                    if operation.name == "GLOBAL":
+                        named.add(str(argument))
+        makes_bytes = any(name.endswith((" bytearray", "_codecs encode")) for name in named)
+    else:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            unpacked = sum(entry.file_size for entry in entries)
+            if unpacked > os.fstat(file.fileno()).st_size:
+                raise ValueError(f"it unpacks to {unpacked} bytes, but torch.save does not pack")
+            pickles = [archive.read(entry) for entry in entries if entry.filename.endswith(".pkl")]
+        makes_bytes = any(
+            name in pickled
+            for name in (b"bytearray\n", b"_codecs\nencode\n")
+            for pickled in pickles
+        )
+    # Of what may be called while loading, these two make as many bytes as the file asks for.
+    if makes_bytes:
+        raise ValueError("it holds bytes, but a checkpoint holds tensors and plain values")
+
+
+def _claimed_bytes(path: Path, loaded: dict[str, Any]) -> int:
+    """Add up what the tensors in a checkpoint would take if each were copied.
+
+    Raises:
+        UnreadableCheckpointError: it holds tensors of another kind than plain ones.
+    """
+    claimed, waiting, seen = 0, list[Any]([loaded]), set[int]()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            # Others may claim any size and hold nothing.
+            if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+                raise UnreadableCheckpointError(
+                    path, f"it holds a tensor of the kind {value.layout} on {value.device}"
+                )
+            claimed += value.numel() * value.element_size()
+        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += value.values() if isinstance(value, dict) else value
+    return claimed
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:

@@ -112,4 +112,4 @@ def fake_vgg(tmp_path, monkeypatch):
     torch.save(state, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(tmp_path))
-    monkeypatch.setitem(VGG_WEIGHTS, "vgg16", WeightFile(path.name, "http://127.0.0.1:9/", digest))
+    monkeypatch.setitem(VGG_WEIGHTS, "vgg16", WeightFile(path.name, "https://127.0.0.1:9/", digest))

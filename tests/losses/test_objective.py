@@ -163,7 +163,7 @@ def test_without_its_weights_a_study_stops_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    nowhere = replace(VGG_WEIGHTS["vgg19"], address="http://127.0.0.1:9/vgg19.pth")
+    nowhere = replace(VGG_WEIGHTS["vgg19"], address="https://127.0.0.1:9/vgg19.pth")
     monkeypatch.setitem(VGG_WEIGHTS, "vgg19", nowhere)
     with pytest.raises(MissingWeightsError, match=r"vgg19\.pth"):
         Objective(only(style=1.0), perceptual_network="vgg19")

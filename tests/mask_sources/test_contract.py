@@ -36,7 +36,7 @@ def source(request, weights, monkeypatch):
     monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(weights))
     for name in ("u2net", "u2netp"):
         sha256 = hashlib.sha256((weights / f"{name}.pth").read_bytes()).hexdigest()
-        entry = WeightFile(f"{name}.pth", "http://127.0.0.1:9/none", sha256)
+        entry = WeightFile(f"{name}.pth", "https://127.0.0.1:9/none", sha256)
         monkeypatch.setitem(U2NET_WEIGHTS, name, entry)
     return MASK_SOURCES[request.param](threshold=0.5)
 

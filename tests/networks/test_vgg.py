@@ -14,7 +14,7 @@ from torch import nn
 from lab.networks import MissingWeightsError, VGGFeatures, WeightFile, vgg_layer_names
 from lab.networks.vgg import VGG_WEIGHTS, rename_published_vgg
 
-NOWHERE = "http://127.0.0.1:9/vgg.pth"
+NOWHERE = "https://127.0.0.1:9/vgg.pth"
 # The layer tables of torchvision's configurations D and E; M is a pooling.
 PUBLISHED = {
     "vgg16": [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M", *[512] * 3, "M"],

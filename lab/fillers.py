@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from jsonargparse import ArgumentParser
 from torch import Tensor
 
 from lab.checks import UserError, unknown_name_message
 from lab.contracts import Strategy
 from lab.devices import Device, compute_device
-from lab.networks import checkpoint_settings, load_network
+from lab.formats.plain import parse_yaml
+from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
+from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, take_packages
 from lab.settings import StrategyFactory, options_from, parse_experiment
 from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
 
@@ -60,7 +60,8 @@ def open_filler(
     Args:
         checkpoint: a run's network or a published one; None fills by ``method``.
         method: one of `lab.strategies.METHODS`; None without a checkpoint is `DEFAULT_METHOD`.
-        options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``.
+        options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``; and
+            ``"--allow-imports", "PACKAGE"`` for strategies that are not of ``lab``.
         tile: largest side of a tile in pixels; 0 always completes the photo whole.
         device: where it computes; a method without a network on the CPU, unless "gpu" is asked for.
         on_tile: is told of each tile as it begins.
@@ -84,8 +85,9 @@ def open_filler(
     place = compute_device(device)
     path = Path(checkpoint).expanduser()
     network = load_network(path).to(place)
-    make = _strategy_factory(_trained_with(path), options)
-    if not tile or options:
+    others, packages = take_packages(options)
+    make = _strategy_factory(_trained_with(path), others, packages)
+    if not tile or others:
         return Filler(path.name, make(network), place)
     shared = tile // 8
     tiled = Tiled(
@@ -102,15 +104,23 @@ def open_filler(
 
 def _trained_with(checkpoint: Path) -> Mapping[str, Any]:
     """The strategy in a checkpoint's own settings; empty for a published one."""
-    settings = yaml.safe_load(checkpoint_settings(checkpoint)) or {}
-    model = settings.get("model", {})
-    strategy: Mapping[str, Any] = model.get("init_args", model).get("strategy", {})
+    try:
+        settings = parse_yaml(checkpoint_settings(checkpoint), "the text in it") or {}
+        model = settings.get("model", {})
+        strategy = model.get("init_args", model).get("strategy", {})
+        if not isinstance(strategy, Mapping):
+            raise TypeError(f"the strategy {strategy!r} is no group of settings")
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UnreadableCheckpointError(checkpoint, f"its settings are damaged: {error}") from error
     return strategy
 
 
-def _strategy_factory(trained_with: Mapping[str, Any], options: Sequence[str]) -> StrategyFactory:
+def _strategy_factory(
+    trained_with: Mapping[str, Any], options: Sequence[str], packages: Sequence[str]
+) -> StrategyFactory:
     """Make the strategy that settings and options on top of them name; nothing else is built."""
-    trained = options_from({_STRATEGY: trained_with}) if trained_with else []
+    trained = [word for name in packages for word in (ALLOW_IMPORTS, name)]
+    trained += options_from({_STRATEGY: trained_with}) if trained_with else []
     asked = parse_experiment([*trained, *options])
     plain = asked.model.init_args.strategy
     default = parse_experiment(trained)
@@ -122,6 +132,7 @@ def _strategy_factory(trained_with: Mapping[str, Any], options: Sequence[str]) -
         )
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--strategy", type=StrategyFactory)
-    made = parser.instantiate(parser.parse_object({"strategy": plain}))
+    with allowed_imports(packages):
+        made = parser.instantiate(parser.parse_object({"strategy": plain}))
     factory: StrategyFactory = made.strategy
     return factory

@@ -20,8 +20,10 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.contracts import Network, Strategy
+from lab.devices import compute_device
 from lab.evaluation import Judged, Tasks, judge
 from lab.files import lock_run, replacing
+from lab.formats.plain import read_yaml
 from lab.formats.runs import (
     SETTINGS,
     checkpoint_path,
@@ -243,7 +245,7 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
     """
     begun: dict[str, Any] = {}
     if folder is not None and (folder / SETTINGS).exists():
-        begun = (yaml.safe_load((folder / SETTINGS).read_text()) or {}).get("fit", {})
+        begun = _begun_with(folder)["fit"]
     fit = experiment.fit
     threads = fit.threads or begun.get("threads") or torch.get_num_threads()
     precision = fit.precision
@@ -312,7 +314,7 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     path = folder / SETTINGS
     if not path.exists():
         return
-    before, now = yaml.safe_load(path.read_text()), settle(experiment, folder).plain
+    before, now = _begun_with(folder), settle(experiment, folder).plain
     for plain in (before, now):
         for name in ("epochs", "log_every"):
             plain["fit"].pop(name, None)
@@ -322,6 +324,24 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
             f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
             f"{path}): give this one another --name, or the same settings to go on"
         )
+
+
+def _begun_with(folder: Path) -> dict[str, Any]:
+    """The settings that the folder's run was begun with.
+
+    Raises:
+        SettingsError: they are damaged.
+    """
+    path = folder / SETTINGS
+    try:
+        settings = read_yaml(path)
+        if not isinstance(settings, dict) or not isinstance(settings.get("fit"), dict):
+            raise ValueError("it holds no settings of a run")
+    except ValueError as error:
+        raise SettingsError(
+            f"{path} is damaged ({error}): put it back as it was, or give this run another --name"
+        ) from error
+    return settings
 
 
 def refuse_missing_device(fit: Fit) -> None:
@@ -370,8 +390,7 @@ def evaluate_run(
     refuse_missing_device(experiment.fit)
     experiment = settle(experiment)
     os.environ.setdefault("WANDB_SILENT", "true")
-    fit = experiment.fit
-    device = torch.device("cuda" if fit.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = compute_device(experiment.fit.device)
     network = load_network(checkpoint).to(device)
     experiment.model.take_network(network)
     run_id = _begin(experiment, folder, tasks.digest, checkpoint=str(checkpoint.resolve()))

@@ -5,7 +5,9 @@ same way on the command line, in a YAML file and in a sweep's search space.
 """
 
 import difflib
+import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +15,20 @@ from typing import Any, Literal
 
 import pytorch_lightning as lightning
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
-from torch import Tensor
+from jsonargparse import ArgumentError, Namespace
 
 from lab.checks import UserError, unknown_name_message
-from lab.contracts import Network, Stages, Strategy
+from lab.command_line import CALLED_ELSEWHERE, SETTING_GROUPS
+from lab.contracts import Network, Strategy
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
+from lab.formats.plain import PlainDataError, parse_yaml, read_yaml
+from lab.parsing import ArgumentParser, allowed_imports, denied_import, take_packages
 from lab.variants import VARIANTS, InpaintingModule, build_module
+from lab.wording import one_line, setting_path, shortened
 
-# Without this, a part that is called and returns a tensor (a mask generator, a strategy) is taken
-# for a factory of tensors where it is nested in another part's arguments.
-set_parsing_settings(subclasses_disabled=[Tensor, Stages])
-
+_IS_A_GROUP = "is a group of settings, not one"
+_PACKAGES = "allowed_imports"
 
 StrategyFactory = Callable[[Network], Strategy]
 """How settings name a strategy: a class with options, to be given a network."""
@@ -95,7 +98,7 @@ class Experiment:
     @property
     def plain(self) -> dict[str, Any]:
         """The settings as plain values, for a tracker."""
-        plain: dict[str, Any] = yaml.safe_load(self.yaml)
+        plain: dict[str, Any] = parse_yaml(self.yaml)
         return plain
 
 
@@ -123,23 +126,34 @@ def parse_experiment(
 
     Args:
         options: as on the command line, ``["--data.size=64", …]``. ``--variant=NAME`` stands for
-            the settings of that documented variant.
+            the settings of that documented variant. ``"--allow-imports", "PACKAGE"`` lets settings
+            name classes of that package; without it, only those of ``lab``.
         config: a YAML file that the options go on top of.
         parser: `experiment_parser`'s, or one with more options.
 
     Raises:
         SettingsError: an unknown option, with the nearest right one, or a value of a wrong type.
     """
-    parser = parser or experiment_parser()
-    arguments = [f"--config={config}"] if config else []
-    options = _with_variants(options)
+    others, packages = take_packages(options)
+    options = _with_variants(others)
+    with allowed_imports(packages):
+        settings = _parse(options, config, parser or experiment_parser())
+    settings[_PACKAGES] = packages
+    return settings
+
+
+def _parse(options: Sequence[str], config: Path | None, parser: ArgumentParser) -> Namespace:
+    """Check settings, with imports limited already."""
+    arguments: list[str] = []
     given = list(options)
     try:
         if config is not None:
-            content = yaml.safe_load(config.read_text())
+            content = read_yaml(config)
             if not isinstance(content, Mapping):
                 raise ValueError(f"{config} must be a mapping of settings, such as data: {{…}}")
             given = [*options_from(content), *options]
+            # What was read and checked, so that nobody exchanges the file in between.
+            arguments = [f"--config={yaml.safe_dump(content)}"]
         settings = parser.parse_args([*arguments, *options])
         for group in ("fit", "evaluation"):
             if not isinstance(settings[group], Namespace):
@@ -148,10 +162,12 @@ def parse_experiment(
         unknown = _unknown(_still_meant(given), _settings(settings, parser))
     except OSError as error:
         raise SettingsError(f"{config} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{config} is not YAML: {error}") from error
-    except (ArgumentError, AttributeError, TypeError, ValueError) as error:
-        raise SettingsError(_explain(str(error), parser, given)) from error
+    except PlainDataError as error:
+        raise SettingsError(str(error)) from error
+    except (ArgumentError, AttributeError, TypeError, ValueError, RecursionError) as error:
+        explained = _explain(str(error), parser, given)
+        denied = "" if _IS_A_GROUP in explained else denied_import(str(error))
+        raise SettingsError(denied or explained) from error
     if unknown:
         raise SettingsError(unknown[0])
     return settings
@@ -164,22 +180,23 @@ def build_experiment(settings: Namespace) -> Experiment:
         SettingsError: values that do not fit together.
     """
     parser = experiment_parser()
-    kept = Namespace({key: settings[key] for key in ("model", "data", "fit", "evaluation")})
+    kept = _kept(settings)
     try:
         fit = Fit(**kept.fit.as_dict())
         lightning.seed_everything(fit.seed, workers=True, verbose=False)
-        built = parser.instantiate(kept)
+        with allowed_imports(settings.get(_PACKAGES, ())):
+            built = parser.instantiate(kept)
+            text = parser.dump(kept, skip_unset=False)
         built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
-    text = parser.dump(kept, skip_unset=False)
-    built.model.remember(yaml.safe_load(text)["model"])
+    built.model.remember(parse_yaml(text)["model"])
     return Experiment(built.model, built.data, built.fit, built.evaluation, text)
 
 
 def plain_settings(settings: Namespace) -> dict[str, Any]:
     """Every setting with its value, by its dotted path; chosen classes are settings too."""
-    return _settings(settings, experiment_parser())
+    return _settings(_kept(settings), experiment_parser())
 
 
 def build_model(settings: Namespace) -> InpaintingModule:
@@ -189,7 +206,8 @@ def build_model(settings: Namespace) -> InpaintingModule:
         SettingsError: values that do not fit together.
     """
     try:
-        return build_module(_plain(settings)["model"])
+        with allowed_imports(settings.get(_PACKAGES, ())):
+            return build_module(_plain(settings)["model"])
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
 
@@ -203,17 +221,23 @@ def build_data(settings: Namespace) -> PhotoDataModule:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PhotoDataModule, "data")
     try:
-        data: PhotoDataModule = parser.instantiate(
-            parser.parse_object({"data": _plain(settings)["data"]})
-        ).data
+        with allowed_imports(settings.get(_PACKAGES, ())):
+            plain = {"data": _plain(settings)["data"]}
+            data: PhotoDataModule = parser.instantiate(parser.parse_object(plain)).data
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     return data
 
 
 def _plain(settings: Namespace) -> dict[str, Any]:
-    plain: dict[str, Any] = yaml.safe_load(experiment_parser().dump(settings, skip_unset=False))
+    text = experiment_parser().dump(_kept(settings), skip_unset=False)
+    plain: dict[str, Any] = parse_yaml(text)
     return plain
+
+
+def _kept(settings: Namespace) -> Namespace:
+    """The settings of a run, without what was asked for besides."""
+    return Namespace({key: settings[key] for key in SETTING_GROUPS})
 
 
 def options_from(values: Mapping[str, Any]) -> list[str]:
@@ -272,11 +296,44 @@ def _explain(message: str, parser: ArgumentParser, given: Sequence[str]) -> str:
             except (ArgumentError, AttributeError, TypeError, ValueError):
                 continue
             chosen.append(option)
+    known = _settings(settings, parser)
     unknown = _unknown(
-        [option for option in given if _path(option).rsplit(".", 1)[-1] in message],
-        _settings(settings, parser),
+        [option for option in given if _path(option).rsplit(".", 1)[-1] in message], known
     )
-    return unknown[0] if unknown else message
+    said = one_line(message)
+    # A value of a class whose other options are missing is a wrong value all the same.
+    if unknown and (said is None or _IS_A_GROUP in unknown[0]):
+        return unknown[0]
+    return said or _about_class(message, known) or shortened(message, most=400)
+
+
+def _about_class(message: str, known: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with a class that was chosen, or with an option of it."""
+    path = setting_path(message)
+    option = re.search(r"Option '(\w+)' is not accepted.*?class_path='([\w.]+)'", message, re.S)
+    if option:
+        options = _options_of(option[2])
+        return unknown_name_message(f"option of --{path}={option[2]}", option[1], options)
+    missing = re.search(r"arguments are required: ([\w, ]+)\.", message)
+    if missing:
+        return f"{path} lacks {missing[1]}: set --{path}.{missing[1].split(',')[0]} and so on"
+    value = re.search(r"(?:path string: |has no attribute '\w+'. Got value: )(.*)$", message)
+    default = known.get(path)
+    if value is None or not isinstance(default, str):
+        return None
+    room = default.rpartition(".")[0]
+    names = [name for name in vars(sys.modules[room])["__all__"] if name[0].isupper()]
+    asked = value[1].rpartition(".")[2]
+    near = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
+    hint = f". Did you mean {room}.{near[0]}?" if near else ""
+    return f"{path} must be a class, such as {default}, not {shortened(value[1])}{hint}"
+
+
+def _options_of(chosen: object) -> list[str]:
+    """The names of what the constructor of a class takes; none of what is no class."""
+    room, _, name = chosen.rpartition(".") if isinstance(chosen, str) else ("", "", "")
+    made = getattr(sys.modules.get(room), name, None)
+    return list(inspect.signature(made).parameters) if callable(made) else []
 
 
 def _still_meant(given: Sequence[str]) -> list[str]:
@@ -306,7 +363,7 @@ def _path(option: str) -> str:
 def _settings(settings: Namespace, parser: ArgumentParser) -> dict[str, Any]:
     """Every setting with its value, by its dotted path; chosen classes are settings too."""
     dumped = parser.dump(settings, skip_unset=False, skip_validation=True)
-    return dict(_flatten(yaml.safe_load(dumped)))
+    return dict(_flatten(parse_yaml(dumped)))
 
 
 def _unknown(given: Sequence[str], known: Mapping[str, Any]) -> list[str]:
@@ -318,14 +375,17 @@ def _unknown(given: Sequence[str], known: Mapping[str, Any]) -> list[str]:
             continue
         within = [other for other in known if other.startswith(f"{path}.")]
         if within:
-            messages.append(
-                f"--{path} is a group of settings, not one: set --{within[0]} and so on"
-            )
+            messages.append(f"--{path} {_IS_A_GROUP}: set --{within[0]} and so on")
             continue
-        near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+        part = path.rpartition(".")[0]
+        options = [f"{part}.{option}" for option in _options_of(known.get(part))]
+        # Of the same class rather than what is merely spelt alike.
+        near = difflib.get_close_matches(path, options or known, n=1, cutoff=0.5)
         leaf = path.rsplit(".", 1)[-1]
         same_leaf = [other for other in known if other.rsplit(".", 1)[-1] == leaf]
         nearest = min(same_leaf, key=len) if same_leaf else (near[0] if near else None)
+        if path in CALLED_ELSEWHERE:
+            nearest = CALLED_ELSEWHERE[path]
         hint = f" The nearest is --{nearest}" if nearest else ""
         messages.append(f"there is no setting --{path}.{hint}")
     return messages

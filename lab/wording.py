@@ -23,7 +23,7 @@ def one_line(message: str) -> str | None:
     Returns:
         str | None: None where the message is of another kind.
     """
-    path = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    path = setting_path(message)
     allowed, value = _expected(message)
     if allowed is None:
         return None
@@ -44,12 +44,26 @@ def one_line(message: str) -> str | None:
     return f"{said}. Did you mean {near[0]!r}?" if near else said
 
 
+def setting_path(message: str) -> str:
+    """The dotted path of the setting that a parser's message is about."""
+    return ".".join(re.findall(r'Parser key "([^"]+)"', message))
+
+
 def _expected(message: str) -> tuple[str | None, str]:
     """What was allowed, in the parser's own words, and what was given."""
     union = re.search(
         r"Subtypes: \[(.*?)\]\n.*?Given value: (.*?)(?:\. Got value|\n|$)", message, re.S
     )
     if union:
-        return union[1], union[2].strip()
-    single = re.search(r"Expected an? (.+?)\. Got value: (.+?)(?:\. Got value|\n|$)", message, re.S)
-    return (single[1], single[2].strip()) if single else (None, "")
+        return union[1], shortened(union[2])
+    # Of a class, the parser also says that it is no file.
+    single = re.search(
+        r"Expected an? (?!path )(.+?)\. Got value: (.*?)(?:\. Got value|\n|$)", message, re.S
+    )
+    return (single[1], shortened(single[2])) if single else (None, "")
+
+
+def shortened(value: str, most: int = 60) -> str:
+    """A value in one line of about ``most`` characters."""
+    value = " ".join(value.split()) or "empty"
+    return value if len(value) <= most else f"{value[:most]}…"

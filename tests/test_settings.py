@@ -186,21 +186,44 @@ def test_a_right_option_is_not_blamed_for_another(tmp_path):
         ("--data.size=abc", r"data\.size"),
         ("--data.size=64.5", r"data\.size"),
         ("--data.batch_size=null", r"data\.batch_size"),
-        ("--fit.precision=float16", "'auto', 'float32', 'bfloat16'"),
+        ("--fit.precision=float16", "must be auto, float32 or bfloat16, not float16"),
+        ("--fit.device=cuda", "must be auto, cpu or gpu, not cuda. Did you mean 'gpu'?"),
+        ("--fit.device=", "not empty"),
+        ("--fit.threads=x", r"fit\.threads must be a whole number or null, not x"),
+        ("--model.network.gate=nope", "network.gate must be sigmoid, gct or both, not nope"),
+        ("--model.network.width=wide", r"model\.network\.width must be a whole number, not wide"),
+        ("--model.network.generator=nope", "no setting --model.network.generator. The nearest is"),
+        ("--model.network=nope", "must be a class, such as lab.networks.InpaintSANet, not nope"),
+        ("--data.masks=lab.masks.Scribbels", "Did you mean lab.masks.Scribbles?"),
+        ("--data.masks={class_path: lab.masks.Scribbles, init_args: {brushs: 1}}", "mean 'brush'?"),
+        ("--data.size=" + "9" * 5000, "4300 digits"),
+        ("--trainer.accelerator=gpu", "The nearest is --fit.device"),
         ("--model.objective.weights.hole_l1=much", r"weights\.hole_l1"),
         ("--model.objective.adversarial_kind=hinges", "'hinge'"),
         ("--model.optimization.betas=[0.5]", r"optimization\.betas"),
         ("--model.network=lab.networks.InpaintSANe", "InpaintSANe"),
         ("--model.network=no.such.module.Network", r"no\.such\.module"),
-        ("--data.masks=lab.masks.Mixture", "generators"),
+        (
+            "--data.masks=lab.masks.Mixture",
+            "lacks generators, probabilities: set --data.masks",
+        ),
         ("--data=64", "--data is a group"),
         ("--fit=3", "--fit is a group"),
-        ("--model=3", 'key "model"'),
+        ("--model=3", "model must be a class, such as lab.variants.InpaintingModule, not 3"),
     ],
 )
 def test_a_value_of_a_wrong_type_is_an_error_that_says_where(option, message):
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(SettingsError, match=message) as refused:
         parse_experiment([option])
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 300
+
+
+def test_an_option_of_a_class_that_was_chosen_is_compared_with_its_own():
+    with pytest.raises(SettingsError, match=r"^data\.masks\.probabilities must be .* not x$"):
+        parse_experiment(["--data.masks=lab.masks.Mixture", "--data.masks.probabilities=[x]"])
+    with pytest.raises(SettingsError, match=r"The nearest is --data\.masks\.strokes"):
+        parse_experiment(["--data.masks=lab.masks.Scribbles", "--data.masks.stroke=3"])
 
 
 @pytest.mark.parametrize(

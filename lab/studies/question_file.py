@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError
 
 from lab.checks import unknown_name_message
+from lab.formats.plain import LARGEST_YAML, PlainDataError, parse_yaml
+from lab.parsing import ArgumentParser
 from lab.settings import SettingsError
 from lab.studies.question import Pruning, Question, Search
+from lab.untrusted import read_text
 from lab.wording import one_line
 
 Key = tuple[str | int, ...]
@@ -81,10 +84,12 @@ class _Reader:
 
     def _content(self) -> dict[str, Any]:
         try:
-            text = self._path.read_text()
+            text = read_text(self._path, LARGEST_YAML)
+            content = parse_yaml(text, self._path)
             node = yaml.compose(text, yaml.SafeLoader)
-            content = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except PlainDataError as error:
+            raise SettingsError(str(error)) from error
+        except (OSError, ValueError) as error:
             raise SettingsError(f"{self._path}: {' '.join(str(error).split())}") from error
         if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
             raise SettingsError(

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypedDict
 
 import pytorch_lightning as lightning
 import torch
-from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
@@ -21,7 +20,8 @@ from lab.contracts import DiscriminatorOutput, LossInputs, Network, Stages, Stra
 from lab.data import Batch
 from lab.losses import Objective
 from lab.metrics import measure, measure_answer
-from lab.networks import InpaintSANet, PatchDiscriminator, load_network
+from lab.networks import InpaintSANet, PatchDiscriminator, load_network, read_checkpoint
+from lab.parsing import ArgumentParser
 from lab.strategies import Direct, answers_to
 from lab.variants.staging import freeze_normalization, train_all, train_channel_gates
 
@@ -168,12 +168,13 @@ class InpaintingModule(lightning.LightningModule):
             options: none; settings are the checkpoint's.
 
         Raises:
+            FileNotFoundError, UnreadableCheckpointError: as `lab.networks.read_checkpoint`.
             ValueError: options; or the module was not built from settings, by `lab.variant` or a
                 run.
         """
         if options:
             raise ValueError(f"{', '.join(options)}: a checkpoint is loaded with its own settings")
-        checkpoint = torch.load(checkpoint_path, map_location, weights_only=True)
+        checkpoint = read_checkpoint(checkpoint_path)
         settings = checkpoint.get("hyper_parameters", {}).get("settings")
         if settings is None:
             raise ValueError(
@@ -184,7 +185,7 @@ class InpaintingModule(lightning.LightningModule):
         if checkpoint["size"] is not None:
             module.prepare(checkpoint["size"])
         module.load_state_dict(checkpoint["state_dict"])
-        return module
+        return module if map_location is None else module.to(map_location)
 
     def prepare(self, size: int) -> None:
         """Build what depends on the photos' size, once: the discriminator, where one is needed.

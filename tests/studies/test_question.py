@@ -108,10 +108,20 @@ def test_a_question_that_cannot_be_asked_says_why_and_where(tmp_path, changes, m
     assert "asked.yaml" in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "- a\n- b\n", "question: [", "just words"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "- a\n- b\n", "question: [", "just words", "1: 2", "\x1b[2J: 1"),
+        *("[" * 5000, "question: &a [*a]", "question: !!python/name:os.system"),
+        "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}' if n else 'x'] * 9)}]\n" for n in range(9)),
+    ],
+    ids=range(10),
+)
 def test_a_file_that_is_no_question_is_refused(tmp_path, content):
-    with pytest.raises(SettingsError, match=r"asked\.yaml"):
+    with pytest.raises(SettingsError, match=r"asked\.yaml") as error:
         read(tmp_path, content)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 def test_a_missing_question_names_the_nearest(tmp_path):

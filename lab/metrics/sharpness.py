@@ -51,9 +51,10 @@ def _quartiles(values: Tensor) -> Tensor:
     if values.numel() == 0:
         return values.new_ones(len(QUARTILES))
     ordered = values.sort().values
-    places = torch.tensor(QUARTILES, device=values.device, dtype=torch.float64)
-    places = places * (len(ordered) - 1)
-    below = places.long()
-    above = (below + 1).clamp_max(len(ordered) - 1)
-    share = (places - below).to(values.dtype)
+    last = len(ordered) - 1
+    # In Python's float64, which Apple's GPUs do not have.
+    below = [int(quartile * last) for quartile in QUARTILES]
+    above = [min(place + 1, last) for place in below]
+    shares = [quartile * last - place for quartile, place in zip(QUARTILES, below, strict=True)]
+    share = values.new_tensor(shares)
     return ordered[below] * (1 - share) + ordered[above] * share + LEAST_GRADIENT

@@ -10,6 +10,7 @@ import pytorch_lightning as lightning
 from torch import Tensor
 
 from lab.data import Batch
+from lab.devices import sum_precision
 from lab.formats.runs import SETTINGS, checkpoint_path, loss_table
 from lab.metrics import hole_ratio
 from lab.networks import describe_network, write_checkpoint
@@ -68,7 +69,8 @@ class EpochRecorder(lightning.Callback):
         assert isinstance(pl_module, InpaintingModule)
         self._steps += 1
         for name, value in pl_module.step_losses.items():
-            self._loss_sums[name] = self._loss_sums.get(name, 0.0) + value.double()
+            widest = sum_precision(value.device)
+            self._loss_sums[name] = self._loss_sums.get(name, 0.0) + value.to(widest)
 
     def on_validation_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

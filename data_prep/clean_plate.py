@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser, run_command
+from lab.command_line import CommandParser, run_command, say
 
 EXAMPLE = """\
   python -m data_prep.clean_plate campus.avi triplets/ --crop 128
@@ -69,11 +69,11 @@ def _run(given: Namespace) -> int:
     manifest = write_triplets(given.clip, given.dest, settings, line.update)
     line.close()
     camera, coverage = manifest["camera"], manifest["coverage"]
-    print(f"{given.dest}: {len(manifest['triplets'])} triplets")
+    say(f"{given.dest}: {len(manifest['triplets'])} triplets")
     for reason, count in manifest["left_out"].items():
-        print(f"left out: {count} {reason}")
-    print(f"camera: {_said_of(camera)}")
-    print(
+        say(f"left out: {count} {reason}")
+    say(f"camera: {_said_of(camera)}")
+    say(
         f"background: from {manifest['plate']['frames']} frames; "
         f"{100 * coverage['share_not_trusted']:.2g} % of it not to be trusted, "
         f"{100 * coverage['share_never_changed']:.0f} % where nothing ever moved "
@@ -81,7 +81,7 @@ def _run(given: Namespace) -> int:
     )
     if given.sheet:
         write_sheet(given.dest, given.sheet)
-        print(f"contact sheet: {given.sheet}")
+        say(f"contact sheet: {given.sheet}")
     return 0
 
 

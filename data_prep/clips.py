@@ -1,5 +1,6 @@
 """Frames of a clip, and whether its camera stood still."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,22 @@ import cv2
 import numpy as np
 
 from data_prep.commands import DataError
+from lab.untrusted import open_regular, printable
+
+MOST_PIXELS = 8192 * 4320
+"""Pixels of a clip's frames, 8K. The background of one takes some hundred bytes a pixel."""
+
+# Containers that hold their own frames. FFmpeg takes a playlist for a clip whatever it is called,
+# and reads the files that it names, from any folder or address.
+_FORMATS = (
+    "avi,mov,mp4,matroska,webm,mpeg,mpegts,mpegvideo,m4v,h264,hevc,flv,asf,ogg,mxf,dv,ivf,nut,"
+    "yuv4mpegpipe"
+)
+# OpenCV reads these when it opens a clip. FFmpeg's lines would stand between a command's own.
+_OPTIONS = {
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": f"format_whitelist;{_FORMATS}|protocol_whitelist;file",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+}
 
 _FRAMES_PER_SECOND = 25.0
 _WORKING_SIDE = 640
@@ -26,17 +43,29 @@ class Clip:
     """A video file.
 
     Args:
-        path: any format that OpenCV's FFmpeg reads.
+        path: of a file that OpenCV's FFmpeg reads and that holds its frames itself.
 
     Raises:
-        DataError: there is no such file, or it is no video.
+        DataError: there is no such file, it is no video, or its frames are larger than 8K.
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise DataError(f"there is no clip at {path}")
+        try:
+            open_regular(path).close()
+        except OSError as error:
+            raise DataError(
+                f"there is no clip at {printable(path)} ({error.strerror or error})"
+            ) from error
         self.path = path
         video = self._open()
+        width, height = (
+            int(video.get(name)) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        if width * height > MOST_PIXELS:
+            raise DataError(
+                f"{printable(path)} has frames of {width}x{height} pixels (width x height), more "
+                f"than the {MOST_PIXELS} of 8K: scale it down first"
+            )
         self.frames_per_second = video.get(cv2.CAP_PROP_FPS)
         # Some files say 0, NaN or a number of ticks.
         if not 1.0 <= self.frames_per_second <= 1000.0:
@@ -69,9 +98,22 @@ class Clip:
         return count
 
     def _open(self) -> cv2.VideoCapture:
-        video = cv2.VideoCapture(str(self.path))
+        before = {name: os.environ.get(name) for name in _OPTIONS}
+        os.environ.update(_OPTIONS)
+        try:
+            # Absolute: FFmpeg takes what stands before a colon for a protocol.
+            video = cv2.VideoCapture(str(self.path.absolute()), cv2.CAP_FFMPEG)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
         if not video.isOpened():
-            raise DataError(f"{self.path} is no clip that can be read")
+            raise DataError(
+                f"{printable(self.path)} is no clip that can be read: an AVI, MP4, MOV, Matroska, "
+                "WebM or MPEG file that holds its own frames (a playlist of other files does not)"
+            )
         return video
 
 

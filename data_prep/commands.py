@@ -1,10 +1,9 @@
 """What the commands here share: one error for what the user can mend, and how it is answered."""
 
-import sys
 from argparse import Namespace
 from collections.abc import Callable
 
-from lab.command_line import INTERRUPTED
+from lab.command_line import INTERRUPTED, complain, say
 
 USER_ERROR = 2
 """The exit status of a command that could not do what was asked."""
@@ -23,12 +22,9 @@ def answer(run: Callable[[Namespace], int], given: Namespace) -> int:
     """
     try:
         return run(given)
-    except DataError as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except (DataError, OSError) as error:
+        complain(error)
+        return USER_ERROR
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+        say("\nInterrupted.", error=True)
         return INTERRUPTED
-    print(f"error: {message}", file=sys.stderr)
-    return USER_ERROR

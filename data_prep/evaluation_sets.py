@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser, run_command
+from lab.command_line import CommandParser, run_command, say
 
 EXAMPLE = """\
   python -m data_prep.evaluation_sets places2/ sets/valid --set valid
@@ -69,9 +69,9 @@ def _run(given: Namespace) -> int:
     manifest = write_set(given.photos, given.dest, settings, line.update)
     line.close()
     bins = ", ".join(f"{count} in {name}" for name, count in manifest["bins"].items())
-    print(f"{given.dest}: {len(manifest['pairs'])} pairs of {given.size} pixels ({bins})")
+    say(f"{given.dest}: {len(manifest['pairs'])} pairs of {given.size} pixels ({bins})")
     if manifest["shared"]:
-        print("note: PHOTOS has too few photos for three sets: they have some in common")
+        say("note: PHOTOS has too few photos for three sets: they have some in common")
     return 0
 
 

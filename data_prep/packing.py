@@ -20,7 +20,8 @@ from data_prep.shards import (
     finished_shards,
 )
 from lab.files import replacing
-from lab.formats.shards import INDEX, IndexedShard, listing_name
+from lab.formats.plain import read_json
+from lab.formats.shards import INDEX, LARGEST_LISTING, IndexedShard, listing_name
 from lab.imaging import UnreadablePhotoError
 
 _LOCK = ".lock"
@@ -202,7 +203,10 @@ def _reasons(left_out: list[tuple[str, str]]) -> str:
 def _earlier_index(folder: Path) -> dict | None:
     """Read the index that an earlier call left; None in an empty folder."""
     try:
-        return json.loads((folder / INDEX).read_text())
+        index = read_json(folder / INDEX, LARGEST_LISTING)
+        if not isinstance(index, dict) or "complete" not in index:
+            raise ValueError("it does not say whether it is complete")
+        return index
     except FileNotFoundError:
         found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         if found:

@@ -14,8 +14,9 @@ from typing import Protocol
 
 from data_prep.commands import DataError
 from lab.imaging import PHOTO_SUFFIXES
+from lab.untrusted import MEBIBYTE, printable, read_bytes
 
-LARGEST_PHOTO = 64 * 2**20
+LARGEST_PHOTO = 64 * MEBIBYTE
 """The largest file in bytes that is taken for a photo: a header may claim any size."""
 
 
@@ -66,16 +67,6 @@ class PhotoSource(Protocol):
         ...
 
 
-def unsafe_path(name: str) -> str | None:
-    """Say why a path must not be followed below a folder; None where it may."""
-    parts = name.replace("\\", "/").split("/")
-    if not name or "\0" in name:
-        return "its name is empty or damaged"
-    if parts[0] == "" or (len(parts[0]) == 2 and parts[0][1] == ":"):
-        return "its path is absolute"
-    return "its path leaves the folder by '..'" if ".." in parts else None
-
-
 def is_photo_name(name: str) -> bool:
     """Whether a path has a photo's suffix and is not hidden."""
     path = PurePosixPath(name)
@@ -87,12 +78,6 @@ def too_large(size: int) -> str | None:
     if size <= LARGEST_PHOTO:
         return None
     return f"it claims {size} bytes, more than the {LARGEST_PHOTO} of the largest photo"
-
-
-def printable(name: str) -> str:
-    """Return a name that any terminal and JSON file can show."""
-    name = name.encode("utf-8", "backslashreplace").decode()
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 class FolderSource:
@@ -131,7 +116,7 @@ class FolderSource:
             elif is_photo_name(name):
                 try:
                     reason = too_large(entry.stat(follow_symlinks=False).st_size)
-                    data = b"" if reason else Path(entry.path).read_bytes()
+                    data = b"" if reason else read_bytes(entry.path, LARGEST_PHOTO)
                 except OSError as error:
                     reason = error.strerror or str(error)
                 yield LeftOut(place, name, reason) if reason else SourceFile(place, name, data)
@@ -142,14 +127,22 @@ class FolderSource:
 
     def _walk(self, folder: Path, name: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
         """Yield what lies below, links to folders among it, in the order of the names."""
+        # Not by a function that calls itself: folders may be nested deeper than Python allows.
+        open_ = [self._listed(folder, name)]
+        while open_:
+            for entry, below in open_[-1]:
+                if entry.is_dir(follow_symlinks=False):
+                    open_.append(self._listed(Path(entry.path), below))
+                    break
+                yield entry, below
+            else:
+                open_.pop()
+
+    @staticmethod
+    def _listed(folder: Path, name: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
         try:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"cannot list {folder}: {error.strerror}") from error
-        for entry in entries:
-            below = f"{name}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(Path(entry.path), below)
-            else:
-                yield entry, below
+            raise DataError(f"cannot list {printable(folder)}: {error.strerror}") from error
+        return ((entry, f"{name}/{entry.name}") for entry in entries)

@@ -7,13 +7,12 @@ safely below SOURCE, is left out and listed in DEST/index.json. A command that w
 killed goes on when it is given again.
 """
 
-import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import DataError, answer
-from lab.command_line import CommandParser, run_command
+from lab.command_line import CommandParser, run_command, say
 
 EXAMPLE = """\
   python -m data_prep.places2 places365standard_easyformat.tar places2/
@@ -59,6 +58,7 @@ def _run(given: Namespace) -> int:
     from data_prep.progress import ProgressLine, duration
     from data_prep.tar_source import TarSource
     from lab.formats.shards import INDEX
+    from lab.processors import usable_processors
 
     if not given.source.exists():
         raise DataError(f"there is no {given.source}")
@@ -67,16 +67,16 @@ def _run(given: Namespace) -> int:
     )
     cv2.setNumThreads(1)  # the threads here are enough
     line = ProgressLine("photos")
-    workers = given.workers or len(os.sched_getaffinity(0))
+    workers = given.workers or usable_processors()
     index = pack_photos(source, given.dest, given.size, given.shard_size, workers, line.update)
     line.close()
     for name, split in index["splits"].items():
-        print(f"{name}: {split['photos']:,} photos in {len(split['shards'])} shards")
+        say(f"{name}: {split['photos']:,} photos in {len(split['shards'])} shards")
     if index["left_out"]:
-        print(f"{len(index['left_out'])} left out, all listed in {given.dest / INDEX}:")
+        say(f"{len(index['left_out'])} left out, all listed in {given.dest / INDEX}:")
         for name, reason in index["left_out"][:_SHOWN]:
-            print(f"  {name}: {reason}")
-    print(f"{given.dest}: {index['photos']:,} photos, {duration(line.seconds)}")
+            say(f"  {name}: {reason}")
+    say(f"{given.dest}: {index['photos']:,} photos, {duration(line.seconds)}")
     return 0
 
 

@@ -20,11 +20,17 @@ from pathlib import Path
 from data_prep.commands import DataError
 from data_prep.photo_proof import ProvenPhoto
 from data_prep.photo_sources import Bookmark, LeftOut
-from lab.files import replacing
-from lab.formats.shards import SampleRecord, listing_name, padded
+from lab.files import begin_new, replacing
+from lab.formats.plain import read_json
+from lab.formats.shards import LARGEST_LISTING, SampleRecord, listing_name, padded
 
 _LISTING = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{6})\.json")
 _BUFFER = 2**20
+_SHOWN_NAME = 200
+
+MOST_LEFT_OUT = 100_000
+"""Entries of a source that give no photo; each is kept in memory and listed. The official archives
+have none."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class ShardListing:
             DataError: the file is damaged.
         """
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path, LARGEST_LISTING)
             del content["samples"]
             for name in ("seen", "resume"):
                 content[name] = Bookmark(**content[name])
@@ -126,8 +132,8 @@ class _OpenShard:
         self.first: Bookmark | None = None
         self.bytes = 0
         self._path = folder / self.name
-        self._partial = folder / f".{self.name}.partial"
-        self._file = self._partial.open("wb", buffering=_BUFFER)
+        self._partial, self._held = begin_new(self._path, is_folder=False)
+        self._file = self._partial.open("r+b", buffering=_BUFFER)
         self._sha256 = hashlib.sha256()
 
     def add(self, sample: Sample) -> None:
@@ -155,11 +161,13 @@ class _OpenShard:
     def name_file(self) -> None:
         """Give the file its name."""
         os.replace(self._partial, self._path)
+        os.close(self._held)
 
     def abandon(self) -> None:
         """Remove what was written."""
         self._file.close()
         self._partial.unlink(missing_ok=True)
+        os.close(self._held)
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
@@ -189,6 +197,7 @@ class ShardWriter:
         self.resume = latest.resume if latest else Bookmark()
         self._seen = latest.seen if latest else Bookmark()
         self._recorded = self._seen.position if latest else -1
+        self._left_out_count = sum(len(listing.left_out) for listing in self.listings)
         self._done: dict[str, int] = {}
         self._counts: dict[str, int] = defaultdict(int)
         for listing in self.listings:
@@ -237,7 +246,13 @@ class ShardWriter:
     def _leave_out(self, entry: LeftOut) -> None:
         # Some entries are streamed a second time after a kill: their listing has them already.
         if entry.place.position > self._recorded:
-            self._left_out.append((entry.name, entry.reason))
+            self._left_out.append((entry.name[:_SHOWN_NAME], entry.reason))
+            self._left_out_count += 1
+        if self._left_out_count > MOST_LEFT_OUT:
+            raise DataError(
+                f"more than {MOST_LEFT_OUT} entries give no photo, such as "
+                f"{entry.name[:_SHOWN_NAME]} ({entry.reason}): is this the right source?"
+            )
 
     def _finish(self, shard: _OpenShard) -> None:
         """Write the listing, then name the shard: in this order, or a kill could part them."""

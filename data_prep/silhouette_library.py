@@ -17,10 +17,12 @@ from lab.files import file_sha256, replacing
 from lab.formats.manifests import MANIFEST, TRIPLETS
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_mask
 from lab.masks.silhouettes import write_silhouettes
+from lab.untrusted import below
 
 _LONGER_SIDE = 192
 _LEAST_PIXELS = 200
 _LEAST_SHARE = 0.2
+_MOST_DILATION = 1000
 
 OnProgress = Callable[[int, float], None]
 """Called with the number of shapes so far, and the fraction of the masks."""
@@ -114,14 +116,13 @@ def _masks(source: Path) -> list[tuple[Path, int]]:
         raise DataError(f"{source} is no folder of masks or triplets")
     if (source / MANIFEST).exists():
         manifest = read_manifest(source, TRIPLETS)
-        settings = manifest["settings"]
-        masks = []
-        for triplet in manifest["triplets"]:
-            side = triplet["crop"]["width"] if "crop" in triplet else None
-            scale = min(1.0, settings["crop"] / side) if side else 1.0
-            file = source / triplet["mask"]["file"]
-            masks.append((file, round(settings["dilation"] * scale)))
-        return masks
+        try:
+            return [_mask_of(source, triplet, manifest) for triplet in manifest["triplets"]]
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{source / MANIFEST} is damaged ({type(error).__name__}: {error}): make the "
+                "triplets again"
+            ) from error
     files = sorted(
         path
         for path in source.rglob("*")
@@ -130,6 +131,17 @@ def _masks(source: Path) -> list[tuple[Path, int]]:
     if not files:
         raise DataError(f"no masks in {source}: looked for {', '.join(PHOTO_SUFFIXES)}")
     return [(file, 0) for file in files]
+
+
+def _mask_of(source: Path, triplet: dict, manifest: dict) -> tuple[Path, int]:
+    """Return a triplet's mask, and by how much it was dilated."""
+    settings = manifest["settings"]
+    side = triplet["crop"]["width"] if "crop" in triplet else None
+    scale = min(1.0, settings["crop"] / side) if side else 1.0
+    dilation = round(settings["dilation"] * scale)
+    if not 0 <= dilation <= _MOST_DILATION:
+        raise ValueError(f"masks dilated by {dilation} pixels")
+    return below(source, triplet["mask"]["file"]), dilation
 
 
 def _shapes(mask: np.ndarray, settings: ShapeSettings) -> Iterator[tuple[np.ndarray, str | None]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import answer
-from lab.command_line import CommandParser, run_command
+from lab.command_line import CommandParser, run_command, say
 
 EXAMPLE = """\
   python -m data_prep.silhouettes triplets/ people.npz
@@ -46,9 +46,9 @@ def _run(given: Namespace) -> int:
     index = write_library(given.source, given.dest, settings, line.update)
     line.close()
     for reason, count in index["left_out"].items():
-        print(f"left out: {count} {reason}")
+        say(f"left out: {count} {reason}")
     size = given.dest.stat().st_size
-    print(f"{given.dest}: {len(index['shapes'])} shapes, {size / 1024:.0f} KiB")
+    say(f"{given.dest}: {len(index['shapes'])} shapes, {size / 1024:.0f} KiB")
     return 0
 
 

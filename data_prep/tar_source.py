@@ -12,9 +12,11 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 
@@ -24,15 +26,16 @@ from data_prep.photo_sources import (
     LeftOut,
     SourceFile,
     is_photo_name,
-    printable,
     too_large,
-    unsafe_path,
 )
+from lab.untrusted import LONGEST_PATH, MEBIBYTE, open_regular, printable, unsafe_path
 
 _BLOCK = tarfile.BLOCKSIZE
-_BUFFER = 2**20
+_BUFFER = MEBIBYTE
+# The highest level of xz takes 65 MiB.
+_XZ_MEMORY = 128 * MEBIBYTE
 # Names of a few hundred bytes are all that these headers are needed for.
-_LARGEST_EXTENSION = 2**20
+_LARGEST_EXTENSION = MEBIBYTE
 # Larger ones are passed over, but an offset must fit in 64 bits.
 _LARGEST_MEMBER = 2**50
 _PAX, _PAX_GLOBAL = (b"x", b"X"), b"g"
@@ -59,9 +62,9 @@ class TarSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = path.stat().st_size
         self._raw: BinaryIO | None = None
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            self._size = os.fstat(file.fileno()).st_size
             start = file.read(_BUFFER)
         # Not of the whole archive, which would take as long as reading it. A download that was
         # cut off and is now whole may be taken up.
@@ -78,7 +81,8 @@ class TarSource:
 
     def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
         """Stream from ``start`` on; see ``PhotoSource``."""
-        with self._path.open("rb", buffering=_BUFFER) as self._raw, self._plain() as stream:
+        file = io.BufferedReader(open_regular(self._path), _BUFFER)
+        with file as self._raw, closing(self._plain()) as stream:
             try:
                 stream.seek(start.offset)
                 yield from _Reader(self._path, stream, start).entries()
@@ -93,8 +97,51 @@ class TarSource:
         if self._magic.startswith(b"BZh"):
             return cast(BinaryIO, bz2.BZ2File(raw))
         if self._magic.startswith(b"\xfd7zXZ\0"):
-            return cast(BinaryIO, lzma.LZMAFile(raw))
+            return cast(BinaryIO, _XzStream(raw))
         return raw
+
+
+class _XzStream:
+    """An xz file, unpacked forwards.
+
+    Python's own keeps whatever dictionary the file asks for, up to 4 GB.
+
+    Args:
+        raw: the file.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._unpacker = self._new_unpacker()
+
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer only at the end."""
+        parts, left = list[bytes](), size
+        while left:
+            if self._unpacker.eof:
+                packed = self._unpacker.unused_data.lstrip(b"\0") or self._raw.read(_BUFFER)
+                if not packed.strip(b"\0"):
+                    break
+                self._unpacker = self._new_unpacker()
+            else:
+                packed = self._raw.read(_BUFFER) if self._unpacker.needs_input else b""
+                if self._unpacker.needs_input and not packed:
+                    raise EOFError("the compressed data ends too early")
+            parts.append(self._unpacker.decompress(packed, left))
+            left -= len(parts[-1])
+        return b"".join(parts)
+
+    def seek(self, offset: int, whence: int = io.SEEK_CUR) -> None:
+        """Go forward by ``offset`` bytes; from the beginning, only once."""
+        while offset and (part := self.read(min(offset, _BUFFER))):
+            offset -= len(part)
+
+    def close(self) -> None:
+        """Leave the file to whoever opened it."""
+
+    @staticmethod
+    def _new_unpacker() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 
 class _Reader:
@@ -115,7 +162,8 @@ class _Reader:
             if member is None:
                 return
             self._position += 1
-            name = printable(member.name)
+            # Its first part, where it is longer than any path, and refused.
+            name = printable(member.name[:LONGEST_PATH])
             reason = unsafe_path(member.name) or _WITHOUT_DATA.get(member.type)
             # What has no data may still declare a size.
             size = 0 if member.type in _WITHOUT_DATA else member.size

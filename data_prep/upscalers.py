@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.commands import DataError, answer
-from lab.command_line import CommandParser, run_command
+from lab.command_line import CommandParser, run_command, say
 
 EXAMPLE = """\
   python -m data_prep.upscalers superres/ upscalers/
@@ -62,7 +62,7 @@ def _run(given: Namespace) -> int:
         for graph in graphs:
             target = given.dest / f"{graph.stem}.pt"
             convert_upscaler(graph, target)
-            print(target)
+            say(target)
     except (UnreadableCheckpointError, WrongHashError) as error:
         raise DataError(str(error)) from error
     return 0

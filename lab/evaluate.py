@@ -5,11 +5,10 @@ On the validation photos of the settings, or on a fixed set: photos under holes 
 Any strategy can be put around the network.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command
 
 EXAMPLE = """\
   python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --set sets/test1
@@ -51,8 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.checkpoint is None:
         options.error("--checkpoint FILE is missing")
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from rich.console import Console
-
     from lab.checks import UserError
     from lab.faults import fault_of
     from lab.results import open_study
@@ -60,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.settings import build_experiment, parse_experiment
     from lab.strategies import baselines
     from lab.studies import print_scores
+    from lab.terminal import Terminal
 
     if given.set is not None:
         settings = [*settings, f"--evaluation.set={given.set.resolve()}"]
-    console = Console()
+    console = Terminal()
     folder = given.runs / (given.name or "evaluation")
     try:
         experiment = build_experiment(parse_experiment(settings))
@@ -75,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             evaluate_baselines(tasks, methods, folder)
         print_scores(open_study(folder), console)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -83,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fault = fault_of(error)
         if fault is None:
             raise
-        print(f"error: {fault}", file=sys.stderr)
+        complain(fault)
         return 2
     return 0
 

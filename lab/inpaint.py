@@ -5,13 +5,13 @@ person to remove. Pixels outside the hole, the alpha channel and the EXIF data c
 were.
 """
 
-import sys
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
+from lab.untrusted import printable
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -177,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given, settings)
     except _EXPECTED as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        complain(_one_line(error))
         return _USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -291,13 +291,13 @@ def _report(job: "Job", completion: "Completion", filler: "Filler") -> None:
     method = filler.name
     if 0 < filler.tile < max(completion.width, completion.height):
         method += f" in tiles of {filler.tile} pixels"
-    print(
-        f"{job.output}: {100 * completion.hole_share:.3g} % of "
+    say(
+        f"{printable(job.output)}: {100 * completion.hole_share:.3g} % of "
         f"{completion.width}x{completion.height} pixels restored by {method} "
         f"in {completion.seconds:.1f} s"
     )
     for note in completion.notes:
-        print(f"note: {job.photo.name}: {note}", file=sys.stderr)
+        say(f"note: {printable(job.photo.name)}: {note}", error=True)
 
 
 def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]], skipped: int) -> int:
@@ -307,21 +307,21 @@ def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]], ski
         ("masks without a photo", pairing.masks_without_photo),
     ):
         if paths:
-            names = ", ".join(path.name for path in paths)
-            print(f"{len(paths)} {what}: {names}", file=sys.stderr)
+            names = ", ".join(printable(path.name) for path in paths)
+            say(f"{len(paths)} {what}: {names}", error=True)
     for photo, reason in failures:
-        print(f"failed: {photo}: {reason}", file=sys.stderr)
+        say(f"failed: {printable(photo)}: {reason}", error=True)
     total = len(pairing.jobs) + len(pairing.ambiguous)
     what = "photos" if any(job.mask is None for job in pairing.jobs) else "pairs"
     there = f", {skipped} were there already" if skipped else ""
-    print(f"{total - len(failures) - skipped} of {total} {what} completed{there}")
+    say(f"{total - len(failures) - skipped} of {total} {what} completed{there}")
     return _SOME_FAILED if failures else _SUCCESS
 
 
 def _one_line(error: BaseException) -> str:
     """Return an error's message without line breaks."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return f"{printable(error.filename)}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
 
 EXAMPLE = """\
   python -m lab.report runs/loss_weights                # runs/loss_weights/report/index.html
@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _refuse_contradictions(options, given)
     # After parsing: what reads a study takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
+    from lab.imaging import UnreadablePhotoError
     from lab.results import open_study
 
     try:
@@ -60,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from lab.reporting.wandb_report import publish_wandb_report
 
             study = open_study(given.folder, given.storage)
-            print(publish_wandb_report(study, given.entity, given.project))
+            say(publish_wandb_report(study, given.entity, given.project))
         else:
             _write_pages(given)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, UnreadablePhotoError, OSError) as error:
+        complain(error)
         return 2
     except KeyboardInterrupt:
         kept = "The page stays as it was last written." if given.watch else "Nothing was written."
@@ -102,7 +103,7 @@ def _write_pages(given: argparse.Namespace) -> None:
         )
 
     def note(text: str) -> None:
-        print(text, file=sys.stderr)
+        say(text, error=True)
 
     def write(serial: int | None = None) -> bool:
         if is_index:
@@ -116,13 +117,13 @@ def _write_pages(given: argparse.Namespace) -> None:
         return is_done(study)
 
     if given.watch:
-        print(f"Open {page} in a browser: it follows what is written. Ctrl-C ends this.")
+        say(f"Open {page} in a browser: it follows what is written. Ctrl-C ends this.")
         folders = find_studies if is_index else lambda folder: [folder]
         watch(lambda: folders(given.folder), write, note)
-        print(f"Done: {page} is complete")
+        say(f"Done: {page} is complete")
     else:
         write()
-        print(f"Open {page} in a browser ({_megabytes(output):.1f} MB, works offline)")
+        say(f"Open {page} in a browser ({_megabytes(output):.1f} MB, works offline)")
 
 
 def _megabytes(path: Path) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command
 
 EXAMPLE = """\
   python -m lab.select runs/first
@@ -49,8 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.dry_run and given.keep is None:
         options.error("--dry-run says what --keep would delete: give --keep, too")
     # After parsing: what follows takes seconds to import, and --help should not wait for it.
-    from rich.console import Console
-
     from lab.checks import UserError
     from lab.results import open_study
     from lab.selection.checkpoints import runs_by_name
@@ -58,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.selection.display import print_selection, print_votes, write_selection
     from lab.selection.keeping import delete_checkpoints, locked_runs, spare_checkpoints
     from lab.selection.voting import count_votes
+    from lab.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
     try:
         study = open_study(given.folder, given.storage)
         runs = [run.folder for run in runs_by_name(study).values()]
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if deletes:
                     delete_checkpoints(spare)
     except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. What was not deleted yet is all there.", file=sys.stderr)

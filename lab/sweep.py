@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
 
 EXAMPLE = """\
   python -m lab.sweep loss_weights
@@ -67,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.faults import fault_of
     from lab.results import shown_address
     from lab.studies import begin_sweep, default_workers, run_sweep
+    from lab.terminal import Terminal
 
     workers = default_workers() if given.workers is None else given.workers
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -91,23 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs=given.runs,
             sweeps=given.sweeps,
         )
-        results = run_sweep(sweep, workers, again=given.retry_failed)
+        results = run_sweep(sweep, workers, Terminal(markup=True), given.retry_failed)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         words = [word for word in words if word not in ("--fresh", "--retry-failed")]
-        print(
+        say(
             "\nInterrupted. Finished trials are kept, and an interrupted one goes on from its last "
             f"epoch:\n  python -m lab.sweep {shlex.join(words)}",
-            file=sys.stderr,
+            error=True,
         )
         return INTERRUPTED
     except Exception as error:
         fault = fault_of(error)
         if fault is None:
             raise
-        print(f"error: {fault}", file=sys.stderr)
+        complain(fault)
         return 2
     return 0 if results.is_whole else 1
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
 
 EXAMPLE = """\
   python -m lab.sync runs/loss_weights
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         summary = sync_offline_runs(given.folder, given.entity, given.project, given.dry_run)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on with what is left.", file=sys.stderr)
@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"failed {len(summary.failed)}"
     )
     for folder in summary.sent if given.dry_run else summary.failed:
-        print(f"  {folder}")
+        say(f"  {folder}")
     if summary.failed:
-        print(f"W&B said:\n{summary.output}", file=sys.stderr)
+        say(f"W&B said:\n{summary.output}", error=True)
     return 1 if summary.failed else 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.command_line import INTERRUPTED, CommandParser, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
 
 EXAMPLE = """\
   python -m lab.train --name first --data.size=64 --fit.epochs=5
@@ -39,8 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_variants()
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from rich.console import Console
-
     from lab.checks import UserError
     from lab.faults import fault_of
     from lab.runs import (
@@ -53,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_other_settings,
     )
     from lab.settings import build_experiment, parse_experiment
+    from lab.terminal import Terminal
     from lab.tracking import EpochScore
     from lab.variants import NonFiniteLossError
 
     folder = given.runs / given.name
-    console = Console()
+    console = Terminal()
     try:
         experiment = build_experiment(parse_experiment(options, given.config))
         if given.print_config:
@@ -92,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with holding_run(folder):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
     except (UserError, NonFiniteLossError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
         print(
@@ -104,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fault = fault_of(error)
         if fault is None:
             raise
-        print(f"error: {fault}", file=sys.stderr)
+        complain(fault)
         return 2
     print_next_steps(folder)
     return 0
@@ -115,13 +114,11 @@ def print_next_steps(folder: Path) -> None:
     from lab.results import open_run
 
     run = open_run(folder)
-    print(f"Look at it: python -m lab.report {folder}")
+    say(f"Look at it: python -m lab.report {folder}")
     if run.checkpoint is not None:
-        print(f"Best by {run.goal}: epoch {run.best}, {run.mean(run.goal):.4f}")
-        print(
-            f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
-        )
-    print(f"Everything is in {folder}")
+        say(f"Best by {run.goal}: epoch {run.best}, {run.mean(run.goal):.4f}")
+        say(f"Use it: python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT")
+    say(f"Everything is in {folder}")
 
 
 if __name__ == "__main__":

@@ -71,3 +71,33 @@ def test_imports_stand_at_the_top_but_in_commands(path):
                 assert not isinstance(node, ast.Import | ast.ImportFrom), (
                     f"{path}:{node.lineno}: an import inside {function.name}"
                 )
+
+
+READERS = {
+    # What may wait, burst or run code, and the one file that does it within limits.
+    "yaml.safe_load": set(),
+    "yaml.load": {"formats/plain.py"},
+    "torch.load": {"networks/weight_files.py"},
+    "pickle.load": set(),
+    "np.load": {"masks/silhouettes.py"},
+    "cv2.imread": set(),
+    "Image.open": {"imaging/reading.py"},
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_comes_from_outside_is_read_in_one_place(reader):
+    found = set()
+    for path in [*FILES, *(ROOT / "data_prep").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == reader:
+                found.add(str(path.relative_to(ROOT / "lab" if path in FILES else ROOT)))
+    assert found == READERS[reader]
+
+
+def test_settings_are_parsed_by_one_parser():
+    for path in [*FILES, *(ROOT / "data_prep").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "jsonargparse":
+                names = {alias.name for alias in node.names}
+                assert "ArgumentParser" not in names or path.name == "parsing.py", path

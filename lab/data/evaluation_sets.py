@@ -22,6 +22,7 @@ from lab.files import file_sha256
 from lab.formats.manifests import MANIFEST, PAIRS, TRIPLETS, read_manifest
 from lab.imaging import read_image, read_mask
 from lab.processors import usable_processors
+from lab.untrusted import below, printable, unsafe_path
 
 
 class EvaluationSample(NamedTuple):
@@ -163,8 +164,10 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
         raise ValueError(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}): make the set again"
         ) from error
-    if not records:
-        raise ValueError(f"{folder / MANIFEST} lists no samples: make the set again")
+    if not records or len({record.name for record in records}) < len(records):
+        raise ValueError(
+            f"{folder / MANIFEST} lists no samples, or two of one name: make the set again"
+        )
     files = {file for record in records for file in (record.image, record.mask, record.truth)}
     with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         # In the order of their names: the same file is named first at every call.
@@ -196,11 +199,12 @@ def _join(folder: Path, sets: Sequence[EvaluationSet]) -> EvaluationSet:
 
 def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
     file = partial(_file, folder)
-    return (manifest["size"], manifest["size"]), [
+    size = _length(manifest["size"])
+    return (size, size), [
         EvaluationRecord(
-            pair["name"],
-            pair["name"],
-            pair["bin"],
+            _name(pair["name"]),
+            _name(pair["name"]),
+            str(pair["bin"]),
             file(pair["photo"]),
             file(pair["mask"]),
             file(pair["photo"]),
@@ -212,13 +216,13 @@ def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[Eva
 def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
     file = partial(_file, folder)
     clip, crop = manifest["clip"], manifest["settings"]["crop"]
-    height, width = clip["height"], clip["width"]
+    height, width = _length(clip["height"]), _length(clip["width"])
     # Crops are never enlarged: a small clip gives smaller ones.
-    size = (height, width) if crop is None else (min(crop, height, width),) * 2
+    size = (height, width) if crop is None else (min(_length(crop), height, width),) * 2
     return size, [
         EvaluationRecord(
-            triplet["name"],
-            clip["name"],
+            _name(triplet["name"]),
+            str(clip["name"]),
             None,
             file(triplet["frame"]),
             file(triplet["mask"]),
@@ -229,7 +233,23 @@ def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[
 
 
 def _file(folder: Path, record: dict) -> ManifestFile:
-    return ManifestFile(folder / record["file"], record["sha256"])
+    if not isinstance(record["sha256"], str):
+        raise TypeError(f"the hash {record['sha256']!r} is no text")
+    return ManifestFile(below(folder, record["file"]), record["sha256"])
+
+
+def _name(value: object) -> str:
+    """Return a sample's name; its pictures will lie in a folder called so."""
+    name = str(value)
+    if unsafe_path(name) or len(Path(name).parts) != 1 or not name.isprintable():
+        raise ValueError(f"{name!r} is no name of a sample")
+    return name
+
+
+def _length(value: object) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise TypeError(f"{value!r} is no number of pixels")
+    return value
 
 
 def _check(file: ManifestFile) -> None:
@@ -238,13 +258,14 @@ def _check(file: ManifestFile) -> None:
         found = file_sha256(file.path)
     except OSError as error:
         raise ValueError(
-            f"{file.path} of an evaluation set cannot be read ({error.strerror}): make the set "
-            "again"
+            f"{printable(file.path)} of an evaluation set cannot be read ({error.strerror}): make "
+            "the set again"
         ) from error
     if found != file.sha256:
         raise ValueError(
-            f"{file.path} was altered: its SHA-256 is {found[:12]}…, but the set's {MANIFEST} says "
-            f"{file.sha256[:12]}…. Scores on it could not be compared: make the set again"
+            f"{printable(file.path)} was altered: its SHA-256 is {found[:12]}…, but the set's "
+            f"{MANIFEST} says {file.sha256[:12]}…. Scores on it could not be compared: make the "
+            "set again"
         )
 
 

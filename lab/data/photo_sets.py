@@ -8,7 +8,7 @@ import importlib.util
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +23,7 @@ from lab.data.photo_source import Feed
 from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
 from lab.processors import usable_processors
+from lab.untrusted import printable
 
 _TRAINING_FOLDERS = ("train",)
 _VALIDATION_FOLDERS = ("val", "validation", "valid")
@@ -153,9 +154,10 @@ class PhotoSplit:
             f"{len(self.training)} photos for training, {len(self.validation)} for validation "
             f"({self.rule}); {len(self.unreadable)} unreadable"
         ]
-        lines += [f"left out: {photo.path}: {photo.reason}" for photo in self.unreadable]
+        lines += [f"left out: {printable(photo.path)}: {photo.reason}" for photo in self.unreadable]
         lines += [
-            f"leak: {seen.path} and {judged.path} are the same file, and validation flatters"
+            f"leak: {printable(seen.path)} and {printable(judged.path)} are the same file, and "
+            "validation flatters"
             for seen, judged in self.leaks
         ]
         return "\n".join(lines)
@@ -268,7 +270,8 @@ def _search(folder: Path) -> tuple[list[Path], list[UnreadablePhoto]]:
         unlisted.append(UnreadablePhoto(Path(error.filename), f"the folder: {error.strerror}"))
 
     visited = set()
-    for place, folders, files in os.walk(folder, onerror=note_unlisted, followlinks=True):
+    walk = os.walk(folder, onerror=note_unlisted, followlinks=True)
+    for place, folders, files in _no_deeper_than_python(walk, folder):
         status = os.stat(place)
         # By identity, not by name: links may form a loop, or show one folder twice.
         if (status.st_dev, status.st_ino) in visited:
@@ -282,6 +285,17 @@ def _search(folder: Path) -> tuple[list[Path], list[UnreadablePhoto]]:
             if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
         ]
     return sorted(paths, key=lambda path: path.relative_to(folder).parts), unlisted
+
+
+def _no_deeper_than_python(
+    walk: Iterator[tuple[str, list[str], list[str]]], folder: Path
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    try:
+        yield from walk
+    except RecursionError:
+        raise ValueError(
+            f"the folders below {folder} are nested too deeply: name one further down"
+        ) from None
 
 
 def _verify(folder: Path, paths: Sequence[Path], unlisted: Sequence[UnreadablePhoto]) -> PhotoSet:
@@ -377,7 +391,7 @@ def _checked(folder: Path, split: PhotoSplit) -> PhotoSplit:
 
 def _reasons(unreadable: Sequence[UnreadablePhoto]) -> str:
     """Return the first reasons as further lines of an error."""
-    lines = [f"\n  {photo.path}: {photo.reason}" for photo in unreadable[:_LISTED]]
+    lines = [f"\n  {printable(photo.path)}: {photo.reason}" for photo in unreadable[:_LISTED]]
     if len(unreadable) > _LISTED:
         lines.append(f"\n  and {len(unreadable) - _LISTED} more")
     return "".join(lines)

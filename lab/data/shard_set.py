@@ -17,6 +17,7 @@ from lab.data.photo_sets import unique_names
 from lab.data.photo_source import Feed
 from lab.data.shard_loader import ShardBatches, ShardStream
 from lab.files import file_sha256, file_state, replacing
+from lab.formats.plain import read_json
 from lab.formats.shards import (
     TEST_SPLIT,
     TRAINING_SPLITS,
@@ -27,6 +28,7 @@ from lab.formats.shards import (
     read_index,
     read_samples,
 )
+from lab.imaging.budgets import LARGEST_FILE
 from lab.processors import usable_processors
 
 _PROOF = ".verified.json"
@@ -49,6 +51,8 @@ class ShardMember:
         Raises:
             OSError: the shard cannot be read, or holds something else in that place.
         """
+        if not 0 < self.size <= LARGEST_FILE:
+            raise OSError(f"its listing says {self.size} bytes: {_PACK_AGAIN}")
         with self.shard.open("rb") as file:
             file.seek(self.start)
             data = file.read(self.size)
@@ -231,6 +235,8 @@ def _samples(folder: Path, shard: IndexedShard) -> Iterator[tuple[SampleRecord, 
         )
     start = BLOCKSIZE
     for sample in samples:
+        if not (type(sample.key) is type(sample.sha256) is str and type(sample.bytes) is int):
+            raise ValueError(f"{folder / shard.listing} is damaged: {_PACK_AGAIN}")
         yield sample, start
         start += padded(sample.bytes) + BLOCKSIZE
 
@@ -283,6 +289,6 @@ def _sha256(path: Path, state: tuple[int, int, int]) -> str:
 def _read_proof(folder: Path) -> dict[str, list]:
     """Return what was proven before; nothing where it cannot be read."""
     try:
-        return dict(json.loads((folder / _PROOF).read_text()))
+        return dict(read_json(folder / _PROOF))
     except (OSError, ValueError, TypeError):
         return {}

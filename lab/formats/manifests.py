@@ -1,7 +1,8 @@
 """Manifests: what ``data_prep`` writes last into a folder, and what says of which kind it is."""
 
-import json
 from pathlib import Path
+
+from lab.formats.plain import PlainDataError, read_json
 
 MANIFEST = "manifest.json"
 """The file that says what a folder holds; a folder that has it is whole."""
@@ -21,13 +22,14 @@ def read_manifest(folder: Path, *kinds: str) -> dict:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f"{folder} has no {MANIFEST}: was the command that makes it ended?"
         ) from None
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error})") from error
+    except (OSError, PlainDataError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path} is damaged ({reason})") from error
     found = manifest.get("kind") if isinstance(manifest, dict) else None
     if found not in kinds:
         raise ValueError(f"{path} is of the kind {found!r}, not of {' or of '.join(kinds)}")

@@ -1,6 +1,8 @@
 """A run's folder: where everything lies, and the two tables that grow by an epoch at a time."""
 
+import io
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from lab.files import replacing
+from lab.formats.plain import read_json
+from lab.untrusted import open_regular
 
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
@@ -18,6 +22,9 @@ BOARD = "board.csv"
 
 SELECTION = "selection.json"
 """In the folder of a study or run: what `lab.select` said."""
+
+MOST_EPOCHS = 10**6
+"""Epochs are below this: their number stands in the names of files."""
 
 _SAMPLE_COLUMNS = ("photo", "sample", "hole_ratio")
 
@@ -60,12 +67,12 @@ def read_record(run: Path) -> dict[str, Any]:
     """
     path = run / "run.json"
     try:
-        record = json.loads(path.read_text())
+        record = read_json(path)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): remove it") from error
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or not isinstance(record.get("checkpoint", ""), str):
         raise ValueError(f"{path} is damaged (it holds no record): remove it")
     return record
 
@@ -100,21 +107,28 @@ class EpochTable:
             return pd.DataFrame({column: [] for column in self._required})
         try:
             # A photo may be called "NA" or "null"; only a number may be missing.
-            table = pd.read_csv(
-                self.path,
-                dtype={**self._names, "epoch": int},
-                keep_default_na=False,
-                na_values=[""],
-            )
+            with io.BufferedReader(open_regular(self.path)) as file:
+                table = pd.read_csv(
+                    file,
+                    dtype={**self._names, "epoch": int},
+                    keep_default_na=False,
+                    na_values=[""],
+                )
             missing = [column for column in self._required if column not in table]
             if missing:
                 raise ValueError(f"it has no column {', '.join(missing)}")
             numbers = [column for column in table if column not in (*self._names, "epoch")]
             table[numbers] = table[numbers].astype(float)
+            if table[numbers].isin([math.inf, -math.inf]).any(axis=None):
+                raise ValueError("it holds an infinite number")
+            if "hole_ratio" in table and not table["hole_ratio"].between(0, 1).all():
+                raise ValueError("its hole ratios must lie in 0 to 1")
+            if not table["epoch"].between(0, MOST_EPOCHS - 1).all():
+                raise ValueError(f"its epochs must lie in 0 to {MOST_EPOCHS - 1}")
             keys = ["epoch", *(["sample"] if "sample" in table else [])]
             if table.duplicated(keys).any():
                 raise ValueError(f"it has two rows of one {' and '.join(keys)}")
-        except (ValueError, KeyError) as error:
+        except (KeyError, OverflowError, ValueError) as error:
             raise ValueError(
                 f"{self.path} is not what a run writes ({error}): remove the run's folder, or put "
                 "the file back as it was"

@@ -6,11 +6,13 @@ order of the shard. A shard is a tar archive of one photo a sample, each behind 
 block.
 """
 
-import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from lab.formats.plain import read_json
+from lab.untrusted import MEBIBYTE, below
 
 INDEX = "index.json"
 """The file by which a folder is known to hold shards."""
@@ -18,6 +20,9 @@ INDEX = "index.json"
 TRAINING_SPLITS = ("train", "photos")
 VALIDATION_SPLIT = "val"
 TEST_SPLIT = "test"
+
+LARGEST_LISTING = 256 * MEBIBYTE
+"""Bytes of a shard's listing: of a million photos in one shard."""
 
 
 class SampleRecord(NamedTuple):
@@ -64,25 +69,39 @@ def read_index(folder: Path) -> ShardIndex:
     """Read the index of finished shards.
 
     Raises:
-        ValueError: it is damaged, or the shards are not finished.
-        OSError: it cannot be read.
+        ValueError: it cannot be read, is damaged, or the shards are not finished.
     """
     path = folder / INDEX
     try:
-        content = json.loads(path.read_text())
-        if not content["complete"]:
-            raise ValueError(
-                f"the shards in {folder} are not finished: run data_prep.places2 again"
-            )
+        content = read_json(path, LARGEST_LISTING)
+        finished = content["complete"]
         splits = {
-            name: tuple(IndexedShard(**shard) for shard in split["shards"])
-            for name, split in content["splits"].items()
+            name: tuple(_indexed(folder, shard) for shard in split["shards"])
+            for name, split in (content["splits"] if finished else {}).items()
         }
-        if not any(splits.values()):
-            raise KeyError("no shards")
-        return ShardIndex(splits, len(content["left_out"]))
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        left_out = len(content["left_out"]) if finished else 0
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no index of shards, or damaged ({error})") from error
+    if not finished:
+        raise ValueError(f"the shards in {folder} are not finished: run data_prep.places2 again")
+    if not any(splits.values()):
+        raise ValueError(f"{path} is no index of shards, or damaged (it names no shard)")
+    return ShardIndex(splits, left_out)
+
+
+def _indexed(folder: Path, record: dict) -> IndexedShard:
+    """Take one shard's record.
+
+    Raises:
+        TypeError: it is no such record.
+        ValueError: it names a file outside of the folder.
+    """
+    shard = IndexedShard(**record)
+    for name in (shard.name, shard.listing):
+        below(folder, name)
+    if not all(isinstance(count, int) and count > 0 for count in (shard.photos, shard.bytes)):
+        raise TypeError(f"{shard.photos!r} photos in {shard.bytes!r} bytes")
+    return shard
 
 
 def read_samples(listing: Path) -> list[SampleRecord]:
@@ -92,10 +111,11 @@ def read_samples(listing: Path) -> list[SampleRecord]:
         ValueError: it is missing or damaged.
     """
     try:
-        return list(map(SampleRecord._make, json.loads(listing.read_text())["samples"]))
+        content = read_json(listing, LARGEST_LISTING)
+        return list(map(SampleRecord._make, content["samples"]))
     except FileNotFoundError:
         raise ValueError(
             f"{listing} is missing: pack the photos again, into a new folder"
         ) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"{listing} is no listing of a shard, or damaged ({error})") from error

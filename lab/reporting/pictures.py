@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.imaging import SourcePhoto, dilate, read_image, write_photo
+from lab.imaging import SourcePhoto, UnreadablePhotoError, dilate, read_image, write_photo
 from lab.results import Run
+from lab.untrusted import MEBIBYTE, read_bytes
 
 # What the network gave before pasting is left out first where a file would get too big.
 MAIN_STAGE = "completed"
+LARGEST_PICTURE = 256 * MEBIBYTE
+"""Bytes of a picture of a run; those of 4096 pixels a side have at most 50 MB."""
+
 _OUTLINE = (255, 214, 10)
 # A line of one pixel for every so many pixels of the photo's height.
 _PIXELS_TO_A_LINE = 160
@@ -46,7 +50,8 @@ def find_photos(runs: Sequence[Run]) -> list[Photo]:
             if not {"truth", "hole"} <= fixed.keys():
                 continue  # a run that is just writing its first epoch
             truth, hole = fixed["truth"], fixed["hole"]
-            content = sha256(truth.read_bytes() + hole.read_bytes()).hexdigest()
+            both = b"".join(read_bytes(path, LARGEST_PICTURE) for path in (truth, hole))
+            content = sha256(both).hexdigest()
             photo = photos.setdefault((str(sample), content), Photo(str(sample), truth, hole))
             stages = photo.epochs.setdefault(run.name, {})
             by_epoch = pictures.dropna(subset="epoch")
@@ -115,7 +120,9 @@ def as_base64(pictures: Mapping[str, Path]) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {}
     for name, path in pictures.items():
         group, _, leaf = name.rpartition("/")
-        groups.setdefault(group, {})[leaf] = base64.b64encode(path.read_bytes()).decode()
+        groups.setdefault(group, {})[leaf] = base64.b64encode(
+            read_bytes(path, LARGEST_PICTURE)
+        ).decode()
     return groups
 
 
@@ -132,6 +139,8 @@ def total_bytes(photos: Sequence[Photo], stages: Sequence[str] | None) -> int:
 def hole_outline(photo: Photo) -> SourcePhoto:
     """A line around the hole on a transparent ground, on the known side of the border."""
     truth, hole = read_image(photo.truth), read_image(photo.hole)
+    if truth.shape != hole.shape:
+        raise UnreadablePhotoError(photo.hole, "it has another size than the photo beside it")
     # The hole is painted in stripes that no photo has.
     mask = (truth != hole).any(dim=0, keepdim=True).float()
     width = max(1, round(mask.shape[-2] / _PIXELS_TO_A_LINE))

@@ -10,6 +10,7 @@ import yaml
 
 from lab.checks import UserError
 from lab.contracts import Network, Strategy
+from lab.devices import compute_device
 from lab.evaluation import Task, judge
 from lab.formats.runs import SETTINGS, visual_path
 from lab.metrics import METRICS
@@ -95,9 +96,7 @@ def _method(run: Run, anchor: Run) -> _Method:
     if checkpoint is None:
         path = run.checkpoint_at(run.best)
         raise SettingsError(f"the network of its best epoch, {path}, was not kept")
-    network = load_network(checkpoint)
-    if experiment.fit.device != "cpu" and torch.cuda.is_available():
-        network = network.to("cuda")
+    network = load_network(checkpoint).to(compute_device(experiment.fit.device))
     experiment.model.take_network(network)
     return _Method(experiment, experiment.model.strategy, network)
 

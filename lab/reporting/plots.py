@@ -55,7 +55,7 @@ def study_figures(study: optuna.Study, goals: Sequence[str]) -> dict[str, Mappin
     if len(goals) in (2, 3):
         add("Pareto front", charts.plot_pareto_front(shown, target_names=list(goals)))
     varied = _varied(complete)
-    if varied == ["variant"]:
+    if not varied or varied == ["variant"]:
         return figures
     searched = not _is_whole_grid(complete, varied)
     for index, goal in enumerate(goals):

@@ -6,7 +6,6 @@ from typing import Any
 
 import wandb
 import wandb_workspaces.reports.v2 as wr
-import yaml
 from wandb_workspaces import expr
 
 from lab.reporting.offline_runs import require_login
@@ -138,7 +137,7 @@ def _weights(study: Study) -> list[Any]:
 def _config(study: Study) -> Mapping[str, Any]:
     for run in study.runs:
         if run.settings_text:
-            config: Mapping[str, Any] = yaml.safe_load(run.settings_text)
+            config: Mapping[str, Any] = run.settings
             return config
     raise SettingsError(f"no run of {study.folder} has written its config.yaml")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
 
 from lab.checks import UserError
+from lab.formats.plain import LARGEST_YAML, parse_yaml
 from lab.formats.runs import (
     SETTINGS,
     checkpoint_path,
@@ -20,12 +20,13 @@ from lab.formats.runs import (
 )
 from lab.metrics import METRICS
 from lab.statistics import rests_on
+from lab.untrusted import read_text
 
 State = Literal["run", "complete", "pruned", "failed", "running", "applied", "baseline"]
 
 PICTURE_COLUMNS = ("sample", "what", "epoch", "path")
 
-_PICTURE = re.compile(r"epoch-(\d+)-([a-z0-9_-]+)\.png")
+_PICTURE = re.compile(r"epoch-(\d{3,6})-([a-z0-9_-]+)\.png")
 
 
 class ResultsError(UserError):
@@ -99,6 +100,9 @@ class Run:
         rows: list[tuple[str, str, int | None, Path]] = []
         for folder in sorted((self.folder / "visuals").glob("*/")):
             for path in sorted(folder.glob("*.png")):
+                # What a link leads to is no picture of ours, and reports are handed on.
+                if path.is_symlink() or not path.is_file():
+                    continue
                 found = _PICTURE.fullmatch(path.name)
                 if found:
                     rows.append((folder.name, found[2], int(found[1]), path))
@@ -179,9 +183,16 @@ class Run:
 
     @cached_property
     def settings_text(self) -> str:
-        """``config.yaml``, which reproduces the run; empty where there is none."""
+        """``config.yaml``, which reproduces the run; empty where there is none.
+
+        Raises:
+            ResultsError: it is no text, or larger than any settings.
+        """
         path = self.folder / SETTINGS
-        return path.read_text() if path.exists() else ""
+        try:
+            return read_text(path, LARGEST_YAML) if path.exists() else ""
+        except ValueError as error:
+            raise ResultsError(f"{path} is not what a run writes ({error})") from error
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -190,14 +201,9 @@ class Run:
         Raises:
             ResultsError: it is damaged.
         """
-        # A page of a study reads dozens of these; PyYAML's own loader takes 30 ms for each.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            plain = yaml.load(self.settings_text, loader) or {}
-        except yaml.YAMLError as error:
-            raise ResultsError(f"{self.folder / SETTINGS} is no YAML: {error}") from error
+        plain = _read(lambda: parse_yaml(self.settings_text, self.folder / SETTINGS)) or {}
         if not isinstance(plain, dict):
-            raise ResultsError(f"{self.folder / SETTINGS} is no mapping of settings")
+            raise ResultsError(f"{self.folder / SETTINGS} is damaged (it holds no settings)")
         return plain
 
     @property

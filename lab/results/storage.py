@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
 from lab.files import make_folder, replacing
+from lab.formats.plain import read_json
 from lab.results.run import ResultsError
 
 RETRY_OF = "retry_of"
@@ -171,7 +172,7 @@ def folder_name(folder: Path) -> str | None:
 def _read_note(folder: Path) -> dict[str, Any] | None:
     path = folder / _NOTE
     try:
-        noted = json.loads(path.read_text())
+        noted = read_json(path)
     except FileNotFoundError:
         return None
     except ValueError:

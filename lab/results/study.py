@@ -1,9 +1,9 @@
 """A study with all its runs, read from its folder."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from lab.formats.plain import read_json
 from lab.formats.runs import BOARD, SELECTION, SETTINGS, photo_table
 from lab.metrics import METRICS
 from lab.results.run import ResultsError, Run, State
@@ -23,10 +24,17 @@ from lab.results.storage import (
     trial_label,
 )
 from lab.statistics import PairedDifference, compare_scores
+from lab.untrusted import MEBIBYTE, read_text
 
 DEFAULT_GOAL = "hole_ssim"
 
 COST_COLUMNS = ("parameters", "multiply_adds", "milliseconds", "peak_bytes")
+
+# What `lab.select` lists, and of what kind each item is.
+_SELECTION = {"metrics": str, "sentences": str, "notes": str, "checkpoints": dict}
+
+LARGEST_BOARD = 16 * MEBIBYTE
+"""Bytes of a board; one of a hundred variants has 50 KB."""
 
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
@@ -204,8 +212,12 @@ class Study:
         """
         path = self.folder / BOARD
         try:
-            table = pd.read_csv(path) if path.exists() else pd.DataFrame()
-        except ValueError as error:
+            if not path.exists():
+                return pd.DataFrame(columns=list(COST_COLUMNS))
+            table = pd.read_csv(StringIO(read_text(path, LARGEST_BOARD)))
+            if {"run", *COST_COLUMNS} <= set(table):
+                table = table.astype(dict.fromkeys(COST_COLUMNS, float))
+        except (OverflowError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}): remove it") from error
         if not {"run", *COST_COLUMNS} <= set(table):
             return pd.DataFrame(columns=list(COST_COLUMNS))
@@ -222,10 +234,13 @@ class Study:
         if not path.exists():
             return {}
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path)
             if not isinstance(content, dict):
                 raise ValueError("it holds no choice")
-        except ValueError as error:
+            for name, kind in _SELECTION.items():
+                if not all(isinstance(item, kind) for item in content.get(name, [])):
+                    raise ValueError(f"its {name} are damaged")
+        except (TypeError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}): remove it") from error
         return content
 
@@ -304,7 +319,9 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         study = load_study(folder, storage)
         if study is not None:
             question = str(study.user_attrs.get("question", ""))
-            goals = list(study.user_attrs.get("goals", goals))
+            goals = study.user_attrs.get("goals", goals)
+            if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
+                raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
         runs = _trials(study, folder, goals) if study else _runs_below(folder, goals[0])
     if not runs and study is None:
         raise ResultsError(

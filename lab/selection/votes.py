@@ -30,11 +30,17 @@ from typing import cast, get_args
 
 import numpy as np
 
+from lab.formats.plain import parse_json
 from lab.results import ResultsError, Study
 from lab.selection.checkpoints import runs_by_name
 from lab.statistics import Choice
+from lab.untrusted import MEBIBYTE, printable, read_text
 
 VERSION = 1
+
+LARGEST_FILE = 16 * MEBIBYTE
+"""Bytes of one person's votes; a vote has 300."""
+
 _VOTER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -158,7 +164,7 @@ def read_votes(folder: Path) -> list[Vote]:
     """
     latest: dict[tuple[str, str], Vote] = {}
     for path in sorted((folder / "votes").glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(_lines(path), start=1):
             if not line.strip():
                 continue
             given = _parse(line, f"line {number} of {path}", path.stem)
@@ -168,9 +174,20 @@ def read_votes(folder: Path) -> list[Vote]:
     return list(latest.values())
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        # Not `splitlines`: JSON leaves other line breaks than this one as they are.
+        return read_text(path, LARGEST_FILE).split("\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ResultsError(
+            f"the votes in {printable(path)} cannot be read ({reason}): mend or delete that file"
+        ) from error
+
+
 def _parse(line: str, where: str, voter: str) -> Vote:
     try:
-        values = json.loads(line)
+        values = parse_json(line, "it")
         if not isinstance(values, dict) or values.pop("version", None) != VERSION:
             raise ResultsError(f"its version is not {VERSION}")
         if not all(isinstance(value, str) for value in values.values()):
@@ -179,9 +196,10 @@ def _parse(line: str, where: str, voter: str) -> Vote:
         reason = _wrong(given) or ("" if given.voter == voter else f"its voter is {given.voter!r}")
         if reason:
             raise ResultsError(reason)
-    except (json.JSONDecodeError, TypeError, ResultsError) as error:
+    except (TypeError, ValueError, ResultsError) as error:
         raise ResultsError(
-            f"{where} is no vote ({error}): mend or delete that line; lab/selection/votes.py "
+            f"{printable(where)} is no vote ({error}): mend or delete that line; "
+            "lab/selection/votes.py "
             "describes the format"
         ) from error
     return given

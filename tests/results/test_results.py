@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from lab.metrics import ANSWER_METRICS, METRICS
-from lab.results import PICTURE_COLUMNS, ResultsError, findings, open_run, open_study
+from lab.results import (
+    PICTURE_COLUMNS,
+    ResultsError,
+    findings,
+    open_run,
+    open_storage,
+    open_study,
+)
 from tests.reporting.studies import HOLE, write_baseline, write_study
 from tests.selection.run_folders import write_run
 from tests.tiny import fit_tiny
@@ -131,3 +138,10 @@ def test_damaged_tables_are_a_line_that_names_the_file(tmp_path, name, content, 
     (folder / name).write_text(content)
     with pytest.raises(ResultsError, match=f"{name} is damaged"):
         getattr(open_study(folder), asked)
+
+
+@pytest.mark.parametrize("name", ["a?b", "50%", "a%20b", "a#b", "a&b=c"])
+def test_the_database_lies_in_its_folder_whatever_that_is_called(tmp_path, name):
+    open_storage(None, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "study.db").exists()

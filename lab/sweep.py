@@ -43,6 +43,7 @@ def parser() -> CommandParser:
         help="of each process; a study keeps those that it began with; default: the cores shared "
         "out among the workers",
     )
+    add("--goal", metavar="METRIC", help="in place of the question's; A,B for a Pareto front")
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photos=given.photos,
             trials=given.trials,
             epochs=given.epochs,
+            goals=None if given.goal is None else given.goal.split(","),
             workers=workers,
             threads=given.threads,
             storage=given.storage,

@@ -64,6 +64,7 @@ def begin_sweep(
     photos: Path | None = None,
     trials: int | None = None,
     epochs: int | None = None,
+    goals: Sequence[str] | None = None,
     workers: int = 1,
     threads: int | None = None,
     storage: str | None = None,
@@ -82,6 +83,7 @@ def begin_sweep(
         photos: a folder, or None for the starter photos.
         trials: in place of the question's.
         epochs: in place of the question's.
+        goals: metrics in place of the question's.
         workers: processes among which the cores are shared out.
         threads: of each process; None takes those of the study that is there, else shares out the
             cores. Another number gives other weights, so a study keeps its own.
@@ -106,6 +108,7 @@ def begin_sweep(
             question,
             trials=question.trials if trials is None else trials,
             epochs=question.epochs if epochs is None else epochs,
+            goal=question.goal if goals is None else list(goals),
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error

@@ -599,3 +599,15 @@ def test_photos_deleted_during_a_sweep_end_it_in_one_line_and_lose_nothing(begin
     (photos / "3.png").write_bytes(removed)
     results, _ = run(sweep)
     assert results.is_whole
+
+
+def test_another_goal_may_be_asked_for(begin):
+    assert begin().question.goals == ["hole_psnr"]
+    one = begin(name="true", goals=["hole_ssim"])
+    assert (one.question.goals, one.folder.name) == (["hole_ssim"], "true")
+    assert begin(name="both", goals=["hole_ssim", "hole_texture"]).question.directions == [
+        "maximize",
+        "minimize",
+    ]
+    with pytest.raises(SettingsError, match="no metric is called 'hole_sim'"):
+        begin(name="wrong", goals=["hole_sim"])

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from lab.command_line import CommandParser
-from lab.studies import Question, begin_sweep
+from lab.studies import Question, begin_sweep, read_question
 from tests.data_prep.making import WalkingClip, easyformat, photo_pixels, val_256, write_tar
 from tests.reporting import studies
 from tests.tiny import PROJECT
@@ -221,7 +221,8 @@ def prepared(tmp_path_factory):
             command, *arguments = example.split()[2:]
             main = importlib.import_module(command).main
             assert main([*SMALLER.get(command, ()), *arguments]) == 0
-    study = studies.write_study(folder / "runs" / "loss_weights", trials=4, epochs=1)
+    goals = read_question("loss_weights", folder / "sweeps").goals
+    study = studies.write_study(folder / "runs" / "loss_weights", 4, epochs=1, goals=goals)
     shutil.rmtree(study / "baselines")
     for trial in sorted((study / "trials").iterdir()):
         # Runs as they are really left.

@@ -32,7 +32,7 @@ def places_like_photos(count: int = _PHOTOS) -> Iterator[dict[str, Path]]:
         folder, shards = Path(temporary, "places"), Path(temporary, "shards")
         for number in range(count):
             photo = photos[number % len(photos)]
-            side = int(generator.integers(256, min(photo.shape[:2])))
+            side = int(generator.integers(256, min(photo.shape[:2]) + 1))
             top, left = (int(generator.integers(length - side + 1)) for length in photo.shape[:2])
             square = cv2.resize(photo[top : top + side, left : left + side], (256, 256))
             path = folder / ("val" if number % 24 == 0 else "train") / f"{number:08d}.jpg"

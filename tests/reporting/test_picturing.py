@@ -20,7 +20,10 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         sweep = begin_tiny(
-            place, {"trials": 2, "epochs": 1}, settings=["--data.validation_crops=3"]
+            place,
+            # OpenCV's shift map has been seen to fill differently in a long-lived process.
+            {"trials": 2, "epochs": 1, "baselines": ["telea", "smooth"]},
+            settings=["--data.validation_crops=3"],
         )
         run_sweep(sweep, 1, Console(file=io.StringIO()))
         return sweep.folder

@@ -133,7 +133,7 @@ def test_a_question_about_a_network_scores_it_under_every_setting(tmp_path, fini
         first=[{"model.strategy.rows": 1}],
         base={
             "model": {"strategy": "lab.strategies.Tiled"},
-            "data": {"size": 32, "validation_crops": 2},
+            "data": {"size": 32, "validation_photos": 3, "validation_crops": 2},
         },
     )
     reference = finished.results.study.reference

@@ -172,9 +172,8 @@ def _findings(study: Study) -> str:
     lines += ["", *("| " + " | ".join(map(_plain, row)) + " |" for row in table)]
     if len(study.ranked) > len(ranked):
         lines += ["", f"{len(study.ranked) - len(ranked)} further runs are left out."]
-    return "\n".join(
-        [*lines, "", "Each run at its best epoch; W&B's panels of weights take the last."]
-    )
+    when = "after its last epoch" if len(study.goals) > 1 else "at its best epoch"
+    return "\n".join([*lines, "", f"Each run {when}; W&B's panels of weights take the last."])
 
 
 def _row(run: Run, metrics: list[str]) -> list[str]:

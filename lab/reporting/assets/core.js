@@ -3,6 +3,8 @@
 
 const data = JSON.parse(document.getElementById('data').textContent);
 const goal = data.goals[0];
+// By several goals no epoch is the best.
+const countedEpoch = data.goals.length > 1 ? 'after its last epoch' : 'at its best epoch';
 const runsByName = new Map(data.runs.map((run) => [run.name, run]));
 // Runs that have pictures or scores: the others failed or have only begun.
 const shownRuns = data.runs.filter((run) => run.epochs.length);

@@ -136,7 +136,7 @@ function epochSlider() {
     slider.value = state.epoch;
     const atBest = !['a', 'b'].some((side) => runsByName.has(state[side].run) && state[side].epoch !== 'best');
     best.setAttribute('aria-pressed', atBest);
-    output.textContent = atBest ? 'Each at its best epoch' : `Epoch ${state.epoch} of ${lastEpoch}`;
+    output.textContent = atBest ? `Each ${countedEpoch}` : `Epoch ${state.epoch} of ${lastEpoch}`;
   });
   return make('div', { class: 'epochs' }, output, slider, best, play);
 }

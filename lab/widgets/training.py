@@ -19,8 +19,7 @@ _SHOWN = ("hole_psnr", "hole_ssim", "rim_ssim")
 def short_training(sweeps: Path, epochs: int, photos: Path | None = None) -> list[str]:
     """Settings of a run that minutes on two cores are enough for.
 
-    Those of the main job (``loss_weights.yaml``), begun near the identity, with which short
-    training gets further.
+    Those of the documented network in ``documented_weights.yaml``, on which every variant goes.
 
     Args:
         sweeps: the folder of the questions.
@@ -30,8 +29,8 @@ def short_training(sweeps: Path, epochs: int, photos: Path | None = None) -> lis
     Raises:
         SettingsError: the question is not there.
     """
-    options = options_from(read_question("loss_weights", sweeps).base)
-    options += ["--model.network.initialization=identity", f"--fit.epochs={epochs}"]
+    options = options_from(read_question("documented_weights", sweeps).base)
+    options.append(f"--fit.epochs={epochs}")
     return options if photos is None else [*options, f"--data.photos={photos.resolve()}"]
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lab import sweep as command
 from lab.results import open_run
+from lab.strategies import METHODS
 from lab.studies import begin_sweep, run_sweep
 from lab.studies.board import make_board, markdown
 from lab.variants import VARIANTS
@@ -118,7 +119,7 @@ def test_the_shipped_board_of_variants_runs_on_starter_photos(tmp_path, monkeypa
     arguments = ["variants", "--epochs", "1", "--workers", "1", "--runs", str(tmp_path), *options]
     assert command.main([*arguments, "--sweeps", str(SWEEPS)]) == 0
     table = pd.read_csv(tmp_path / "variants" / "board.csv")
-    assert len(table) == 12 + 5 + 2
+    assert len(table) == 12 + 5 + len(METHODS)
     assert "failed" not in capsys.readouterr().out
 
 

@@ -141,6 +141,7 @@ def test_05_runs_a_tiny_study_and_says_what_it_found(tmp_path):
         "05_sweep_results",
         tmp_path,
         look,
+        question="documented_weights",
         study="runs/small",
         trials=3,
         epochs=1,

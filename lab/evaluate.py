@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.checkpoint is None:
         options.error("--checkpoint FILE is missing")
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from lab.checks import UserError
-    from lab.faults import fault_of
+    from lab.faults import in_one_line
     from lab.results import open_study
     from lab.runs import evaluate_baselines, evaluate_run, holding_run, open_tasks
     from lab.settings import build_experiment, parse_experiment
@@ -72,16 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
             evaluate_baselines(tasks, methods, folder)
         print_scores(open_study(folder), console)
-    except UserError as error:
-        complain(error)
-        return 2
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        fault = fault_of(error)
-        if fault is None:
-            raise
-        complain(fault)
+        complain(in_one_line(error))
         return 2
     return 0
 

@@ -49,6 +49,18 @@ def fault_of(error: BaseException) -> str | None:
     return None
 
 
+def in_one_line(error: Exception) -> str:
+    """What a command says of an error that a person or the machine can mend.
+
+    Raises:
+        Exception: the error itself, where it is a mistake in the code.
+    """
+    said = str(error) if isinstance(error, UserError) else fault_of(error)
+    if said is None:
+        raise error
+    return said
+
+
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether the error says so."""
     return any(_is_of_memory(cause) for cause in _causes(error))

@@ -64,8 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_variants()
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from lab.checks import UserError
-    from lab.faults import fault_of
+    from lab.faults import in_one_line
     from lab.results import shown_address
     from lab.studies import begin_sweep, default_workers, run_sweep
     from lab.terminal import Terminal
@@ -95,9 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sweeps=given.sweeps,
         )
         results = run_sweep(sweep, workers, Terminal(markup=True), given.retry_failed)
-    except UserError as error:
-        complain(error)
-        return 2
     except KeyboardInterrupt:
         words = [word for word in words if word not in ("--fresh", "--retry-failed")]
         say(
@@ -107,10 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except Exception as error:
-        fault = fault_of(error)
-        if fault is None:
-            raise
-        complain(fault)
+        complain(in_one_line(error))
         return 2
     return 0 if results.is_whole else 1
 

@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_variants()
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
-    from lab.checks import UserError
-    from lab.faults import fault_of
+    from lab.faults import in_one_line
     from lab.runs import (
         StepProgress,
         TimeLeft,
@@ -90,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             with holding_run(folder):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
-    except (UserError, NonFiniteLossError) as error:
+    except NonFiniteLossError as error:
         complain(error)
         return 2
     except KeyboardInterrupt:
@@ -100,10 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except Exception as error:
-        fault = fault_of(error)
-        if fault is None:
-            raise
-        complain(fault)
+        complain(in_one_line(error))
         return 2
     print_next_steps(folder)
     return 0

@@ -202,6 +202,8 @@ def test_results_are_compared_side_by_side_and_scored_by_a_truth(folder, checkpo
     compared = lab.compare([checkpoint, "telea"], photo, mask)
     assert list(compared.results) == ["epoch-001.pt", "telea"]
     assert not len(compared.scores)
+    assert list(compared.mismatch.index) == ["epoch-001.pt", "telea"]
+    assert (compared.mismatch > 0).all()
     compared = lab.compare([checkpoint, "telea"], photo, mask, truth=photo)
     assert list(compared.scores.index) == ["epoch-001.pt", "telea"]
     assert compared.scores.loc["telea", "hole_psnr"] > 5

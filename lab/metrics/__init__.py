@@ -3,6 +3,7 @@
 from lab.metrics.ratios import RATIO_BINS, hole_ratio, ratio_bin
 from lab.metrics.seams import SeamSteps, seam_steps
 from lab.metrics.table import ANSWER_METRICS, METRICS, Metric, measure, measure_answer
+from lab.metrics.texture import texture_mismatch
 
 __all__ = [
     "ANSWER_METRICS",
@@ -15,4 +16,5 @@ __all__ = [
     "measure_answer",
     "ratio_bin",
     "seam_steps",
+    "texture_mismatch",
 ]

@@ -1,4 +1,4 @@
-"""One hole filled in several ways: side by side, two of them under a wipe, scored by a truth."""
+"""One hole filled in several ways: side by side, two of them under a wipe, scored."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from lab.completion import Completed
-from lab.imaging import Picture, contact_sheet, photo_file, read_image, show_hole
-from lab.metrics import measure
+from lab.imaging import Picture, contact_sheet, dilate, photo_file, read_image, show_hole
+from lab.metrics import measure, texture_mismatch
 from lab.widgets.pictures import encode_picture
 from lab.widgets.wipe import Wipe
 
 _SHOWN = ("hole_psnr", "hole_ssim", "rim_ssim", "hole_sharpness_error")
 _SIDE = 320
+# How far the surroundings reach that a fill's texture is held against, in pixels.
+_AROUND = 30
 
 
 class Comparison(ipywidgets.VBox):
@@ -27,6 +29,9 @@ class Comparison(ipywidgets.VBox):
     Attributes:
         results: by name.
         scores: a row a result, a column a metric; empty without a truth.
+        mismatch: by name, how differently the fill's patches are distributed from those of the 30
+            pixels around the hole, lower is better: what can be said without a truth
+            (`lab.metrics.texture_mismatch`).
         left, right: what the wipe shows.
         wipe: the pictures.
 
@@ -51,6 +56,7 @@ class Comparison(ipywidgets.VBox):
             raise ValueError(f"pictures of one comparison must be equally large, not {sizes}")
         if truth is not None:
             self._score(pictures["truth"])
+        self.mismatch = self._mismatch()
         self._pictures = {"hole": show_hole(image, self._mask), **pictures}
         self.left = self._choice("left", "photo")
         self.right = self._choice("right", first.name)
@@ -63,9 +69,8 @@ class Comparison(ipywidgets.VBox):
             ipywidgets.HBox([self.left, self.right]),
             self.wipe,
         ]
-        if len(self.scores):
-            table = self.scores[list(_SHOWN)].round(4).to_html(escape=True, border=0)
-            parts.insert(1, ipywidgets.HTML(table))
+        table = self.scores[list(_SHOWN)] if len(self.scores) else self.mismatch.to_frame()
+        parts.insert(1, ipywidgets.HTML(table.round(4).to_html(escape=True, border=0)))
         self.children = parts
 
     def _score(self, truth: Tensor) -> None:
@@ -74,6 +79,15 @@ class Comparison(ipywidgets.VBox):
             values = measure(result.tensor[None], truth[None], self._mask[None])
             rows[name] = {metric: float(value) for metric, value in values.items()}
         self.scores = pd.DataFrame.from_dict(rows, orient="index")
+
+    def _mismatch(self) -> pd.Series:
+        hole = self._mask[None]
+        around = dilate(hole, _AROUND) - hole
+        values = {
+            name: float(texture_mismatch(result.tensor[None], hole, around))
+            for name, result in self.results.items()
+        }
+        return pd.Series(values, name="texture_mismatch")
 
     def _sheet(self) -> Tensor:
         shown = dict(self._pictures)

@@ -5,8 +5,9 @@ from torch import nn
 
 from lab.contracts import Stages
 from lab.cost import measure_cost
+from lab.fills import OpenCVInpainting
 from lab.networks import InpaintSANet
-from lab.strategies import Direct, OpenCVInpainting, Tiled
+from lab.strategies import Direct, Tiled
 
 
 class OneConvolution(nn.Module):

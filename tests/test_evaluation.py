@@ -8,12 +8,12 @@ from data_prep import clean_plate
 from lab import evaluate, evaluation
 from lab.data import read_evaluation_set
 from lab.evaluation import Evaluation, Tasks, judge
+from lab.fills import OpenCVInpainting
 from lab.imaging import dilate
 from lab.mask_sources import NoPersonError
 from lab.metrics import METRICS, measure
 from lab.results import open_run
 from lab.settings import SettingsError
-from lab.strategies import OpenCVInpainting
 from tests.data_prep.making import WalkingClip
 from tests.tiny import fit_tiny, read_photos, tiny_experiment
 

@@ -1,7 +1,7 @@
 """FillSelector: chooses pixel by pixel among smooth fills of the hole, and corrects their mixture.
 
 A network of our own, small enough to train in minutes. What diffusion can tell is there before the
-first step (`lab.layers.smooth_fills`, which have no parameters); what is left to learn is which way
+first step (`lab.fills.smooth_fills`, which have no parameters); what is left to learn is which way
 structure goes through the hole, and the texture that no smooth fill has. Most layers work at a part
 of the image's size, on blocks of pixels laid into channels, after Wenzhe Shi et al., "Real-Time
 Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN" (CVPR 2016); but what they
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
-from lab.layers import SMOOTH_FILLS, smooth_fills, start_at_zero
+from lab.fills import SMOOTH_FILLS, smooth_fills, start_at_zero
 
 # The mixture before training: nearly the best fill by itself, and a little of the others, so that
 # they can be learned.

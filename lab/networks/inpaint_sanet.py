@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
+from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
 from lab.layers import (
     AttentionScale,
     CoordinateAttention,
@@ -28,12 +29,8 @@ from lab.layers import (
     GatedChannelTransformation,
     GatedConvolution,
     GCTNorm,
-    HoleStart,
     Initialization,
     SelfAttention,
-    check_hole_start,
-    show_hole_start,
-    start_at_zero,
 )
 
 # Both stages halve the image twice.
@@ -59,7 +56,7 @@ class InpaintSANet(nn.Module):
         initialization: ``"kaiming"`` as published; or ``"identity"``, with which short training
             gets further: see :class:`~lab.layers.GatedConvolution`.
         start: in the hole, white as ``"published"``; a smooth ``"fill"``; or the fill as what both
-            stages correct (``"residual"``): see `lab.layers.hole_start`.
+            stages correct (``"residual"``): see `lab.fills.hole_start`.
 
     Raises:
         ValueError: a width below 8 or odd, another number of input channels, or an option that

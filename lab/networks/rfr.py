@@ -18,13 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
-from lab.layers import (
-    HoleStart,
-    PartialConvolution,
-    check_hole_start,
-    show_hole_start,
-    start_at_zero,
-)
+from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
+from lab.layers import PartialConvolution
 
 # The first convolution and the encoder's first three halve the image.
 _MULTIPLE = 16
@@ -160,7 +155,7 @@ class RFR(nn.Module):
             published fine-tuning does (after the main training, at a quarter of its rate).
         start: in the hole, nothing as ``"published"``; or a smooth fill, which the last layers are
             shown besides what the rounds made (``"fill"``), and correct (``"residual"``): see
-            `lab.layers.hole_start`. The rounds close the hole from its rim in every case.
+            `lab.fills.hole_start`. The rounds close the hole from its rim in every case.
 
     Raises:
         ValueError: a width that is no multiple of 8, fewer than one recurrence, or a start that

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lab.checks import check_image_and_mask
 from lab.contracts import Network, Stages, Strategy
-from lab.strategies.holed import complete_holed
+from lab.fills.holed import complete_holed
 
 
 class Direct(Strategy):

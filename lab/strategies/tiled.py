@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
 from lab.contracts import Network, Strategy
+from lab.fills.shrinking import shrink
 from lab.strategies.direct import Direct
-from lab.strategies.shrinking import shrink
 
 Blending = Literal["none", "smooth"]
 TileReport = Callable[[int, int], None]

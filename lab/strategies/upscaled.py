@@ -9,10 +9,10 @@ from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
 from lab.contracts import Network, Strategy
+from lab.fills.holed import complete_holed
+from lab.fills.shrinking import shrink
 from lab.networks import BicubicUpscaler, LumaUpscaler, load_upscaler
 from lab.strategies.direct import Direct
-from lab.strategies.holed import complete_holed
-from lab.strategies.shrinking import shrink
 
 UpscalerName = Literal["bicubic", "fsrcnn", "espcn"]
 

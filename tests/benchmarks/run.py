@@ -20,6 +20,7 @@ from rich.table import Table
 from lab.contracts import LossInputs
 from lab.data import Batch
 from lab.data.photo_sets import starter_photos
+from lab.fills import OpenCVInpainting
 from lab.imaging import decode_photo
 from lab.losses import Objective
 from lab.masks import MASK_GENERATORS
@@ -27,7 +28,6 @@ from lab.networks import InpaintSANet, PatchDiscriminator
 from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
-from lab.strategies import OpenCVInpainting
 from tests.benchmarks.feeding import WORKERS, feeding_rate, places_like_photos
 from tests.benchmarks.fills import FILLS, holed_photo
 from tests.benchmarks.masks import median_rate

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from lab.fills import OpenCVInpainting
 from lab.imaging import read_image
 from lab.metrics import seam_steps
 from lab.networks import InpaintSANet
-from lab.strategies import Direct, OpenCVInpainting, Tiled
+from lab.strategies import Direct, Tiled
 from tests.parity import shared
 
 

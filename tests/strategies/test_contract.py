@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from lab.contracts import Stages
-from lab.strategies import METHODS, STRATEGIES, Tiled
+from lab.fills import METHODS
+from lab.strategies import STRATEGIES, Tiled
 
 
 class Rough(nn.Module):

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from lab.contracts import Stages
+from lab.fills.shrinking import shrink
 from lab.networks import BicubicUpscaler, convert_upscaler, load_upscaler
 from lab.strategies import Upscaled
-from lab.strategies.shrinking import shrink
 from tests.parity import shared
 from tests.strategies.networks import Recorder, box, noise
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 import torch
 
-from lab.layers import across_fill
+from lab.fills import across_fill
 from lab.networks import NETWORKS
 
 STARTING = [

@@ -6,7 +6,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 import torch
 
-from lab.layers import (
+from lab.fills import (
     SMOOTH_FILLS,
     across_fill,
     directional_fill,

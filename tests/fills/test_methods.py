@@ -3,7 +3,7 @@
 import pytest
 
 from lab.checks import UserError
-from lab.strategies import DEFAULT_METHOD, METHODS, ShiftMap, SmoothFill, baselines
+from lab.fills import DEFAULT_METHOD, METHODS, ShiftMap, SmoothFill, baselines
 
 
 def test_large_samples_are_compared_with_the_quick_methods_only():

@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from lab.layers import across_fill
+from lab.fills import OpenCVInpainting, PatchMatch, across_fill
 from lab.metrics import measure
-from lab.strategies import OpenCVInpainting, PatchMatch
+from tests.fills.textures import HOLE, SIZE, TEXTURES
 from tests.strategies.networks import box, noise
-from tests.strategies.textures import HOLE, SIZE, TEXTURES
 
 
 def psnr(completed, truth, mask=HOLE):
@@ -33,7 +32,7 @@ def test_noise_is_not_taken_for_structure(texture):
 
 
 def test_photos_beyond_the_search_are_copied_at_their_own_size(texture, monkeypatch):
-    monkeypatch.setattr("lab.strategies.patch_match._MOST_PIXELS", SIZE * SIZE // 2)
+    monkeypatch.setattr("lab.fills.patch_match._MOST_PIXELS", SIZE * SIZE // 2)
     completed = PatchMatch()(texture, HOLE)
     assert psnr(completed, texture) > 20
     # Not enlarged: as sharp as the texture.

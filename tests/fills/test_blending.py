@@ -2,7 +2,7 @@
 
 import torch
 
-from lab.strategies.blending import blend
+from lab.fills.blending import blend
 
 
 def filled_hole(value):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.strategies.hole_windows import hole_windows
+from lab.fills.windows import hole_windows
 
 
 def windows(mask, share=0.5, least=0):

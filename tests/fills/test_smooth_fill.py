@@ -8,9 +8,8 @@ import torch
 
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation, Tasks, judge
-from lab.layers import across_fill
+from lab.fills import OpenCVInpainting, SmoothFill, across_fill
 from lab.masks import Boxes, PersonRectangle, Scribbles
-from lab.strategies import OpenCVInpainting, SmoothFill
 from tests.strategies.networks import box, noise
 
 

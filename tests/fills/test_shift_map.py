@@ -4,10 +4,10 @@ import cv2
 import pytest
 import torch
 
+from lab.fills import OpenCVInpainting, ShiftMap
 from lab.metrics import measure
-from lab.strategies import OpenCVInpainting, ShiftMap
+from tests.fills.textures import HOLE, TEXTURES
 from tests.strategies.networks import box, noise
-from tests.strategies.textures import HOLE, TEXTURES
 
 
 @pytest.fixture(params=TEXTURES)

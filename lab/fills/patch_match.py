@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.contracts import Strategy
+from lab.fills.blending import blend
+from lab.fills.patch_field import PatchField
+from lab.fills.shrinking import shrink
+from lab.fills.smooth import across_fill
+from lab.fills.windows import complete_windows
 from lab.imaging import dilate, erode
-from lab.layers import across_fill
-from lab.strategies.blending import blend
-from lab.strategies.hole_windows import complete_windows
-from lab.strategies.patch_field import PatchField
-from lab.strategies.shrinking import shrink
 
 # The share of a patch's distance that its roughness has: colours alone take a smooth patch for a
 # textured one, once both are shrunk.

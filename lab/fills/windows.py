@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_image_and_mask
-from lab.strategies.holed import refuse_full
+from lab.fills.holed import refuse_full
 
 
 def complete_windows(

@@ -5,14 +5,14 @@ from torch import Tensor
 
 from lab.checks import check_image_and_mask
 from lab.contracts import Strategy
-from lab.layers import across_fill
-from lab.strategies.holed import complete_holed, refuse_full
+from lab.fills.holed import complete_holed, refuse_full
+from lab.fills.smooth import across_fill
 
 
 class SmoothFill(Strategy):
     """Spreads the colours around the hole over it, mostly across where it is narrow.
 
-    `lab.layers.across_fill`: computed in float32, on the image's device.
+    `lab.fills.across_fill`: computed in float32, on the image's device.
     """
 
     @torch.no_grad()

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
 from lab.contracts import Strategy
+from lab.fills.holed import refuse_full
 from lab.imaging import from_uint8, to_uint8
-from lab.strategies.holed import refuse_full
 
 FLAGS = {"telea": cv2.INPAINT_TELEA, "navier-stokes": cv2.INPAINT_NS}
 

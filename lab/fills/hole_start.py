@@ -1,7 +1,7 @@
 """What a network starts from in the hole: what its paper shows it there, or a smooth fill.
 
 A network that is shown white, or nothing, first has to learn what any fill by diffusion gives for
-nothing. ``"fill"`` shows it the best smooth fill instead (:func:`~lab.layers.across_fill`);
+nothing. ``"fill"`` shows it the best smooth fill instead (:func:`~lab.fills.across_fill`);
 ``"residual"`` does too, and takes the network's answer as a correction of it: with a last layer
 that starts at zero, training begins with exactly the fill's score.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
-from lab.layers.fills import across_fill
+from lab.fills.smooth import across_fill
 
 HoleStart = Literal["published", "fill", "residual"]
 

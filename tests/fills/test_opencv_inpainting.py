@@ -4,8 +4,8 @@ import cv2
 import pytest
 import torch
 
+from lab.fills import OpenCVInpainting
 from lab.imaging import from_uint8, to_uint8
-from lab.strategies import OpenCVInpainting
 
 
 @pytest.fixture(params=["telea", "navier-stokes"])

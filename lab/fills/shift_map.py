@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from lab.contracts import Strategy
+from lab.fills.blending import blend
+from lab.fills.smooth import across_fill
+from lab.fills.windows import complete_windows
 from lab.imaging import from_uint8, to_uint8
-from lab.layers import across_fill
-from lab.strategies.blending import blend
-from lab.strategies.hole_windows import complete_windows
 
 _LEAST_CONTEXT = 32
 _ROUNDS = 4

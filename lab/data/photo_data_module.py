@@ -33,6 +33,8 @@ class PhotoDataModule(lightning.LightningDataModule):
         size: side of the crops, in pixels.
         batch_size: samples a training step.
         samples_per_epoch: training samples an epoch; None takes each photo once.
+        distinct_epochs: after so many epochs, their crops and masks come again, so that what a
+            network begins from need not be computed again; None always draws new ones.
         masks: the training's holes.
         validation_masks: the validation's holes.
         validation_photos: how many validation photos are scored; None takes all.
@@ -55,6 +57,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         size: int = 256,
         batch_size: int = 4,
         samples_per_epoch: int | None = None,
+        distinct_epochs: int | None = None,
         masks: Callable[[], MaskGenerator] = PersonMixture,
         validation_masks: Callable[[], MaskGenerator] = PersonRectangle,
         validation_photos: int | None = None,
@@ -71,6 +74,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         _at_least("workers", workers, 0)
         for name, count in (
             ("samples_per_epoch", samples_per_epoch),
+            ("distinct_epochs", distinct_epochs),
             ("validation_photos", validation_photos),
             ("validation_crops", validation_crops),
         ):
@@ -84,6 +88,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.size = size
         self.batch_size = batch_size
         self.samples_per_epoch = samples_per_epoch
+        self.distinct_epochs = distinct_epochs
         self.masks = masks()
         self.validation_masks = validation_masks()
         self.validation_photos = validation_photos
@@ -128,7 +133,13 @@ class PhotoDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> TrainingBatches:
         """Batches of random crops, in an order drawn for each epoch."""
-        feed = Feed(self.batch_size, self.samples_per_epoch, self.workers, self._first_epoch)
+        feed = Feed(
+            self.batch_size,
+            self.samples_per_epoch,
+            self.workers,
+            self._first_epoch,
+            self.distinct_epochs,
+        )
         return self.source.training_batches(self._cutter(self.masks, self.seed), feed)
 
     @property

@@ -45,12 +45,16 @@ class EpochSampler(Sampler[EpochKey]):
         samples: an epoch.
         seed: of the run.
         epoch: the first one to be visited, counted from 0.
+        distinct: after so many epochs their samples come again, in another order.
     """
 
-    def __init__(self, samples: int, seed: int, epoch: int = 0) -> None:
+    def __init__(
+        self, samples: int, seed: int, epoch: int = 0, distinct: int | None = None
+    ) -> None:
         self._samples = samples
         self._seed = seed
         self._epoch = epoch
+        self._distinct = distinct
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is for."""
@@ -58,7 +62,8 @@ class EpochSampler(Sampler[EpochKey]):
 
     def __iter__(self) -> Iterator[EpochKey]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._samples)
-        return (EpochKey(self._epoch, int(sample)) for sample in order)
+        epoch = self._epoch if self._distinct is None else self._epoch % self._distinct
+        return (EpochKey(epoch, int(sample)) for sample in order)
 
     def __len__(self) -> int:
         return self._samples

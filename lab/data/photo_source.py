@@ -16,12 +16,14 @@ class Feed:
         samples: an epoch; None takes each photo once.
         workers: loader processes; 0 loads in the training process.
         first_epoch: the first one to be visited, counted from 0.
+        distinct_epochs: after so many, their crops and masks come again; None draws on.
     """
 
     batch_size: int
     samples: int | None
     workers: int
     first_epoch: int
+    distinct_epochs: int | None = None
 
 
 class TrainingBatches(Protocol):

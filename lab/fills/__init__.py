@@ -4,6 +4,7 @@ from lab.fills.hole_start import HoleStart, check_hole_start, show_hole_start, s
 from lab.fills.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.fills.opencv_inpainting import OpenCVInpainting
 from lab.fills.patch_match import PatchMatch
+from lab.fills.remembered import patch_match_fill
 from lab.fills.shift_map import ShiftMap
 from lab.fills.smooth import (
     SMOOTH_FILLS,
@@ -31,6 +32,7 @@ __all__ = [
     "directional_fill",
     "even_fill",
     "inward_fill",
+    "patch_match_fill",
     "print_methods",
     "show_hole_start",
     "smooth_fills",

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
-from lab.fills import SMOOTH_FILLS, smooth_fills, start_at_zero
+from lab.fills import SMOOTH_FILLS, patch_match_fill, smooth_fills, start_at_zero
 
 # The mixture before training: nearly the best fill by itself, and a little of the others, so that
 # they can be learned.
@@ -36,13 +36,19 @@ class FillSelector(nn.Module):
         dilations: of the residual blocks, one each.
         shrink: by how much most layers' planes are smaller than the image, to each side: a power
             of 2.
+        patch_match: choose among PatchMatch's fill, too. It takes several times as long as the
+            network, but only once for a sample that comes again (`lab.fills.patch_match_fill`).
 
     Raises:
         ValueError: an argument below 1, no block, or a shrink that is no power of 2.
     """
 
     def __init__(
-        self, width: int = 64, dilations: Sequence[int] = (1, 2, 4, 2, 1), shrink: int = 4
+        self,
+        width: int = 64,
+        dilations: Sequence[int] = (1, 2, 4, 2, 1),
+        shrink: int = 4,
+        patch_match: bool = True,
     ) -> None:
         super().__init__()
         if width < 1 or not dilations or min(dilations) < 1:
@@ -55,15 +61,17 @@ class FillSelector(nn.Module):
         self.width = width
         self.dilations = tuple(dilations)
         self.shrink = shrink
-        rest = (1.0 - _FIRST_SHARE) / (len(SMOOTH_FILLS) - 1)
-        shares = [_FIRST_SHARE if fill == _FIRST else rest for fill in SMOOTH_FILLS]
+        self.patch_match = patch_match
+        fills = [*SMOOTH_FILLS, "patch-match"] if patch_match else SMOOTH_FILLS
+        rest = (1.0 - _FIRST_SHARE) / (len(fills) - 1)
+        shares = [_FIRST_SHARE if fill == _FIRST else rest for fill in fills]
         logits = torch.tensor(shares).log()[:, None, None]
         self.first_logits: Tensor
         self.register_buffer("first_logits", logits, persistent=False)
-        planes = 3 * len(SMOOTH_FILLS) + 1
+        planes = 3 * len(fills) + 1
         self.entry = nn.Conv2d(planes * shrink * shrink, width, 1)
         self.blocks = nn.Sequential(*(_ResidualBlock(width, d) for d in self.dilations))
-        self.choice = nn.Conv2d(width, len(SMOOTH_FILLS), 1)
+        self.choice = nn.Conv2d(width, len(fills), 1)
         # Half of the channels at twice the size, and so on up to the image's.
         widths = [width]
         while 2 ** (len(widths) - 1) < shrink:
@@ -88,7 +96,7 @@ class FillSelector(nn.Module):
         """
         height, width = image.shape[-2:]
         hole = mask > 0.5
-        fills = smooth_fills(2.0 * image - 1.0, hole)  # (B, fills, 3, H, W)
+        fills = self._fills(image, hole)  # (B, fills, 3, H, W)
         differences = _CONTRAST * (fills[:, 1:] - fills[:, :1]).flatten(1, 2)
         planes = _pad(torch.cat((fills[:, 0], differences, mask), dim=1), self.shrink)
         blocks = F.pixel_unshuffle(planes, self.shrink)
@@ -105,6 +113,14 @@ class FillSelector(nn.Module):
         shares = (self.first_logits + logits.float()).softmax(dim=1)
         mixed = (shares[:, :, None] * fills).sum(dim=1) + mask * correction.float()
         return Stages(images=((mixed.clamp(-1.0, 1.0) + 1.0) / 2.0,))
+
+    def _fills(self, image: Tensor, hole: Tensor) -> Tensor:
+        """All that is chosen among, ``(B, fills, 3, H, W)`` in [-1, 1]."""
+        fills = smooth_fills(2.0 * image - 1.0, hole)
+        if not self.patch_match:
+            return fills
+        copied = 2.0 * patch_match_fill(image, hole) - 1.0
+        return torch.cat((fills, copied[:, None]), dim=1)
 
 
 class _ResidualBlock(nn.Module):

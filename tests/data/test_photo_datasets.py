@@ -106,6 +106,26 @@ def test_training_draws_anew_in_every_epoch_and_for_every_seed(folder):
     assert not torch.equal(first[0][1], other_seed[0][1]) or first[0][2] != other_seed[0][2]
 
 
+def test_distinct_epochs_come_again_in_another_order(folder):
+    def samples(data, epoch):
+        loader = data.train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        keys = list(loader.sampler)
+        return keys, {key: loader.dataset[key] for key in keys}
+
+    data = PhotoDataModule(photos=folder, size=32, batch_size=3, distinct_epochs=2)
+    order, first = samples(data, 1)
+    order_again, again = samples(data, 3)
+    assert first.keys() == again.keys()
+    assert order != order_again
+    for key, sample in first.items():
+        assert torch.equal(sample.image, again[key].image)
+        assert torch.equal(sample.mask, again[key].mask)
+    assert samples(data, 2)[1].keys() != first.keys()
+    always_new = PhotoDataModule(photos=folder, size=32, batch_size=3)
+    assert first.keys() == samples(always_new, 1)[1].keys()
+
+
 def test_every_photo_is_visited_once_an_epoch(folder):
     data = PhotoDataModule(photos=folder, size=32, batch_size=1)
     names = [name for _, _, batch in epoch_of(data, 0) for name in batch]

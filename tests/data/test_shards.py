@@ -139,6 +139,15 @@ def test_the_same_loader_goes_through_other_orders_epoch_after_epoch(easyformat,
         assert names == epoch_of(data, epoch)[0]
 
 
+def test_distinct_epochs_come_again(train_only):
+    data = module(train_only, distinct_epochs=2)
+    names, samples = epoch_of(data, 1)
+    names_again, again = epoch_of(data, 3)
+    assert names == names_again
+    assert_same(samples, again)
+    assert epoch_of(data, 2)[0] != names
+
+
 def test_a_resumed_run_begins_with_the_epoch_after_those_that_are_done(easyformat):
     data = module(easyformat)
     data.load_state_dict({"epochs_done": 2})

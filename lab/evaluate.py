@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("--checkpoint FILE is missing")
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
-    from lab.fills import baselines
     from lab.results import open_study
     from lab.runs import evaluate_baselines, evaluate_run, holding_run, open_tasks
     from lab.settings import build_experiment, parse_experiment
+    from lab.strategies import baselines
     from lab.studies import print_scores
     from lab.terminal import Terminal
 

@@ -11,12 +11,11 @@ from torch import Tensor
 from lab.checks import UserError, unknown_name_message
 from lab.contracts import Strategy
 from lab.devices import Device, compute_device
-from lab.fills import DEFAULT_METHOD, METHODS
 from lab.formats.plain import parse_yaml
 from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
 from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, take_packages
 from lab.settings import StrategyFactory, options_from, parse_experiment
-from lab.strategies import Tiled, TileReport
+from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
@@ -60,7 +59,7 @@ def open_filler(
 
     Args:
         checkpoint: a run's network or a published one; None fills by ``method``.
-        method: one of `lab.fills.METHODS`; None without a checkpoint is `DEFAULT_METHOD`.
+        method: one of `lab.strategies.METHODS`; None without a checkpoint is `DEFAULT_METHOD`.
         options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``; and
             ``"--allow-imports", "PACKAGE"`` for strategies that are not of ``lab``.
         tile: largest side of a tile in pixels; 0 always completes the photo whole.

@@ -49,7 +49,7 @@ class _MethodOrList(Action):
         option_string: str | None = None,
     ) -> None:
         if values == "list":
-            from lab.fills import print_methods
+            from lab.strategies import print_methods
 
             print_methods()
             parser.exit()

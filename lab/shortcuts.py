@@ -11,7 +11,6 @@ from lab.completion import Completed, complete_picture
 from lab.data import PhotoDataModule
 from lab.devices import Device
 from lab.fillers import TILE, Filler, open_filler
-from lab.fills import METHODS
 from lab.imaging import Picture
 from lab.mask_sources import Box
 from lab.settings import (
@@ -21,6 +20,7 @@ from lab.settings import (
     parse_experiment,
     plain_settings,
 )
+from lab.strategies import METHODS
 from lab.variants import VARIANTS, InpaintingModule
 from lab.widgets import Comparison
 
@@ -116,7 +116,7 @@ def complete(
         photo: a path, a PIL image, or an array ``(H, W, 3)``: uint8, or floating point in [0, 1].
         mask: alike, of the photo's size; white, 1 or True marks the hole.
         checkpoint: restore by this network, with the strategy that it was trained with.
-        method: restore without a network (`lab.fills.METHODS`); without a checkpoint too,
+        method: restore without a network (`lab.strategies.METHODS`); without a checkpoint too,
             PatchMatch.
         variant: of the strategy, put on the checkpoint: ``"tiled"``.
         person: in place of a mask: ``"u2net"``, ``"u2net-small"``, or ``"grabcut"`` with a box.

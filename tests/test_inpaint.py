@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lab.fills import METHODS
 from lab.imaging import read_image, read_source
 from lab.inpaint import main
 from lab.networks import InpaintSANet, describe_network
+from lab.strategies import METHODS
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 30, 41

@@ -12,8 +12,8 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 import lab
 from lab.checks import UserError
-from lab.fills import DEFAULT_METHOD
 from lab.imaging import UnreadablePhotoError, read_image
+from lab.strategies import DEFAULT_METHOD
 from lab.variants import VARIANTS, InpaintingModule
 from tests.tiny import PROJECT, fit_tiny
 

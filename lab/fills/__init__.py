@@ -1,7 +1,6 @@
 """What fills a hole without weights: by itself, or for networks to begin from."""
 
 from lab.fills.hole_start import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.fills.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.fills.opencv_inpainting import OpenCVInpainting
 from lab.fills.patch_match import PatchMatch
 from lab.fills.remembered import patch_match_fill
@@ -17,23 +16,18 @@ from lab.fills.smooth import (
 from lab.fills.smooth_fill import SmoothFill
 
 __all__ = [
-    "DEFAULT_METHOD",
-    "METHODS",
     "SMOOTH_FILLS",
     "HoleStart",
-    "Method",
     "OpenCVInpainting",
     "PatchMatch",
     "ShiftMap",
     "SmoothFill",
     "across_fill",
-    "baselines",
     "check_hole_start",
     "directional_fill",
     "even_fill",
     "inward_fill",
     "patch_match_fill",
-    "print_methods",
     "show_hole_start",
     "smooth_fills",
     "start_at_zero",

@@ -12,7 +12,6 @@ from lab.checks import UserError
 from lab.contracts import Network, Strategy
 from lab.devices import compute_device
 from lab.evaluation import Task, judge
-from lab.fills import METHODS
 from lab.formats.runs import SETTINGS, visual_path
 from lab.metrics import METRICS
 from lab.networks import UnreadableCheckpointError, load_network
@@ -20,6 +19,7 @@ from lab.reporting.pictures import MAIN_STAGE
 from lab.results import ResultsError, Run, Study
 from lab.runs import open_tasks, visuals_of
 from lab.settings import Experiment, SettingsError, build_experiment, parse_experiment
+from lab.strategies import METHODS
 from lab.tracking import SampleScore, SampleVisual, write_visuals
 
 # Another machine rounds otherwise; more than this is another network, photo or hole.

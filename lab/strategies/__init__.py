@@ -6,24 +6,29 @@ A strategy is called with ``(image, mask)`` and returns the completed image.
 from collections.abc import Callable, Mapping
 
 from lab.contracts import Network, Strategy
-from lab.fills import METHODS, Method
 from lab.strategies.cropped import Cropped
 from lab.strategies.direct import Direct, answers_to
 from lab.strategies.feathered import Feathered
+from lab.strategies.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.strategies.repeated import Repeated
 from lab.strategies.tiled import Tiled, TileReport
 from lab.strategies.upscaled import Upscaled
 
 __all__ = [
+    "DEFAULT_METHOD",
+    "METHODS",
     "STRATEGIES",
     "Cropped",
     "Direct",
     "Feathered",
+    "Method",
     "Repeated",
     "TileReport",
     "Tiled",
     "Upscaled",
     "answers_to",
+    "baselines",
+    "print_methods",
 ]
 
 

@@ -11,12 +11,12 @@ from torch import nn
 
 from lab.cost import Cost, measure_cost
 from lab.files import replacing
-from lab.fills import METHODS
 from lab.formats.runs import BOARD
 from lab.metrics import ratio_bin
 from lab.networks import load_network
 from lab.results import Run, score_text
 from lab.statistics import PairedDifference
+from lab.strategies import METHODS
 from lab.studies.question import Question, short_names
 from lab.studies.result_table import SHOWN_METRICS, plain_table, short_value, write_sheet
 from lab.studies.results import StudyResults

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import optuna
 
 from lab.checks import unknown_name_message
-from lab.fills import METHODS
 from lab.metrics import METRICS
+from lab.strategies import METHODS
 from lab.variants import VARIANTS, Value
 
 
@@ -148,7 +148,7 @@ class Question:
         applied: variants that need no training, put on the first trial's best epoch at the end, by
             name with settings that go on top of the variant's.
         baselines: methods without a network to compare with; by default those of
-            `lab.fills.METHODS` that are quick at the study's size.
+            `lab.strategies.METHODS` that are quick at the study's size.
     """
 
     question: str

@@ -7,9 +7,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.fills import baselines
 from lab.results import Run, Study, open_study
 from lab.runs import evaluate_baselines, evaluate_run, open_tasks
+from lab.strategies import baselines
 from lab.studies.question import Question
 from lab.studies.storage import counted, invalid, is_of
 from lab.studies.worker import Sweep

@@ -20,10 +20,11 @@ from lab.contracts import MaskGenerator, Strategy
 from lab.data import PhotoDataModule
 from lab.data.photo_sets import starter_photos
 from lab.evaluation import Evaluation, Task, Tasks, judge
-from lab.fills import METHODS, PatchMatch, ShiftMap, SmoothFill, smooth_fills
+from lab.fills import PatchMatch, ShiftMap, SmoothFill, smooth_fills
 from lab.imaging import read_image
 from lab.masks import Boxes, PersonRectangle, Scribbles
 from lab.statistics import compare_scores
+from lab.strategies import METHODS
 
 
 def holed_photo(size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from lab.contracts import Stages
-from lab.fills import METHODS
-from lab.strategies import STRATEGIES, Tiled
+from lab.strategies import METHODS, STRATEGIES, Tiled
 
 
 class Rough(nn.Module):

@@ -10,8 +10,8 @@ from PIL import Image
 from rich.console import Console
 
 from lab import sweep as command
-from lab.fills import METHODS
 from lab.results import open_run
+from lab.strategies import METHODS
 from lab.studies import begin_sweep, run_sweep
 from lab.studies.board import make_board, markdown
 from lab.variants import VARIANTS

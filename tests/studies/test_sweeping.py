@@ -16,12 +16,11 @@ from rich.console import Console
 from lab import sweep as command
 from lab.checks import UserError
 from lab.evaluation import Evaluation, Tasks, judge
-from lab.fills import METHODS
 from lab.metrics import ANSWER_METRICS, METRICS, measure
 from lab.networks import load_network
 from lab.runs import fit_run
 from lab.settings import SettingsError
-from lab.strategies import Direct
+from lab.strategies import METHODS, Direct
 from lab.studies import begin_sweep, collect_results, default_workers, run_sweep
 from lab.studies.storage import claim_trial
 from tests.studies.conftest import HOLE, LEARNING_RATE, TINY_QUESTION, begin_tiny, write_question

@@ -3,7 +3,8 @@
 import pytest
 
 from lab.checks import UserError
-from lab.fills import DEFAULT_METHOD, METHODS, ShiftMap, SmoothFill, baselines
+from lab.fills import ShiftMap, SmoothFill
+from lab.strategies import DEFAULT_METHOD, METHODS, baselines
 
 
 def test_large_samples_are_compared_with_the_quick_methods_only():

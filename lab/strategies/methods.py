@@ -7,10 +7,7 @@ from types import MappingProxyType
 
 from lab.checks import UserError, unknown_name_message
 from lab.contracts import Strategy
-from lab.fills.opencv_inpainting import OpenCVInpainting
-from lab.fills.patch_match import PatchMatch
-from lab.fills.shift_map import ShiftMap
-from lab.fills.smooth_fill import SmoothFill
+from lab.fills import OpenCVInpainting, PatchMatch, ShiftMap, SmoothFill
 
 
 @dataclass(frozen=True)

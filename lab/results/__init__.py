@@ -3,7 +3,10 @@
 from lab.results.findings import cautions, findings, score_text, verdict
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
+    REPEAT_OF,
     RETRY_OF,
+    SEED,
+    SettingsAlone,
     alone_in,
     folder_name,
     is_shared,
@@ -13,14 +16,17 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.results.study import COST_COLUMNS, Study, find_studies, open_run, open_study
+from lab.results.study import COST_COLUMNS, Study, find_studies, open_run, open_study, study_of
 
 __all__ = [
     "COST_COLUMNS",
     "PICTURE_COLUMNS",
+    "REPEAT_OF",
     "RETRY_OF",
+    "SEED",
     "ResultsError",
     "Run",
+    "SettingsAlone",
     "Study",
     "alone_in",
     "cautions",
@@ -34,6 +40,7 @@ __all__ = [
     "open_study",
     "score_text",
     "shown_address",
+    "study_of",
     "trial_folder",
     "trial_label",
     "verdict",

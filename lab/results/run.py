@@ -1,12 +1,13 @@
 """One run, read from its folder when something of it is asked for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from lab.checks import UserError
@@ -19,10 +20,10 @@ from lab.formats.runs import (
     read_record,
 )
 from lab.metrics import METRICS
-from lab.statistics import rests_on
+from lab.statistics import Floats, rests_on
 from lab.untrusted import read_text
 
-State = Literal["run", "complete", "pruned", "failed", "running", "applied", "baseline"]
+State = Literal["run", "complete", "repeat", "pruned", "failed", "running", "applied", "baseline"]
 
 PICTURE_COLUMNS = ("sample", "what", "epoch", "path")
 
@@ -42,14 +43,17 @@ class Run:
         label: for people: ``trial 3``, or the variant's or baseline's name.
         folder: where it lies.
         goal: the metric that its best epoch is the best by.
-        state: how a trial ended; "applied" or "baseline" for what was not trained; "run" outside of
-            a study.
+        state: how a trial ended; "repeat" for one that ended well and trained another one's
+            setting from another seed; "applied" or "baseline" for what was not trained; "run"
+            outside of a study.
         values: what its trial varied, by the option's dotted path.
         reason: why it failed.
         is_reference: the question names its settings.
         place: in the order in which the trials of a study were named or drawn.
         counts_last: the study has several goals, by which no epoch is the best: the last one is
             taken for it, so that every run is judged after the same training.
+        repeats: the runs of the same setting from other seeds. They count in ``best_scores`` and
+            the means; epochs, losses, pictures and the checkpoint are each run's own.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Run:
     is_reference: bool = False
     place: int = 0
     counts_last: bool = False
+    repeats: Sequence["Run"] = ()
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -125,8 +130,31 @@ class Run:
 
     @cached_property
     def best_scores(self) -> pd.DataFrame:
-        """The scores of the best epoch: a row a sample."""
-        return self.scores_at(self.best)
+        """The scores of the best epoch: a row a sample; of several seeds the means.
+
+        Each seed is judged at its own best epoch.
+        """
+        own = self.scores_at(self.best)
+        if not self.repeats:
+            return own
+        tables = [own, *(run.best_scores for run in self.repeats)]
+        samples = [name for name in own.index if all(name in table.index for table in tables)]
+        columns = [name for name in own if all(name in table for table in tables)]
+        means = own.loc[samples, columns].copy()
+        metrics = [name for name in columns if name not in ("photo", "hole_ratio")]
+        means[metrics] = sum(table.loc[samples, metrics] for table in tables) / len(tables)
+        return means
+
+    def seed_scores(self, metric: str, samples: pd.Index) -> Floats:
+        """A metric ``(samples, seeds)`` of samples in ``best_scores``, each seed at its best epoch."""
+        tables = [run.scores_at(run.best) for run in (self, *self.repeats)]
+        columns = [table.loc[samples, metric].to_numpy(dtype=np.float64) for table in tables]
+        return np.column_stack(columns)
+
+    @property
+    def trainings(self) -> int:
+        """From how many seeds its setting was trained; 0 for what needs no training."""
+        return 0 if self.state == "baseline" else 1 + len(self.repeats)
 
     def scores_at(self, epoch: int | None) -> pd.DataFrame:
         """The scores of an epoch, a row a sample; no rows where it was not scored."""

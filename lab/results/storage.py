@@ -6,8 +6,9 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from errno import ENOSPC
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
@@ -29,6 +31,12 @@ from lab.results.run import ResultsError
 
 RETRY_OF = "retry_of"
 """The attribute of a trial that stands in for a failed one: that one's number."""
+
+REPEAT_OF = "repeat_of"
+"""The attribute of a trial that trains another one's setting again: that one's number."""
+
+SEED = "seed"
+"""The attribute of such a trial that says from which seed."""
 
 _NOTE = "study.json"
 _JOURNAL = "journal:"
@@ -46,6 +54,43 @@ _PASSWORDS = (
 # again.
 _TRIES = 20
 _MADE_MEANWHILE = re.compile("already exists|duplicate|unique constraint", re.IGNORECASE)
+
+
+class SettingsAlone(optuna.Study):
+    """A study in which every setting is one trial, its values the means over its seeds.
+
+    What draws from earlier trials, ends one that falls behind, or shows what an option did, must
+    not take a setting that was repeated for several.
+    """
+
+    @classmethod
+    def of(cls, study: optuna.Study) -> "SettingsAlone":
+        """The same study, in the same storage."""
+        return cls(study.study_name, study._storage, pruner=study.pruner)
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        trials = super()._get_trials(deepcopy, None, use_cache)
+        values: dict[int, list[list[float]]] = {}
+        for trial in trials:
+            if trial.state is TrialState.COMPLETE:
+                setting = trial.user_attrs.get(REPEAT_OF, trial.number)
+                values.setdefault(setting, []).append(trial.values)
+        found = []
+        for trial in trials:
+            if REPEAT_OF in trial.user_attrs or (states is not None and trial.state not in states):
+                continue
+            seeds = values.get(trial.number, [])
+            if len(seeds) > 1:
+                # The storage's own stays as it is.
+                trial = copy(trial)
+                trial.values = [sum(goal) / len(goal) for goal in zip(*seeds, strict=True)]
+            found.append(trial)
+        return found
 
 
 class _WholeLines(JournalFileBackend):
@@ -262,7 +307,7 @@ def trial_folder(folder: Path, number: int) -> Path:
     return folder / "trials" / f"trial-{number:03d}"
 
 
-def trial_label(trial: optuna.trial.FrozenTrial) -> str:
+def trial_label(trial: FrozenTrial) -> str:
     """What tables call a trial: by its variant where it varied nothing else, else "trial 7"."""
     if list(trial.params) == ["variant"]:
         return str(trial.params["variant"])

@@ -1,6 +1,6 @@
 """A study with all its runs, read from its folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import StringIO
@@ -17,13 +17,16 @@ from lab.formats.runs import BOARD, SELECTION, SETTINGS, photo_table
 from lab.metrics import METRICS
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
+    REPEAT_OF,
     RETRY_OF,
+    SEED,
+    SettingsAlone,
     is_study_folder,
     load_study,
     trial_folder,
     trial_label,
 )
-from lab.statistics import PairedDifference, compare_scores
+from lab.statistics import PairedDifference, SeedSpread, compare_scores, race, seed_spread
 from lab.untrusted import MEBIBYTE, read_text
 
 DEFAULT_GOAL = "hole_ssim"
@@ -59,7 +62,8 @@ class Study:
         folder: where it lies.
         question: in words; empty where none was asked.
         goals: metrics; the first one ranks.
-        runs: those that ended well, best first; then the other trials; then what was not trained.
+        runs: those that ended well, best first; then the other trials, those that repeat a setting
+            from another seed among them; then what was not trained.
         optuna_study: Optuna's; None without one.
     """
 
@@ -82,13 +86,23 @@ class Study:
 
     @property
     def ranked(self) -> list[Run]:
-        """The runs that ended well and have scores, best by the first goal first."""
+        """The settings whose run ended well and has scores, best by the first goal first."""
         return [run for run in self.runs if _is_ranked(run)]
 
     @property
     def others(self) -> list[Run]:
         """Pruned, failed and running trials."""
-        return [run for run in self.trials if not _is_ranked(run)]
+        return [run for run in self.trials if not _is_ranked(run) and run.state != "repeat"]
+
+    @property
+    def settings(self) -> list[Run]:
+        """The runs of which tables have a line: without those that repeat another's setting."""
+        return [run for run in self.runs if run.state != "repeat"]
+
+    @property
+    def counts_seeds(self) -> bool:
+        """Whether any setting was trained from several seeds: then intervals are over them, too."""
+        return any(run.repeats for run in self.runs)
 
     @property
     def applied(self) -> list[Run]:
@@ -119,7 +133,11 @@ class Study:
         """The run whose best epoch is worst, among the finished and the pruned ones."""
         goal = self.goals[0]
         sign = 1.0 if METRICS[goal].higher_is_better else -1.0
-        scored = [run for run in self.trials if run.best is not None and run.state != "failed"]
+        scored = [
+            run
+            for run in self.trials
+            if run.best is not None and run.state not in ("failed", "repeat")
+        ]
         return min(scored, key=lambda run: sign * run.mean(goal), default=None)
 
     def best_by(self, goal: str) -> Run:
@@ -161,6 +179,10 @@ class Study:
     ) -> PairedDifference:
         """How much better ``first`` is, each at its best epoch, paired by sample.
 
+        Where any setting of the study was trained from several seeds, the means are over each
+        one's seeds, and the interval over photos and seeds. A variant that was put on the
+        reference's network is compared with that network, for both have its seed.
+
         Args:
             first: a run.
             second: another.
@@ -170,27 +192,95 @@ class Study:
         Raises:
             ValueError: they share no sample.
         """
-        scores = first.best_scores
+        metric = metric or self.goals[0]
+        shares_network = self._share_network(first, second)
+        scores, others = (
+            run.scores_at(run.best) if shares_network else run.best_scores
+            for run in (first, second)
+        )
         if samples is not None:
             scores = scores.loc[scores.index.intersection(samples)]
-        return compare_scores(scores, second.best_scores, metric or self.goals[0])
+        if shares_network or not self.counts_seeds:
+            return compare_scores(scores, others, metric)
+        spread = self._seed_spread(metric, scores.loc[scores.index.intersection(others.index)])
+        return compare_scores(scores, others, metric, spread, (first.trainings, second.trainings))
+
+    def _share_network(self, first: Run, second: Run) -> bool:
+        """Whether both completed photos with the same network: the reference's first one."""
+        on_reference = [run.state == "applied" or run is self.reference for run in (first, second)]
+        return all(on_reference)
+
+    def _seed_spread(self, metric: str, scores: pd.DataFrame) -> SeedSpread | None:
+        """How far the seeds of a setting are apart on the samples of ``scores``."""
+        key = (metric, tuple(scores.index))
+        if key not in self._seed_spreads:
+            values = [
+                run.seed_scores(metric, scores.index)
+                for run in self.ranked
+                if run.repeats and metric in run.best_scores
+                if scores.index.isin(run.best_scores.index).all()
+            ]
+            self._seed_spreads[key] = seed_spread(values, list(scores["photo"]))
+        return self._seed_spreads[key]
+
+    @cached_property
+    def _seed_spreads(self) -> dict[tuple[str, tuple[str, ...]], SeedSpread | None]:
+        return {}
+
+    def race(self, seeds: int, begun: Mapping[str, int] | None = None) -> tuple[list[Run], ...]:
+        """Which settings can still be the best or on the front, and which deserve another seed.
+
+        Args:
+            seeds: that a setting may have.
+            begun: how many each has by its run's name, those included that have not ended.
+
+        Returns:
+            The contenders, and those whose next seed could decide something, the first one first.
+        """
+        entrants = [run for run in self.ranked if set(self.goals) <= set(run.best_scores)]
+        if not entrants:
+            return [], []
+        samples = entrants[0].best_scores.index
+        for run in entrants[1:]:
+            samples = samples.intersection(run.best_scores.index, sort=False)
+        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        settings = [
+            np.stack(
+                [
+                    sign * run.seed_scores(goal, samples)
+                    for goal, sign in zip(self.goals, signs, strict=True)
+                ]
+            )
+            for run in entrants
+        ]
+        reference = self.reference
+        stands = race(
+            settings,
+            list(entrants[0].best_scores.loc[samples, "photo"]),
+            seeds,
+            [(begun or {}).get(run.name, run.trainings) for run in entrants],
+            next((index for index, run in enumerate(entrants) if run is reference), None),
+        )
+        return [entrants[index] for index in stands.contenders], [entrants[i] for i in stands.due]
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """A row a run, each at its best epoch, in the order of ``runs``, by its name.
+        """A row a setting, each at its best epoch, in the order of ``runs``, by its run's name.
 
-        Columns: ``label``, ``state``, ``best_epoch``, ``epochs`` (how many were scored); what was
+        Columns: ``label``, ``state``, ``seeds`` (how many it was trained from, over which scores
+        are means), ``best_epoch`` and ``epochs`` (how many were scored) of the first; what was
         varied, by its dotted path; each metric's mean over the samples, and its standard deviation
         as ``…_spread``; ``checkpoint`` and ``reason``.
         """
-        recorded = {metric for run in self.runs for metric in run.scores}
+        recorded = {metric for run in self.settings for metric in run.scores}
         metrics = [metric for metric in METRICS if metric in recorded]
         lines = []
-        for run in self.runs:
+        for run in self.settings:
             line: dict[str, object] = {
                 "run": run.name,
                 "label": run.label,
                 "state": run.state,
+                "seeds": run.trainings,
                 "best_epoch": run.best,
                 "epochs": run.last,
                 **run.values,
@@ -312,29 +402,40 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
     folder = Path(folder)
     if not folder.is_dir():
         raise ResultsError(f"{folder} is no folder: give that of a study or run, such as runs/NAME")
-    study, question, goals = None, "", [DEFAULT_GOAL]
     if _is_run(folder):
-        runs = [open_run(folder)]
-    else:
-        study = load_study(folder, storage)
-        if study is not None:
-            question = str(study.user_attrs.get("question", ""))
-            goals = study.user_attrs.get("goals", goals)
-            if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
-                raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
-        runs = _trials(study, folder, goals) if study else _runs_below(folder, goals[0])
-    if not runs and study is None:
+        return _in_order(folder, [open_run(folder)])
+    study = load_study(folder, storage)
+    if study is not None:
+        return study_of(study, folder)
+    runs = _runs_below(folder, DEFAULT_GOAL)
+    if not runs:
         raise ResultsError(
             f"{folder} is neither a run nor a study: it has no photos.csv, and no trial. "
             "Give a folder that lab.train or lab.sweep wrote"
         )
+    return _in_order(folder, runs)
+
+
+def study_of(study: optuna.Study, folder: Path) -> Study:
+    """What an open study of Optuna's left in its folder so far.
+
+    Raises:
+        ResultsError: something there is damaged.
+    """
+    goals = study.user_attrs.get("goals", [DEFAULT_GOAL])
+    if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
+        raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
+    found = _in_order(folder, _trials(study, folder, goals), goals)
+    question = str(study.user_attrs.get("question", ""))
+    return replace(found, question=question, optuna_study=SettingsAlone.of(study))
+
+
+def _in_order(folder: Path, runs: Sequence[Run], goals: Sequence[str] = (DEFAULT_GOAL,)) -> Study:
     sign = -1.0 if METRICS[goals[0]].higher_is_better else 1.0
     ranked = sorted(filter(_is_ranked, runs), key=lambda run: sign * run.mean(goals[0]))
     others = [run for run in runs if not _is_ranked(run)]
-    name = folder.resolve().name
-    return Study(
-        name, folder, question, goals, [*ranked, *others, *_untrained(folder, goals[0])], study
-    )
+    untrained = _untrained(folder, goals[0])
+    return Study(folder.resolve().name, folder, "", list(goals), [*ranked, *others, *untrained])
 
 
 def find_studies(folder: str | Path) -> list[Path]:
@@ -374,13 +475,24 @@ def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run
         again = f" (tried again as trial {later[trial.number]})" if trial.number in later else ""
         return f"{trial.user_attrs.get('reason', '')}{again}"
 
-    return [
-        Run(
+    labels = {trial.number: trial_label(trial) for trial in trials}
+
+    def label(trial: FrozenTrial) -> str:
+        if REPEAT_OF not in trial.user_attrs:
+            return labels[trial.number]
+        return f"{labels[trial.user_attrs[REPEAT_OF]]}, seed {trial.user_attrs[SEED]}"
+
+    def state(trial: FrozenTrial) -> State:
+        is_repeat = REPEAT_OF in trial.user_attrs and trial.state is TrialState.COMPLETE
+        return "repeat" if is_repeat else _STATES[trial.state]
+
+    runs = {
+        trial.number: Run(
             name=(place := trial_folder(folder, trial.number)).name,
-            label=trial_label(trial),
+            label=label(trial),
             folder=place,
             goal=goals[0],
-            state=_STATES[trial.state],
+            state=state(trial),
             values=trial.params,
             reason=reason(trial),
             is_reference=bool(trial.user_attrs.get("first")),
@@ -389,7 +501,13 @@ def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run
         )
         for trial in trials
         if trial.state in _STATES
-    ]
+    }
+    repeats: dict[int, list[Run]] = {}
+    for trial in trials:
+        run = runs.get(trial.number)
+        if run is not None and run.state == "repeat" and run.best is not None:
+            repeats.setdefault(trial.user_attrs[REPEAT_OF], []).append(run)
+    return [replace(run, repeats=tuple(repeats.get(n, ()))) for n, run in runs.items()]
 
 
 def _runs_below(folder: Path, goal: str) -> list[Run]:

@@ -2,8 +2,10 @@
 
 from lab.statistics.bradley_terry import Agreement, Choice, Comparison, Voted, agreement, rank_votes
 from lab.statistics.paired import PairedDifference, compare_scores, paired_difference, rests_on
+from lab.statistics.racing import Race, race
 from lab.statistics.ranking import HELD, Ranking, rank
 from lab.statistics.resampling import Floats, mean_errors
+from lab.statistics.seeds import SeedSpread, seed_spread
 
 __all__ = [
     "HELD",
@@ -12,13 +14,17 @@ __all__ = [
     "Comparison",
     "Floats",
     "PairedDifference",
+    "Race",
     "Ranking",
+    "SeedSpread",
     "Voted",
     "agreement",
     "compare_scores",
     "mean_errors",
     "paired_difference",
+    "race",
     "rank",
     "rank_votes",
     "rests_on",
+    "seed_spread",
 ]

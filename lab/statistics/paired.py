@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from lab.metrics import METRICS
 from lab.statistics.resampling import Floats, mean_errors
+from lab.statistics.seeds import SeedSpread
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class PairedDifference:
         share_won: share of the samples on which the first is better; ties count half.
         samples: how many were compared.
         photos: how many the interval rests on; crops of a photo, or views of a clip, count once.
+        trainings: of either side, 0 for what is not trained, where the interval is over seeds, too;
+            None where it is over photos alone.
     """
 
     mean: float
@@ -34,6 +37,7 @@ class PairedDifference:
     share_won: float
     samples: int
     photos: int
+    trainings: tuple[int, int] | None = None
 
     @property
     def is_clear(self) -> bool:
@@ -60,7 +64,19 @@ class PairedDifference:
     @property
     def sentence(self) -> str:
         """The difference, whether it is clear, and what it rests on, as every text says it."""
-        return f"{self}; better on {self.share_won:.0%} of {rests_on(self.samples, self.photos)}"
+        return f"{self}; better on {self.share_won:.0%} of {self.basis}"
+
+    @property
+    def basis(self) -> str:
+        """What the difference rests on: samples, photos and, where they were repeated, seeds."""
+        words = rests_on(self.samples, self.photos)
+        if self.trainings is None:
+            return words
+        sides = " against ".join(
+            f"{count} seed{'' if count == 1 else 's'}" if count else "no training"
+            for count in dict.fromkeys(self.trainings)
+        )
+        return f"{words}, {sides}"
 
     def __str__(self) -> str:
         return self.interval if self.is_clear else f"{self.interval}: no clear difference"
@@ -78,6 +94,8 @@ def paired_difference(
     higher_is_better: bool,
     photos: Sequence[str] | None = None,
     seed: int = 0,
+    spread: SeedSpread | None = None,
+    trainings: tuple[int, int] = (1, 1),
 ) -> PairedDifference:
     """Compare values a sample of two results, in the same order of samples.
 
@@ -88,6 +106,8 @@ def paired_difference(
         photos: the photo of each sample, where several are crops of one; without it every sample is
             a photo of its own.
         seed: of the bootstrap (`mean_errors`).
+        spread: between seeds, where it is known; without it the interval is over photos alone.
+        trainings: over how many seeds the values of either are means; 0 for what is not trained.
 
     Raises:
         ValueError: another number of samples on either side, none, or a value that is not finite.
@@ -101,16 +121,28 @@ def paired_difference(
     names = [str(index) for index in range(gain.size)] if photos is None else photos
     count = len(set(names))
     errors = mean_errors(gain[:, None], names, seed)[0][:, 0] if count > 1 else None
-    return describe_difference(gain, errors, count)
+    if errors is None or spread is None or not any(trainings):
+        return describe_difference(gain, errors, count)
+    of_seeds = spread.errors(trainings, seed)
+    errors = errors + of_seeds[:, 0] - of_seeds[:, 1]
+    return describe_difference(gain, errors, count, trainings)
 
 
-def compare_scores(first: pd.DataFrame, second: pd.DataFrame, metric: str) -> PairedDifference:
+def compare_scores(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    metric: str,
+    spread: SeedSpread | None = None,
+    trainings: tuple[int, int] = (1, 1),
+) -> PairedDifference:
     """Compare two results on the samples that both have, crops of one photo counted as one photo.
 
     Args:
         first: a row a sample, by its name; a column a metric, and ``photo``, which it was cut from.
         second: alike.
         metric: which; its own direction counts.
+        spread: between seeds, on these samples (`paired_difference`).
+        trainings: over how many seeds the scores of either are means.
 
     Raises:
         ValueError: they share no sample.
@@ -123,17 +155,25 @@ def compare_scores(first: pd.DataFrame, second: pd.DataFrame, metric: str) -> Pa
         second.loc[both, metric],
         METRICS[metric].higher_is_better,
         list(first.loc[both, "photo"]),
+        spread=spread,
+        trainings=trainings,
     )
 
 
-def describe_difference(gain: Floats, errors: Floats | None, photos: int) -> PairedDifference:
+def describe_difference(
+    gain: Floats,
+    errors: Floats | None,
+    photos: int,
+    trainings: tuple[int, int] | None = None,
+) -> PairedDifference:
     """Put a gain ``(samples,)`` into numbers, by the errors ``(draws,)`` of its mean.
 
-    Without errors, which one photo cannot give, the interval is without end.
+    Without errors, which one photo cannot give, the interval is without end. ``trainings`` where
+    the errors are those of seeds, too.
     """
     mean = float(gain.mean())
     low, high = -np.inf, np.inf
     if errors is not None:
         low, high = mean + np.quantile(errors, (0.025, 0.975))
     won = float(np.mean(gain > 0) + 0.5 * np.mean(gain == 0))
-    return PairedDifference(mean, float(low), float(high), won, gain.size, photos)
+    return PairedDifference(mean, float(low), float(high), won, gain.size, photos, trainings)

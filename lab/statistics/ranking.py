@@ -19,11 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from lab.statistics.paired import PairedDifference, describe_difference
 from lab.statistics.resampling import DRAWS, Floats, mean_errors
+from lab.statistics.seeds import SeedSpread
 
 HELD = 0.95
 """The probability with which the set of candidates that cannot be told apart holds the best."""
@@ -53,7 +55,14 @@ class Ranking:
     photos: int
 
 
-def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: int = 0) -> Ranking:
+def rank(
+    values: Floats,
+    photos: Sequence[str],
+    higher_is_better: bool,
+    seed: int = 0,
+    spread: SeedSpread | None = None,
+    trainings: Sequence[int] = (),
+) -> Ranking:
     """Rank candidates by one metric.
 
     Args:
@@ -62,6 +71,9 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
             then equally probable, and the intervals without end.
         higher_is_better: the metric's direction.
         seed: of the draws.
+        spread: between seeds, where the candidates are settings and it is known; without it they
+            are networks as they are, and another seed of them is another candidate.
+        trainings: over how many seeds the values of each are means; with ``spread``.
     """
     gains = values if higher_is_better else -values
     means = gains.mean(axis=0)
@@ -70,7 +82,11 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
     probability = np.full(len(means), 1.0 / len(means))
     if len(set(photos)) > 1:
         errors, shares = mean_errors(gains, photos, seed)
-        probability = _probability_best(means, errors, shares, seed)
+        of_seeds = (
+            _OfSeeds.none(len(means)) if spread is None else _OfSeeds.of(spread, trainings, seed)
+        )
+        probability = _probability_best(means, errors, shares, of_seeds, seed)
+        errors = errors + of_seeds.errors
     likely = sorted(order, key=lambda index: -probability[index])
     held = int(np.searchsorted(np.cumsum(probability[likely]), HELD - 1e-9)) + 1
     tied = {*likely[:held], order[0]}
@@ -84,6 +100,7 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
                 gains[:, order[0]] - gains[:, index],
                 None if errors is None else errors[:, order[0]] - errors[:, index],
                 len(set(photos)),
+                None if spread is None else (trainings[order[0]], trainings[index]),
             )
             for index in range(len(means))
         ],
@@ -91,15 +108,40 @@ def rank(values: Floats, photos: Sequence[str], higher_is_better: bool, seed: in
     )
 
 
-def _probability_best(means: Floats, errors: Floats, shares: Floats, seed: int) -> Floats:
+@dataclass(frozen=True)
+class _OfSeeds:
+    """What seeds add to the errors: draws, each candidate's variance, and its freedom."""
+
+    errors: Floats
+    variances: Floats
+    freedom: int
+
+    @classmethod
+    def none(cls, candidates: int) -> "_OfSeeds":
+        return cls(np.zeros((1, candidates)), np.zeros(candidates), 1)
+
+    @classmethod
+    def of(cls, spread: SeedSpread, trainings: Sequence[int], seed: int) -> "_OfSeeds":
+        variances = spread.own / np.maximum(np.asarray(trainings, dtype=np.float64), 1.0)
+        return cls(spread.errors(trainings, seed), variances, spread.freedom)
+
+    def among(self, candidates: NDArray[np.intp]) -> "_OfSeeds":
+        return _OfSeeds(self.errors[:, candidates], self.variances[candidates], self.freedom)
+
+
+def _probability_best(
+    means: Floats, errors: Floats, shares: Floats, of_seeds: _OfSeeds, seed: int
+) -> Floats:
     """The probability ``(candidates,)`` that each has the highest true mean."""
-    draws = means + errors
+    draws = means + errors + of_seeds.errors
     ahead = np.mean(draws >= draws[:, [int(means.argmax())]], axis=0)
     # The second best stays in: alone, a leader would be sure of itself.
     contenders = np.flatnonzero(ahead >= min(_OUT_OF_THE_RACE, np.sort(ahead)[-2:][0]))
     generator = np.random.default_rng([seed, 1])
+    of_seeds = of_seeds.among(contenders)
     errors = _conditioned(errors[:, contenders], shares[:, contenders], generator)
-    kept = _kept_of_differences(means[contenders], shares[:, contenders], generator)
+    errors = errors + of_seeds.errors
+    kept = _kept_of_differences(means[contenders], shares[:, contenders], of_seeds, generator)
     # Under a g-prior the means are kept * means + sqrt(kept) * errors; the order is the same.
     best = (np.sqrt(kept)[:, None] * means[contenders] + errors).argmax(axis=1)
     probability = np.zeros(len(means))
@@ -121,7 +163,9 @@ def _conditioned(errors: Floats, shares: Floats, generator: np.random.Generator)
     return np.sqrt(1.0 - mixed) * errors + np.sqrt(mixed) * even
 
 
-def _kept_of_differences(means: Floats, shares: Floats, generator: np.random.Generator) -> Floats:
+def _kept_of_differences(
+    means: Floats, shares: Floats, of_seeds: _OfSeeds, generator: np.random.Generator
+) -> Floats:
     """Draw which share of the observed differences is no chance, ``(draws,)`` in (0, 1).
 
     The ratio of the means' spread to their errors' follows 1 / (1 - share) times an F
@@ -134,12 +178,23 @@ def _kept_of_differences(means: Floats, shares: Floats, generator: np.random.Gen
     if noise == 0.0:
         # Every photo says the same.
         return np.ones(DRAWS)
+    freedom = noise**2 / float((covariance**2).sum())
+    estimated = freedom * (photos - 1)
+    if of_seeds.variances.any():
+        # Between candidates, in which what seeds add can be written, too.
+        between = deviations.T @ deviations * photos / (photos - 1)
+        centre = np.eye(len(means)) - 1.0 / len(means)
+        added = centre @ np.diag(of_seeds.variances) @ centre
+        more = float(np.trace(added))
+        uncertain = noise**2 / estimated + more**2 / of_seeds.freedom
+        noise += more
+        freedom = noise**2 / float(((between + added) ** 2).sum())
+        estimated = noise**2 / uncertain
     # Equal means have a ratio of 0, where the density may be infinite.
     ratio = max(float(((means - means.mean()) ** 2).sum()) / noise, 1e-9)
-    freedom = noise**2 / float((covariance**2).sum())
     shares_kept = (np.arange(400) + 0.5) / 400
     log = np.log1p(-shares_kept) + f_distribution.logpdf(
-        ratio * (1.0 - shares_kept), freedom, freedom * (photos - 1)
+        ratio * (1.0 - shares_kept), freedom, estimated
     )
     weights = np.exp(log - log.max())
     drawn: Floats = generator.choice(shares_kept, DRAWS, p=weights / weights.sum())

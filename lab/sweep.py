@@ -30,6 +30,7 @@ def parser() -> CommandParser:
     add("--photos", type=Path, metavar="DIR", help="a folder of photos; default: starter photos")
     add("--trials", type=int, metavar="N", help="how many; more than before continues the study")
     add("--epochs", type=int, metavar="N", help="of each trial")
+    add("--seeds", type=int, metavar="N", help="from which a setting is trained at most")
     add(
         "--workers",
         type=int,
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photos=given.photos,
             trials=given.trials,
             epochs=given.epochs,
+            seeds=given.seeds,
             goals=None if given.goal is None else given.goal.split(","),
             workers=workers,
             threads=given.threads,

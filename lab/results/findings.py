@@ -24,7 +24,7 @@ def findings(study: Study) -> list[str]:
     if not study.ranked:
         return [_NOTHING_YET]
     if len(study.goals) > 1:
-        return [*_front(study), *cautions(study)]
+        return [*_front(study), *_race(study), *cautions(study)]
     goal, best = study.goals[0], study.ranked[0]
     said = [
         f"{_headline(study)} Against it, paired by sample, with 95 % intervals (above 0: "
@@ -43,7 +43,7 @@ def findings(study: Study) -> list[str]:
         others.append((f"the worst, {worst.label}{ended} after {worst.last} epochs", worst))
     others += [(run.label, run) for run in (*study.applied, *study.baselines)]
     said += [f"{label}: {_lead(study, best, run, goal)}" for label, run in others]
-    return [*said, *cautions(study)]
+    return [*said, *_race(study), *cautions(study)]
 
 
 def verdict(study: Study) -> str:
@@ -84,6 +84,33 @@ def cautions(study: Study) -> list[str]:
                 "or on more photos, before using one."
             )
     return said
+
+
+def _race(study: Study) -> list[str]:
+    """What the further seeds cost and decided; nothing where a setting has one."""
+    if study.seeds < 2:
+        return []
+    contenders, due = study.race(study.seeds)
+    settings = [run for run in study.trials if not run.setting]
+    of_all = len(settings) * study.seeds
+    what = "the best" if len(study.goals) == 1 else "on the front"
+    names = [run.label for run in contenders[:_NAMED]]
+    left = len(contenders) - len(names)
+    names += [f"{left} more"] if left else []
+    ends = ""
+    if len(contenders) > 1:
+        ends = (
+            "; more seeds are due"
+            if due
+            else f"; up to {study.seeds} seeds of each are unlikely to tell them apart"
+            if any(run.trainings < study.seeds for run in contenders)
+            else "; all of them have all their seeds"
+        )
+    return [
+        f"{len(study.trials)} trainings of the {of_all} that {study.seeds} seeds of every setting "
+        f"take. By intervals over photos and seeds, shared out among all comparisons, "
+        f"{_and(names)} can still be {what}{ends}."
+    ]
 
 
 def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool:

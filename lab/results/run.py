@@ -52,6 +52,7 @@ class Run:
         place: in the order in which the trials of a study were named or drawn.
         counts_last: the study has several goals, by which no epoch is the best: the last one is
             taken for it, so that every run is judged after the same training.
+        setting: the name of the run whose setting this one trains again; empty elsewhere.
         repeats: the runs of the same setting from other seeds. They count in ``best_scores`` and
             the means; epochs, losses, pictures and the checkpoint are each run's own.
     """
@@ -66,6 +67,7 @@ class Run:
     is_reference: bool = False
     place: int = 0
     counts_last: bool = False
+    setting: str = ""
     repeats: Sequence["Run"] = ()
 
     @cached_property
@@ -146,7 +148,7 @@ class Run:
         return means
 
     def seed_scores(self, metric: str, samples: pd.Index) -> Floats:
-        """A metric ``(samples, seeds)`` of samples in ``best_scores``, each seed at its best epoch."""
+        """A metric ``(samples, seeds)``, each seed at its best epoch; all must have the samples."""
         tables = [run.scores_at(run.best) for run in (self, *self.repeats)]
         columns = [table.loc[samples, metric].to_numpy(dtype=np.float64) for table in tables]
         return np.column_stack(columns)

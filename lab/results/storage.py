@@ -38,6 +38,9 @@ REPEAT_OF = "repeat_of"
 SEED = "seed"
 """The attribute of such a trial that says from which seed."""
 
+SEEDS = "seeds"
+"""The attribute of a study that says how many seeds a setting may have."""
+
 _NOTE = "study.json"
 _JOURNAL = "journal:"
 _LONGEST_LINE = 2**20

@@ -20,6 +20,7 @@ from lab.results.storage import (
     REPEAT_OF,
     RETRY_OF,
     SEED,
+    SEEDS,
     SettingsAlone,
     is_study_folder,
     load_study,
@@ -64,7 +65,8 @@ class Study:
         goals: metrics; the first one ranks.
         runs: those that ended well, best first; then the other trials, those that repeat a setting
             from another seed among them; then what was not trained.
-        optuna_study: Optuna's; None without one.
+        optuna_study: Optuna's, with one trial a setting; None without one.
+        seeds: from how many seeds a setting may be trained.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Study:
     goals: Sequence[str]
     runs: Sequence[Run]
     optuna_study: optuna.Study | None = None
+    seeds: int = 1
 
     @property
     def is_study(self) -> bool:
@@ -427,7 +430,8 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
         raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
     found = _in_order(folder, _trials(study, folder, goals), goals)
     question = str(study.user_attrs.get("question", ""))
-    return replace(found, question=question, optuna_study=SettingsAlone.of(study))
+    seeds = int(study.user_attrs.get(SEEDS, 1))
+    return replace(found, question=question, optuna_study=SettingsAlone.of(study), seeds=seeds)
 
 
 def _in_order(folder: Path, runs: Sequence[Run], goals: Sequence[str] = (DEFAULT_GOAL,)) -> Study:
@@ -486,8 +490,8 @@ def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run
         is_repeat = REPEAT_OF in trial.user_attrs and trial.state is TrialState.COMPLETE
         return "repeat" if is_repeat else _STATES[trial.state]
 
-    runs = {
-        trial.number: Run(
+    runs = [
+        Run(
             name=(place := trial_folder(folder, trial.number)).name,
             label=label(trial),
             folder=place,
@@ -498,16 +502,18 @@ def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run
             is_reference=bool(trial.user_attrs.get("first")),
             place=trial.user_attrs.get(RETRY_OF, trial.number),
             counts_last=len(goals) > 1,
+            setting=trial_folder(folder, trial.user_attrs[REPEAT_OF]).name
+            if REPEAT_OF in trial.user_attrs
+            else "",
         )
         for trial in trials
         if trial.state in _STATES
-    }
-    repeats: dict[int, list[Run]] = {}
-    for trial in trials:
-        run = runs.get(trial.number)
-        if run is not None and run.state == "repeat" and run.best is not None:
-            repeats.setdefault(trial.user_attrs[REPEAT_OF], []).append(run)
-    return [replace(run, repeats=tuple(repeats.get(n, ()))) for n, run in runs.items()]
+    ]
+    repeats: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.state == "repeat" and run.best is not None:
+            repeats.setdefault(run.setting, []).append(run)
+    return [replace(run, repeats=tuple(repeats.get(run.name, ()))) for run in runs]
 
 
 def _runs_below(folder: Path, goal: str) -> list[Run]:

@@ -41,6 +41,7 @@ class SweepDisplay:
     _best_trial: str = ""
     _epochs_here: int = 0
     _trials_here: int = 0
+    _seeds_here: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -68,7 +69,9 @@ class SweepDisplay:
         """Take one piece of news."""
         if event.kind in ("complete", "pruned", "failed", "invalid"):
             self._workers.pop(event.worker, None)
-            if event.kind != "invalid":
+            if event.seed is not None:
+                self._seeds_here += 1
+            elif event.kind != "invalid":
                 self.finished_trials += 1
                 self._trials_here += 1
             self._print_end(event)
@@ -109,9 +112,10 @@ class SweepDisplay:
             f"{self._names[path]} {value:.3g}" if isinstance(value, float) else f"{value}"
             for path, value in (event.values or {}).items()
         )
+        again = "" if event.seed is None else f", again from seed {event.seed}"
         reason = f": {event.reason}" if event.reason else ""
         self.console.print(
-            f"trial {event.trial} {event.kind}{reason} [dim]({values})[/dim]",
+            f"trial {event.trial} {event.kind}{reason} [dim]({values}{again})[/dim]",
             soft_wrap=True,
             highlight=False,
         )
@@ -121,7 +125,8 @@ class SweepDisplay:
         head = Table.grid(padding=(0, 2))
         best = "–" if self.best is None else f"{self.best:.4g}{self._best_trial}"
         head.add_row(
-            f"trials {self.finished_trials}/{self.question.trials}",
+            f"trials {self.finished_trials}/{self.question.trials}"
+            + (f" + {self._seeds_here} more seeds" if self._seeds_here else ""),
             ProgressBar(total=1.0, completed=done, width=30),
             f"best {self.question.goals[0]} {best}",
             self._time_left(),

@@ -139,6 +139,8 @@ class Question:
         base: settings of every trial, as in a `lab.train` configuration.
         trials: how many; of a grid no more than there are combinations.
         epochs: of each trial.
+        seeds: from how many a setting may be trained; after the first, only those whose place
+            among the others another one could decide get it.
         first: trials to run before any is drawn; the first is what the others are compared with.
         sampler: "tpe" learns from earlier trials, "random" does not, "grid" takes every
             combination of choices.
@@ -157,6 +159,7 @@ class Question:
     base: dict[str, Any] = field(default_factory=dict)
     trials: int = 12
     epochs: int = 8
+    seeds: int = 1
     first: list[dict[str, Value]] = field(default_factory=list)
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     pruning: Pruning = Pruning()
@@ -180,6 +183,13 @@ class Question:
             raise ValueError("a question needs a goal and something to search")
         if self.trials < 1 or self.epochs < 1:
             raise ValueError(f"trials ({self.trials}) and epochs ({self.epochs}) must be 1 or more")
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be 1 or more, not {self.seeds}")
+        if self.seeds > 1 and not self.trains:
+            raise ValueError(
+                f"seeds: {self.seeds} asks for {self.seeds} trainings of a setting, but this "
+                "question trains nothing: leave seeds out"
+            )
         self._check_conditions()
         for values in self.first:
             for path in values:

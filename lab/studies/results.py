@@ -7,11 +7,11 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.results import Run, Study, open_study
+from lab.results import Run, SettingsAlone, Study, open_study
 from lab.runs import evaluate_baselines, evaluate_run, open_tasks
 from lab.strategies import baselines
 from lab.studies.question import Question
-from lab.studies.storage import counted, invalid, is_of
+from lab.studies.storage import failed, invalid, is_of
 from lab.studies.worker import Sweep
 
 
@@ -71,16 +71,16 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     _apply(sweep, open_study(sweep.folder, sweep.storage).reference)
     evaluate_baselines(tasks, baselines(tasks.side, sweep.question.baselines), sweep.folder)
     read = open_study(sweep.folder, sweep.storage)
-    ended = [run for run in read.trials if run.state in ("complete", "pruned")]
+    ended = [run for run in read.trials if run.state in ("complete", "repeat", "pruned")]
     trials = study.get_trials(deepcopy=False)
     here = [trial for trial in trials if is_of(trial, sweep.folder)]
     return StudyResults(
         question=sweep.question,
         study=read,
-        importance=_importance(study),
+        importance=_importance(SettingsAlone.of(study)),
         planned_epochs=sweep.question.epochs * len(ended),
         run_epochs=sum(run.last for run in ended),
-        failed=[trial for trial in counted(trials) if trial.state is TrialState.FAIL],
+        failed=failed(trials),
         running=[trial for trial in here if trial.state is TrialState.RUNNING],
         elsewhere=[trial for trial in trials if trial not in here],
         invalid=invalid(trials),

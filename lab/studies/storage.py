@@ -5,13 +5,17 @@ with its process, also by ``kill -9``: a trial that counts as running but whose 
 interrupted, and whoever finds it takes it up again from its last checkpoint. That goes for the
 trials of one folder, wherever it is moved to: where folders share a database, each trial carries
 the name that was drawn for the folder that it began in.
+
+Once every setting has been begun, those whose place is undecided are trained again from other seeds
+(`lab.statistics.racing`), each as a trial of its own that says which one it repeats. What decides
+are the scores on disk, so a folder races the settings that it trained.
 """
 
 import json
 import shutil
 import socket
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -25,11 +29,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.files import lock_run, replacing
 from lab.results import (
+    REPEAT_OF,
     RETRY_OF,
+    SEED,
+    SEEDS,
+    SettingsAlone,
     alone_in,
     folder_name,
     is_shared,
     open_storage,
+    study_of,
     trial_folder,
 )
 from lab.settings import SettingsError
@@ -41,15 +50,22 @@ FOLDER = "study_folder"
 INVALID = "invalid"
 """The attribute of a failed trial whose drawn values no run can be built with."""
 
+# What a trial that is tried again has in common with the one that failed.
+_KEPT = ("first", REPEAT_OF, SEED)
+
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process may run, its folder, and the lock that says so."""
+    """A trial that this process may run, its folder, and the lock that says so.
+
+    One that trains a setting again has a ``seed``.
+    """
 
     trial: Trial
     folder: Path
     lock: FileLock
     values: dict[str, Value]
+    seed: int | None = None
 
 
 def begin_study(
@@ -106,6 +122,8 @@ def begin_study(
                 "could not be compared. Give this one a --name of its own, or --fresh to set the "
                 "old one aside"
             )
+        if study.user_attrs.get(SEEDS, 1) != question.seeds:
+            study.set_user_attr(SEEDS, question.seeds)
     return study
 
 
@@ -119,25 +137,41 @@ def claim_trial(
 ) -> Claim | None:
     """Take up an interrupted trial, or begin a new one if fewer than ``limit`` have begun.
 
+    Where all have, train the setting again whose place another seed is most likely to decide.
+
     Returns:
         Claim | None: None when there is nothing left to do.
     """
     # Alone: a trial without a mark of its folder is no other process's that is about to mark it.
     with alone_in(address, folder):
         trials = study.get_trials(deepcopy=False)
+        settings = SettingsAlone.of(study)
         for frozen in trials:
             if frozen.state is TrialState.RUNNING and is_of(frozen, folder):
                 lock = lock_run(trial_folder(folder, frozen.number))
-                if lock is not None:
+                if lock is None:
+                    continue
+                # Whoever ran it may have ended it between the two looks.
+                if study._storage.get_trial(frozen._trial_id).state is TrialState.RUNNING:
                     # What it had not drawn yet, it draws as it would have.
-                    study.sampler = _sampler(question, seed + frozen.number)
-                    return _claim(Trial(study, frozen._trial_id), question, folder, lock)
-        if not _wants_another(trials, question, limit):
-            return None
-        # A sampler of its own a trial: the same draws in one process, and after a restart.
-        begun = sum(trial.state is not TrialState.WAITING for trial in trials)
-        study.sampler = _sampler(question, seed + begun)
-        trial = study.ask()
+                    earlier = (trial for trial in trials if trial.number < frozen.number)
+                    settings.sampler = _sampler(question, seed + _settings_in(earlier))
+                    return _claim(Trial(settings, frozen._trial_id), question, folder, lock)
+                lock.release()
+        trials = study.get_trials(deepcopy=False)
+        repeat = _waiting_repeat(trials, folder)
+        if repeat is None and _wants_another(trials, question, limit):
+            # A sampler of its own a trial: the same draws in one process, and after a restart.
+            begun = (trial for trial in trials if trial.state is not TrialState.WAITING)
+            settings.sampler = _sampler(question, seed + _settings_in(begun))
+            trial = settings.ask()
+        else:
+            if repeat is None and _queue_repeat(study, question, trials, folder, seed):
+                repeat = _waiting_repeat(study.get_trials(deepcopy=False), folder)
+            if repeat is None:
+                return None
+            study._storage.set_trial_state_values(repeat._trial_id, TrialState.RUNNING)
+            trial = Trial(settings, repeat._trial_id)
         lock = lock_run(trial_folder(folder, trial.number))
         assert lock is not None, "a trial that was just begun is run by nobody"
         return _claim(trial, question, folder, lock)
@@ -146,15 +180,22 @@ def claim_trial(
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The trials that have begun and use up the study's number.
 
-    Those with values that no run can be built with do not, nor failed ones that are tried again.
+    Those with values that no run can be built with do not, nor failed ones that are tried again,
+    nor further seeds.
     """
-    replaced = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     return [
         trial
-        for trial in trials
-        if trial.state is not TrialState.WAITING
-        and not trial.user_attrs.get(INVALID)
-        and trial.number not in replaced
+        for trial in _begun(trials)
+        if not trial.user_attrs.get(INVALID) and REPEAT_OF not in trial.user_attrs
+    ]
+
+
+def failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that failed while they ran and have not been tried again."""
+    return [
+        trial
+        for trial in _begun(trials)
+        if trial.state is TrialState.FAIL and not trial.user_attrs.get(INVALID)
     ]
 
 
@@ -173,15 +214,13 @@ def retry_failed(study: optuna.Study, address: str | None, folder: Path) -> list
         list[int]: the numbers of those that had failed.
     """
     with alone_in(address, folder):
-        failed = [
-            trial
-            for trial in counted(study.get_trials(deepcopy=False))
-            if trial.state is TrialState.FAIL
-        ]
-        for trial in failed:
-            kept = {key: value for key, value in trial.user_attrs.items() if key == "first"}
+        again = failed(study.get_trials(deepcopy=False))
+        for trial in again:
+            # Another seed belongs where its setting's scores are.
+            known = (*_KEPT, FOLDER) if REPEAT_OF in trial.user_attrs else _KEPT
+            kept = {key: value for key, value in trial.user_attrs.items() if key in known}
             study.enqueue_trial(trial.params, user_attrs={**kept, RETRY_OF: trial.number})
-    return [trial.number for trial in failed]
+    return [trial.number for trial in again]
 
 
 def set_aside(name: str, address: str | None, folder: Path) -> Path | None:
@@ -247,10 +286,68 @@ def where_begun(trial: FrozenTrial) -> str:
     return f"(machine {trial.user_attrs.get('machine', 'unknown')}, {since})"
 
 
+def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    replaced = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return [
+        trial
+        for trial in trials
+        if trial.state is not TrialState.WAITING and trial.number not in replaced
+    ]
+
+
+def _settings_in(trials: Iterable[FrozenTrial]) -> int:
+    return sum(REPEAT_OF not in trial.user_attrs for trial in trials)
+
+
+def _waiting_repeat(trials: Sequence[FrozenTrial], folder: Path) -> FrozenTrial | None:
+    """The first further seed that waits in this folder: new, tried again, or left by the dead."""
+    waiting = (
+        trial
+        for trial in trials
+        if trial.state is TrialState.WAITING
+        and REPEAT_OF in trial.user_attrs
+        and is_of(trial, folder)
+    )
+    return next(waiting, None)
+
+
+def _queue_repeat(
+    study: optuna.Study,
+    question: Question,
+    trials: Sequence[FrozenTrial],
+    folder: Path,
+    seed: int,
+) -> bool:
+    """Queue the next seed of the setting that deserves it most; returns whether one does."""
+    if question.seeds < 2:
+        return False
+    taken: dict[int, set[int]] = {}
+    for trial in trials:
+        if REPEAT_OF in trial.user_attrs:
+            taken.setdefault(trial.user_attrs[REPEAT_OF], set()).add(trial.user_attrs[SEED])
+    begun = {trial_folder(folder, number).name: 1 + len(seeds) for number, seeds in taken.items()}
+    _, due = study_of(study, folder).race(question.seeds, begun)
+    if not due:
+        return False
+    setting = next(t for t in trials if trial_folder(folder, t.number) == due[0].folder)
+    others = taken.get(setting.number, set())
+    attributes = {
+        REPEAT_OF: setting.number,
+        SEED: next(number for number in count(seed + 1) if number not in others),
+    }
+    name = folder_name(folder)
+    study.enqueue_trial(
+        setting.params, user_attrs=attributes if name is None else {**attributes, FOLDER: name}
+    )
+    return True
+
+
 def _wants_another(trials: Sequence[FrozenTrial], question: Question, limit: int) -> bool:
     if len(counted(trials)) >= limit:
         return False
-    if any(trial.state is TrialState.WAITING for trial in trials):
+    if any(
+        trial.state is TrialState.WAITING and REPEAT_OF not in trial.user_attrs for trial in trials
+    ):
         return True
     # All combinations of a grid were queued. And drawing what cannot be built must have an end.
     return question.sampler != "grid" and len(invalid(trials)) < limit
@@ -264,7 +361,8 @@ def _claim(trial: Trial, question: Question, folder: Path, lock: FileLock) -> Cl
     trial.set_user_attr("machine", socket.gethostname())
     # A trial taken up again gets the values that it was begun with.
     values = question.draw(trial)
-    return Claim(trial, trial_folder(folder, trial.number), lock, values)
+    seed = trial.user_attrs.get(SEED)
+    return Claim(trial, trial_folder(folder, trial.number), lock, values, seed)
 
 
 def _pruner(question: Question) -> optuna.pruners.BasePruner:

@@ -64,6 +64,7 @@ def begin_sweep(
     photos: Path | None = None,
     trials: int | None = None,
     epochs: int | None = None,
+    seeds: int | None = None,
     goals: Sequence[str] | None = None,
     workers: int = 1,
     threads: int | None = None,
@@ -83,12 +84,13 @@ def begin_sweep(
         photos: a folder, or None for the starter photos.
         trials: in place of the question's.
         epochs: in place of the question's.
+        seeds: in place of the question's.
         goals: metrics in place of the question's.
         workers: processes among which the cores are shared out.
         threads: of each process; None takes those of the study that is there, else shares out the
             cores. Another number gives other weights, so a study keeps its own.
         storage: see `open_storage`.
-        seed: of the draws.
+        seed: of the draws, and the first of the trainings; further ones count on from it.
         fresh: set an existing study of that name aside.
         checkpoint: the network that a question without training is about.
         runs: folder of the studies.
@@ -108,6 +110,7 @@ def begin_sweep(
             question,
             trials=question.trials if trials is None else trials,
             epochs=question.epochs if epochs is None else epochs,
+            seeds=question.seeds if seeds is None else seeds,
             goal=question.goal if goals is None else list(goals),
         )
     except ValueError as error:

@@ -68,21 +68,25 @@ class Sweep:
         warnings.filterwarnings("ignore", message="The reported value is ignored")
         return begin_study(self.name, self.question, self.storage, self.folder, self.identity)
 
-    def build(self, values: Mapping[str, Value], applied: str | None = None) -> Experiment:
+    def build(
+        self, values: Mapping[str, Value], applied: str | None = None, seed: int | None = None
+    ) -> Experiment:
         """Build the run that a trial with ``values`` is.
 
         Args:
             values: of the varied options.
             applied: a variant without training that goes on top.
+            seed: of the networks and the training draws, if not the study's. What trials are
+                scored on has a seed of its own.
 
         Raises:
             SettingsError: an unknown option or a value that does not fit.
         """
         fixed: dict[str, Value] = {
             "fit.epochs": self.question.epochs,
-            "fit.seed": self.seed,
+            "fit.seed": self.seed if seed is None else seed,
             "fit.threads": self.threads,
-            "data.seed": self.seed,
+            "data.seed": self.seed if seed is None else seed,
         }
         varied = self.question.options_for(values)
         on_top = []
@@ -125,7 +129,8 @@ class Sweep:
 class TrialEvent:
     """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended.
 
-    An invalid one failed before it began, because no run can be built with its values.
+    An invalid one failed before it began, because no run can be built with its values. One that
+    trains a setting again says from which ``seed``.
     """
 
     worker: int
@@ -135,10 +140,11 @@ class TrialEvent:
     progress: StepProgress | None = None
     score: EpochScore | None = None
     reason: str = ""
+    seed: int | None = None
 
 
 def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) -> None:
-    """Run trials until the study has as many as its question wants.
+    """Run trials until the study has as many as its question wants, and no seed could decide more.
 
     Args:
         sweep: the study.
@@ -171,7 +177,7 @@ def _run_trial(
     tell: Callable[[TrialEvent], None],
 ) -> None:
     trial, number = claim.trial, claim.trial.number
-    event = TrialEvent(worker, number, "begun", claim.values)
+    event = TrialEvent(worker, number, "begun", claim.values, seed=claim.seed)
     tell(event)
     goals = sweep.question.goals
 
@@ -180,8 +186,9 @@ def _run_trial(
         if len(goals) > 1:
             return
         trial.report(score.means[goals[0]], score.epoch)
-        # The trial that all others are compared with always runs to its end.
-        if not trial.user_attrs.get("first") and trial.should_prune():
+        # The trial that all others are compared with always runs to its end, and so does another
+        # seed, whose early end would say nothing of its setting.
+        if claim.seed is None and not trial.user_attrs.get("first") and trial.should_prune():
             raise optuna.TrialPruned
 
     def fail(reason: str, kind: Literal["failed", "invalid"] = "failed") -> None:
@@ -192,7 +199,7 @@ def _run_trial(
         tell(replace(event, kind=kind, reason=reason))
 
     try:
-        experiment, tasks = _prepare(sweep, claim.values)
+        experiment, tasks = _prepare(sweep, claim.values, claim.seed)
         name = f"{sweep.name}-{number:03d}"
         if tasks is not None:
             assert sweep.checkpoint is not None
@@ -240,7 +247,9 @@ class _InvalidValuesError(SettingsError):
     """No run can be built with the values that were drawn, but with others it can."""
 
 
-def _prepare(sweep: Sweep, values: Mapping[str, Value]) -> tuple[Experiment, Tasks | None]:
+def _prepare(
+    sweep: Sweep, values: Mapping[str, Value], seed: int | None
+) -> tuple[Experiment, Tasks | None]:
     """Build a trial's run, and what it is scored on where it is not trained.
 
     Raises:
@@ -249,7 +258,7 @@ def _prepare(sweep: Sweep, values: Mapping[str, Value]) -> tuple[Experiment, Tas
     """
 
     def prepare(values: Mapping[str, Value]) -> tuple[Experiment, Tasks | None]:
-        experiment = sweep.build(values)
+        experiment = sweep.build(values, seed=seed)
         if sweep.checkpoint is not None:
             return experiment, open_tasks(experiment)
         experiment.read_photos()

@@ -288,3 +288,18 @@ def test_every_key_is_on_the_page_of_the_grammar():
     for kind in (Question, Search, Pruning):
         for field in dataclasses.fields(kind):
             assert f"`{field.name}" in page or f"{field.name}:" in page, field.name
+
+
+@pytest.mark.parametrize(
+    ("seeds", "trains", "said"),
+    [(0, True, "seeds must be 1 or more, not 0"), (3, False, "this question trains nothing")],
+)
+def test_seeds_that_make_no_sense_are_refused(seeds, trains, said):
+    with pytest.raises(ValueError, match=said):
+        Question(
+            question="?",
+            search={"x": Search(low=0.0, high=1.0)},
+            goal="hole_psnr",
+            seeds=seeds,
+            trains=trains,
+        )

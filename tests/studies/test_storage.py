@@ -1,15 +1,26 @@
 """Where a study is kept, and how its trials are shared out: none twice, none lost."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from lab.results import ResultsError, note_storage, open_storage, open_study, trial_folder
+from lab.formats.runs import photo_table
+from lab.results import (
+    ResultsError,
+    findings,
+    note_storage,
+    open_storage,
+    open_study,
+    trial_folder,
+)
 from lab.settings import SettingsError
-from lab.studies import Question, Search
-from lab.studies.storage import begin_study, claim_trial, set_aside
+from lab.studies import Question, Search, storage
+from lab.studies.storage import begin_study, claim_trial, retry_failed, set_aside
 
 QUESTION = Question(
     question="Which?",
@@ -147,6 +158,21 @@ def test_a_trial_that_somebody_runs_is_left_alone(tmp_path, address):
     assert (held.trial.number, own.trial.number) == (0, 1)
     assert other.claim(limit=2) is None
     assert one.claim(limit=2) is None
+
+
+def test_a_trial_that_ends_while_another_worker_looks_is_not_taken_up(tmp_path, monkeypatch):
+    one, other = Office(tmp_path), Office(tmp_path)
+    running = one.claim()
+    lock = storage.lock_run
+
+    def end_and_lock(folder):
+        if not running.lock.is_locked:
+            return lock(folder)
+        one.finish(running)
+        return lock(folder)
+
+    monkeypatch.setattr(storage, "lock_run", end_and_lock)
+    assert other.claim().trial.number == 1
 
 
 def test_the_first_of_several_dead_trials_is_taken_up_first(tmp_path):
@@ -331,3 +357,191 @@ def test_fresh_is_refused_while_a_trial_runs(tmp_path):
     assert trial_folder(office.folder, 0).is_dir()
     office.finish(held)
     assert set_aside("tiny", None, office.folder) is not None
+
+
+SEEDS = 3
+
+
+class Racetrack(Office):
+    """Settings worth what their ``x`` says, on thirty photos; seeds differ by ``noise``."""
+
+    def __init__(self, folder, *xs, noise=0.001, goal="hole_ssim", address=None, seeds=SEEDS, **kw):
+        self.noise = noise
+        question = Question(
+            question="Which?",
+            search={"x": Search(low=0.0, high=1.0)},
+            goal=goal,
+            first=[{"x": x} for x in xs],
+            trials=len(xs),
+            sampler="random",
+            seeds=seeds,
+        )
+        super().__init__(folder, question, address, **kw)
+
+    def claim(self, seed=7):
+        return super().claim(self.question.trials, seed)
+
+    def finish(self, claim):
+        draws = np.random.default_rng([claim.seed or 0, claim.trial.number])
+        worth = claim.values["x"] + self.noise * draws.normal()
+        values = worth + 1e-4 * draws.normal(size=30)
+        names = [f"photo{index}" for index in range(30)]
+        rows = {"photo": names, "sample": names, "hole_ratio": 0.2, "hole_ssim": values}
+        if len(self.question.goals) > 1:
+            rows["hole_psnr"] = 30 - values
+        photo_table(claim.folder).write_epoch(1, pd.DataFrame(rows))
+        told = [float(np.mean(rows[goal])) for goal in self.question.goals]
+        self.study.tell(claim.trial.number, told)
+        claim.lock.release()
+
+    def run(self):
+        """Run the study to its end; returns what was claimed, in order: (x, seed)."""
+        claimed = []
+        while (claim := self.claim()) is not None:
+            claimed.append((claim.values["x"], claim.seed))
+            self.finish(claim)
+        return claimed
+
+    def read(self):
+        return open_study(self.folder, self.address)
+
+
+def test_further_seeds_go_to_those_whose_place_is_open(tmp_path, address):
+    track = Racetrack(tmp_path, 0.1, 0.5, 0.5005, 0.2, 0.3, address=address)
+    claimed = track.run()
+    assert claimed[:5] == [(x, None) for x in (0.1, 0.5, 0.5005, 0.2, 0.3)]
+    again = claimed[5:]
+    assert len(again) < 5 * (SEEDS - 1)
+    assert len(set(again)) == len(again)
+    assert {seed for _, seed in again} <= {8, 9}  # the study's seed is 7
+    assert {x for x, _ in again} >= {0.1, 0.5, 0.5005}  # the reference and the close ones
+    assert 0.2 not in {x for x, _ in again}
+    contenders, due = track.read().race(SEEDS)
+    assert {run.values["x"] for run in contenders} == {0.5, 0.5005}
+    assert due == []
+    # A study that has ended stays ended, whoever asks.
+    other = Racetrack(tmp_path, 0.1, 0.5, 0.5005, 0.2, 0.3, address=address)
+    assert other.claim() is None
+
+
+def test_settings_have_one_line_with_the_mean_over_their_seeds(tmp_path):
+    track = Racetrack(tmp_path, 0.1, 0.5, 0.5005, 0.2)
+    claimed = track.run()
+    study = track.read()
+    assert len(study.ranked) == len(study.results) == 4
+    assert sum(run.trainings for run in study.ranked) == len(claimed) == len(study.trials)
+    best = study.ranked[0]
+    assert best.trainings > 1
+    runs = [best, *best.repeats]
+    assert best.mean("hole_ssim") == pytest.approx(
+        np.mean([run.scores["hole_ssim"].mean() for run in runs])
+    )
+    assert len(best.best_scores) == 30
+    assert [run.setting for run in runs] == ["", *[best.name] * (len(runs) - 1)]
+    assert best.repeats[0].label == f"{best.label}, seed 8"
+    assert study.results.loc[best.name, "seeds"] == len(runs)
+    # Optuna's samplers, plots and importance see a setting once, with its mean.
+    trials = study.optuna_study.get_trials()
+    assert len(trials) == 4
+    shown = next(trial for trial in trials if trial.params == best.values)
+    assert shown.value == pytest.approx(best.mean("hole_ssim"), rel=1e-4)
+    assert len(track.study.get_trials()) == len(claimed)
+    assert (
+        f"{len(claimed)} trainings of the 12 that 3 seeds of every setting take"
+        in (findings(study)[-1])
+    )
+
+
+def test_several_goals_race_for_the_front(tmp_path):
+    track = Racetrack(tmp_path, 0.1, 0.5, 0.9, goal=["hole_ssim", "hole_psnr"])
+    track.run()
+    contenders, due = track.read().race(SEEDS)
+    assert len(contenders) == 3  # what is better by one is worse by the other
+    assert due == []
+
+
+def test_one_seed_trains_nothing_again(tmp_path):
+    assert len(Racetrack(tmp_path, 0.5, 0.5, seeds=1).run()) == 2
+    assert len(Racetrack(tmp_path, 0.5, 0.5, seeds=3).run()) > 0  # and more may be asked for later
+
+
+def test_several_workers_run_no_seed_twice(tmp_path, shared):
+    def work(number):
+        track = Racetrack(tmp_path, 0.1, 0.5, 0.5005, 0.2, address=shared)
+        return track.run()
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [pair for part in pool.map(work, range(4)) for pair in part]
+    assert len(set(claimed)) == len(claimed)
+    assert len(claimed) > 4
+    numbers = [trial.number for trial in Office(tmp_path, address=shared).study.get_trials()]
+    assert numbers == list(range(len(claimed)))
+
+
+def test_a_seed_whose_process_died_is_taken_up(tmp_path, address):
+    def track():
+        return Racetrack(tmp_path, 0.3, 0.5, 0.5005, address=address)
+
+    office = track()
+    for _ in range(3):
+        office.finish(office.claim())
+    died = office.claim()
+    assert died.seed == 8
+    office.die(died)
+    taken = track().claim()
+    assert (taken.trial.number, taken.values, taken.seed) == (3, died.values, 8)
+    assert taken.folder == died.folder
+
+
+def test_a_seed_that_was_queued_by_a_process_that_died_then_is_run(tmp_path, monkeypatch):
+    office = Racetrack(tmp_path, 0.3, 0.5, 0.5005)
+    for _ in range(3):
+        office.finish(office.claim())
+    monkeypatch.setattr("lab.studies.storage._waiting_repeat", lambda *_: None)
+    assert office.claim() is None
+    monkeypatch.undo()
+    claim = office.claim()
+    assert (claim.trial.number, claim.seed) == (3, 8)
+    assert len(office.study.get_trials()) == 4
+
+
+def test_a_failed_seed_is_not_given_again_but_may_be_retried(tmp_path):
+    office = Racetrack(tmp_path, 0.3, 0.5, 0.5005)
+    for _ in range(3):
+        office.finish(office.claim())
+    first = office.claim()
+    office.study.tell(first.trial.number, state=TrialState.FAIL)
+    first.lock.release()
+    claimed = office.run()
+    assert (first.values["x"], first.seed) not in claimed
+    assert retry_failed(office.study, None, office.folder) == [first.trial.number]
+    again = office.claim()
+    assert (again.values, again.seed) == (first.values, first.seed)
+    office.finish(again)
+    assert retry_failed(office.study, None, office.folder) == []
+    assert again.trial.number in [
+        int(run.name.removeprefix("trial-"))
+        for setting in office.read().ranked
+        for run in setting.repeats
+    ]
+
+
+def test_more_settings_after_a_race_are_drawn_as_without_it(tmp_path):
+    def drawn(folder, seeds):
+        track = Racetrack(tmp_path / folder, 0.1, 0.5, 0.5005, seeds=seeds)
+        track.run()
+        track.question = replace(track.question, trials=5)
+        return [x for x, seed in track.run() if seed is None]
+
+    plain = drawn("a", 1)
+    assert len(plain) == 2
+    assert drawn("b", 3) == plain
+
+
+def test_folders_that_share_a_database_race_what_they_trained(tmp_path, shared):
+    here = Racetrack(tmp_path / "a", 0.5, 0.5005, 0.1, 0.2, address=shared)
+    there = Racetrack(tmp_path / "b", 0.5, 0.5005, 0.1, 0.2, address=shared)
+    for office in (here, here, there, there):
+        office.finish(office.claim())
+    assert {x for x, _ in here.run()} <= {0.5, 0.5005}
+    assert {x for x, _ in there.run()} <= {0.1, 0.2}

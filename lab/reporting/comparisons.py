@@ -1,7 +1,7 @@
 """The verdict of a study in numbers: every run against one of them, as the page draws it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,7 +24,7 @@ def compare_all(study: Study) -> dict[str, Any] | None:
         rests on in ``bins``. None where there is nothing to compare.
     """
     anchor = study.compared_with
-    scored = [run for run in study.runs if run.best is not None]
+    scored = [run for run in study.settings if run.best is not None]
     if anchor is None or len(scored) < 2:
         return None
     measured = [metric for metric in METRICS if metric in anchor.best_scores]
@@ -32,7 +32,7 @@ def compare_all(study: Study) -> dict[str, Any] | None:
     return {
         "with": anchor.name,
         "why": _why(study, anchor),
-        "seeds": _seeds(run for run in scored if not run.is_untrained),
+        "seeds": _seeds([run for run in scored if not run.is_untrained]),
         "byMetric": {
             metric: {
                 run.name: _numbers(study.compare(run, anchor, metric))
@@ -73,11 +73,17 @@ def _why(study: Study, anchor: Run) -> str:
     )
 
 
-def _seeds(trained: Iterable[Run]) -> str:
+def _seeds(runs: Sequence[Run]) -> str:
     """How far the intervals can be trusted to hold for other trainings."""
-    runs = list(trained)
     if not runs:
         return ""
+    if any(run.repeats for run in runs):
+        most, least = (pick(run.trainings for run in runs) for pick in (max, min))
+        each = str(most) if most == least else f"{least} to {most}"
+        return (
+            f"{each} seeds of each setting: the intervals are over photos and seeds, and a setting "
+            "with one seed borrows the spread between those of the others."
+        )
     if all("checkpoint" in run.record for run in runs):
         return (
             "Every run completes photos with a network that was there before: what another "
@@ -115,5 +121,5 @@ def _numbers(difference: PairedDifference) -> dict[str, Any]:
         "verdict": difference.verdict,
         # In the words of the terminal, so that nobody has to wonder about digits.
         "text": difference.interval,
-        "basis": rests_on(difference.samples, difference.photos),
+        "basis": difference.basis,
     }

@@ -108,7 +108,7 @@ def _run(
 ) -> dict[str, Any]:
     means = run.epochs
     spreads = run.scores[means.columns].groupby(level="epoch").std()
-    best = run.best_scores.reindex(samples)
+    best = run.scores_at(run.best).reindex(samples)
     variant = VARIANTS.get(run.label)
     return {
         "name": run.name,
@@ -121,6 +121,11 @@ def _run(
         "reference": run.is_reference,
         "values": dict(run.values),
         "best": run.best,
+        # Of the setting; everything else of a run is its own.
+        "seeds": run.trainings,
+        "setting": run.setting,
+        "mean": {metric: _number(run.mean(metric)) for metric in means},
+        "spread": {metric: _number(run.spread(metric)) for metric in means},
         "epochs": [int(epoch) for epoch in means.index],
         "means": {metric: _numbers(means[metric]) for metric in means},
         "spreads": {metric: _numbers(spreads[metric]) for metric in spreads},
@@ -180,7 +185,11 @@ def _photo_scores(run: Run, names: Sequence[str]) -> list[dict[str, list[float |
 
 def _numbers(values: pd.Series) -> list[float | None]:
     """Five digits are more than is shown; a value that is missing is null."""
-    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+    return [_number(value) for value in values]
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 def _selection(study: Study) -> dict[str, Any] | None:

@@ -80,7 +80,7 @@ def picture_more(
 
 
 def _is_missing(run: Run, sample: str) -> bool:
-    scored = sample in run.best_scores.index
+    scored = sample in run.scores_at(run.best).index
     return scored and not visual_path(run.folder, sample, MAIN_STAGE, run.best).exists()
 
 
@@ -149,7 +149,8 @@ def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> Non
 
 
 def _refuse_another_score(run: Run, score: SampleScore, goal: str) -> None:
-    recorded, now = float(run.best_scores.loc[score.sample, goal]), score.metrics[goal]
+    own = run.scores_at(run.best)
+    recorded, now = float(own.loc[score.sample, goal]), score.metrics[goal]
     if abs(recorded - now) > _TOLERANCE[METRICS[goal].unit]:
         raise SettingsError(
             f"{score.sample} now scores {goal} {now:.4g}, where {recorded:.4g} was recorded: its "

@@ -177,7 +177,8 @@ def _findings(study: Study) -> str:
 
 
 def _row(run: Run, metrics: list[str]) -> list[str]:
-    return [run.label, *(_score(run, metric) for metric in metrics), str(run.best)]
+    label = f"{run.label}, {run.trainings} seeds" if run.repeats else run.label
+    return [label, *(_score(run, metric) for metric in metrics), str(run.best)]
 
 
 def _score(run: Run, metric: str) -> str:

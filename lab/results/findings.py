@@ -188,7 +188,9 @@ def _share(first: Run, second: Run) -> bool:
 
 
 def _at(run: Run) -> str:
-    return run.label if run.is_untrained else f"{run.label}, epoch {run.best}"
+    if run.is_untrained:
+        return run.label
+    return f"{run.label}, {f'{run.trainings} seeds' if run.repeats else f'epoch {run.best}'}"
 
 
 def _mean(run: Run, goal: str) -> str:

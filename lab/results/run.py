@@ -154,6 +154,13 @@ class Run:
         return np.column_stack(columns)
 
     @property
+    def best_seed(self) -> "Run":
+        """Of its setting's runs the one with the best mean of the goal: the network to keep."""
+        sign = 1.0 if METRICS[self.goal].higher_is_better else -1.0
+        means = [run.scores_at(run.best)[self.goal].mean() for run in (self, *self.repeats)]
+        return max(zip((self, *self.repeats), means, strict=True), key=lambda p: sign * p[1])[0]
+
+    @property
     def trainings(self) -> int:
         """From how many seeds its setting was trained; 0 for what needs no training."""
         return 0 if self.state == "baseline" else 1 + len(self.repeats)

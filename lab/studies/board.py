@@ -23,9 +23,13 @@ from lab.studies.results import StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
 
-_SEEDS = (
+_ONE_SEED = (
     "The intervals are over photos, not over trainings: another seed of the same settings may "
-    "differ as much. Before believing a small difference, ask again with --seed 1 and a new --name."
+    "differ as much. Before believing a small difference, give the command again with --seeds 3."
+)
+_SEEDS = (
+    "The intervals are over photos and seeds: each mean is over the seeds of its setting, and a "
+    "setting with one seed borrows the spread between those of the others."
 )
 
 
@@ -52,12 +56,14 @@ class Board:
 
     Attributes:
         question: what was asked.
+        counts_seeds: settings were trained from several.
         reference: the run that the others are compared with.
         cost: of the reference.
         lines: the other runs, in the study's order.
     """
 
     question: Question
+    counts_seeds: bool
     reference: Run
     cost: Cost
     lines: list[BoardLine]
@@ -85,6 +91,13 @@ class Board:
     def _is_by_values(self) -> bool:
         # Variants alone are called by their names.
         return self.question.sampler == "grid" and list(self.question.search) != ["variant"]
+
+    @property
+    def on_seeds(self) -> list[str]:
+        """A sentence on what the intervals are over; none where nothing was trained."""
+        if not self.question.trains:
+            return []
+        return [_SEEDS if self.counts_seeds else _ONE_SEED]
 
     @property
     def metrics(self) -> list[str]:
@@ -125,7 +138,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
                 costs.of(run),
             )
         )
-    return Board(results.question, reference, costs.of(reference), lines)
+    return Board(results.question, study.counts_seeds, reference, costs.of(reference), lines)
 
 
 def write_board(board: Board, folder: Path) -> list[Path]:
@@ -159,8 +172,8 @@ def print_board(board: Board, console: Console) -> None:
             f"{second.mean:+.2f}",
         )
     console.print(compared)
-    if board.question.trains:
-        console.print(_SEEDS, soft_wrap=True)
+    for sentence in board.on_seeds:
+        console.print(sentence, soft_wrap=True)
     costs = plain_table("Cost of one photo")
     costs.add_column(board.heading)
     for heading in _COST_HEADINGS:
@@ -177,9 +190,8 @@ def markdown(board: Board) -> str:
     lines = [
         f"Reference: {_described(board, reference)}, {goal} "
         f"{score_text(goal, reference.mean(goal))} in the mean over {reference.rests_on}. "
-        "Differences are paired by sample, with 95 % bootstrap intervals over photos; above 0 is "
-        "better.",
-        *([] if not board.question.trains else ["", _SEEDS]),
+        "Differences are paired by sample, with 95 % bootstrap intervals; above 0 is better.",
+        *(line for sentence in board.on_seeds for line in ("", sentence)),
         "",
         f"| {board.heading} | {' | '.join(metrics)} | won by {goal} | |",
         "|---" * (len(metrics) + 3) + "|",
@@ -264,6 +276,7 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
             "number": variant.number if variant else "",
             "title": variant.title if variant else "",
             "epoch": run.best,
+            "seeds": run.trainings,
             "samples": len(run.best_scores),
             "photos": run.best_scores["photo"].nunique(),
         }

@@ -96,17 +96,22 @@ def _are(trials: Sequence[FrozenTrial]) -> str:
 
 
 def _print_use(results: StudyResults, console: Console) -> None:
-    """Say how to use what was found: of several goals, the ends of the front and its knee."""
+    """Say how to use what was found: of several goals, the ends of the front and its knee.
+
+    Of a setting with several seeds the best one: a network is what is kept, not a setting.
+    """
     study = results.study
     kept = [study.knee, *(study.best_by(goal) for goal in study.goals if study.ranked)]
-    for run in {run.name: run for run in kept if run is not None}.values():
+    for setting in {run.name: run for run in kept if run is not None}.values():
+        run = setting.best_seed
         if not results.question.trains:
             options = " ".join(options_from(results.question.options_for(run.values)))
             use = f"python -m lab.evaluate --checkpoint {run.checkpoint} {options}"
         else:
             use = f"python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
             console.print(
-                f"Keep epoch {run.best} of {run.label}: {run.checkpoint}",
+                f"Keep epoch {run.best} of {run.label}"
+                f"{', its best seed' if setting.repeats else ''}: {run.checkpoint}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -179,12 +184,15 @@ def _ranking(results: StudyResults) -> Table:
         arrow = "↑" if METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
     table.add_column("epoch", justify="right", no_wrap=True)
+    if study.counts_seeds:
+        table.add_column("seeds", justify="right", no_wrap=True)
     for rank, run in _numbered(results):
         table.add_row(
             rank,
             _label(run),
             *(score_text(metric, run.mean(metric), run.spread(metric)) for metric in metrics),
             f"{run.best} of {run.last}" if run.best else "–",
+            *([str(run.trainings or "–")] if study.counts_seeds else []),
         )
     return table
 

@@ -10,6 +10,8 @@ const runsByName = new Map(data.runs.map((run) => [run.name, run]));
 const shownRuns = data.runs.filter((run) => run.epochs.length);
 const trainedRuns = shownRuns.filter((run) => !run.untrained);
 const rankedRuns = shownRuns.filter((run) => ['complete', 'run'].includes(run.state));
+// Trained another one's setting from another seed: in tables it counts there.
+const isRepeat = (run) => run.state === 'repeat';
 // Runs that only score a network have its one epoch.
 const lastEpoch = Math.max(1, ...trainedRuns.map((run) => run.epochs.at(-1)));
 const firstEpoch = Math.min(lastEpoch, ...trainedRuns.map((run) => run.epochs[0]));

@@ -127,7 +127,7 @@ function forestRow({ run, found }, scale, metric) {
     naming(run, [...runTags(run), ...varied(run)].join(' · ')),
     forestInterval(found, scale),
     make('span', { class: 'what' },
-      make('span', { class: 'number' }, found ? found.text : `${shown(bestOf(run.means[metric], run), metric)} in the mean`),
+      make('span', { class: 'number' }, found ? found.text : `${shown(run.mean[metric], metric)} in the mean`),
       make('span', { class: 'word' }, words),
       found ? make('span', { class: 'soft won', title: found.basis }, `won ${Math.round(100 * found.won)} %`) : null));
 }
@@ -166,6 +166,8 @@ function runTags(run) {
   const tags = [];
   if (run.kind === 'classical') tags.push('classical method');
   if (run.kind === 'applied') tags.push('without training');
+  if (isRepeat(run)) tags.push('another seed');
+  if (run.seeds > 1) tags.push(`${run.seeds} seeds`);
   if (['pruned', 'running', 'failed'].includes(run.state)) tags.push(run.state);
   if (run.reference) tags.push(run.name === data.comparison?.with ? 'reference' : 'named by the question');
   return tags;

@@ -70,13 +70,14 @@ function showBoard() {
     markSides(holder);
   });
 
-  function names() { return data.runs.filter(isChosen).map((run) => run.name).join('\n'); }
+  function rows() { return data.runs.filter((run) => isChosen(run) && !isRepeat(run)); }
+  function names() { return rows().map((run) => run.name).join('\n'); }
   function build() {
     update();
     shownNames = names();
     board.columns = all.map((column) => column.title).filter((title) => chosen.has(title));
     const columns = [...fixedColumns(), ...all.filter((column) => chosen.has(column.title))];
-    holder.replaceChildren(sortableTable('Board', columns, data.runs.filter(isChosen), { line: boardLine, sorting: board.sorting }));
+    holder.replaceChildren(sortableTable('Board', columns, rows(), { line: boardLine, sorting: board.sorting }));
     markSides(holder);
   }
 }
@@ -110,7 +111,7 @@ function boardColumns() {
   const groups = [
     ...comparison ? [{ title: `Against ${runsByName.get(comparison.with).label}`, columns: comparedColumns(comparison) }] : [],
     { title: 'Means', columns: [...new Set([...usual, ...Object.keys(data.metrics)])].filter((metric) => data.metrics[metric]).map((metric) => meanColumn(metric, usual.has(metric))) },
-    { title: 'Training', columns: [epochColumn()] },
+    { title: 'Training', columns: [epochColumn(), ...rankedRuns.some((run) => run.seeds > 1) ? [seedsColumn()] : []] },
     { title: 'Varied', columns: paths.map((path) => valueColumn(path, paths.length < 9 && path !== 'variant')) },
     ...comparison && Object.keys(comparison.bins).length > 1
       ? [{ title: 'By the hole’s share of the photo', columns: data.goals.flatMap((metric) => ratioColumns(comparison, metric)) }] : [],
@@ -151,9 +152,9 @@ function comparedColumns(comparison) {
 function meanColumn(metric, usual) {
   return {
     title: `${metric} ${arrow(metric)}`, usual, hint: data.metrics[metric].definition,
-    key: (run) => bestOf(run.means[metric], run),
-    cell: (run) => [shown(bestOf(run.means[metric], run), metric),
-      make('span', { class: 'spread' }, ` ± ${shown(bestOf(run.spreads[metric], run), metric)}`)],
+    key: (run) => run.mean[metric] ?? null,
+    cell: (run) => [shown(run.mean[metric], metric),
+      make('span', { class: 'spread' }, ` ± ${shown(run.spread[metric], metric)}`)],
   };
 }
 
@@ -161,6 +162,13 @@ function epochColumn() {
   return {
     title: 'best epoch', usual: true, hint: 'of those that were run', key: (run) => run.best,
     cell: (run) => (run.best && !run.untrained ? `${run.best} of ${run.epochs.at(-1)}` : '–'),
+  };
+}
+
+function seedsColumn() {
+  return {
+    title: 'seeds', usual: true, hint: 'from which the setting was trained; its means are over them', key: (run) => run.seeds || null,
+    cell: (run) => run.seeds || '–',
   };
 }
 

@@ -91,10 +91,16 @@ def _race(study: Study) -> list[str]:
     if study.seeds < 2:
         return []
     contenders, due = study.race(study.seeds)
+    if not contenders:
+        return []
     settings = [run for run in study.trials if not run.setting]
     of_all = len(settings) * study.seeds
     what = "the best" if len(study.goals) == 1 else "on the front"
-    names = [run.label for run in contenders[:_NAMED]]
+    chances = study.chances() if len(study.goals) == 1 else {}
+    names = [
+        f"{run.label} ({chances[run.name]:.0%})" if chances else run.label
+        for run in contenders[:_NAMED]
+    ]
     left = len(contenders) - len(names)
     names += [f"{left} more"] if left else []
     ends = ""
@@ -109,7 +115,7 @@ def _race(study: Study) -> list[str]:
     return [
         f"{len(study.trials)} trainings of the {of_all} that {study.seeds} seeds of every setting "
         f"take. By intervals over photos and seeds, shared out among all comparisons, "
-        f"{_and(names)} can still be {what}{ends}."
+        f"{_and(names)} can still be {what}{' (how probably)' if chances else ''}{ends}."
     ]
 
 

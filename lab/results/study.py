@@ -27,7 +27,7 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.statistics import PairedDifference, SeedSpread, compare_scores, race, seed_spread
+from lab.statistics import PairedDifference, SeedSpread, compare_scores, race, rank, seed_spread
 from lab.untrusted import MEBIBYTE, read_text
 
 DEFAULT_GOAL = "hole_ssim"
@@ -243,9 +243,7 @@ class Study:
         entrants = [run for run in self.ranked if set(self.goals) <= set(run.best_scores)]
         if not entrants:
             return [], []
-        samples = entrants[0].best_scores.index
-        for run in entrants[1:]:
-            samples = samples.intersection(run.best_scores.index, sort=False)
+        samples = _common_samples(entrants)
         signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
         settings = [
             np.stack(
@@ -265,6 +263,24 @@ class Study:
             next((index for index, run in enumerate(entrants) if run is reference), None),
         )
         return [entrants[index] for index in stands.contenders], [entrants[i] for i in stands.due]
+
+    def chances(self) -> dict[str, float]:
+        """How probably each ranked setting is the best by the first goal, by its run's name.
+
+        Over photos and, where any setting was trained from several, seeds.
+        """
+        if not self.ranked:
+            return {}
+        goal, samples = self.goals[0], _common_samples(self.ranked)
+        about = self.ranked[0].best_scores.loc[samples]
+        found = rank(
+            np.column_stack([run.best_scores.loc[samples, goal] for run in self.ranked]),
+            list(about["photo"]),
+            METRICS[goal].higher_is_better,
+            spread=self._seed_spread(goal, about),
+            trainings=[run.trainings for run in self.ranked],
+        )
+        return dict(zip((run.name for run in self.ranked), found.probability, strict=True))
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -465,6 +481,13 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 def _is_run(folder: Path) -> bool:
     return photo_table(folder).path.exists() or (folder / SETTINGS).exists()
+
+
+def _common_samples(runs: Sequence[Run]) -> pd.Index:
+    samples = runs[0].best_scores.index
+    for run in runs[1:]:
+        samples = samples.intersection(run.best_scores.index, sort=False)
+    return samples
 
 
 def _is_ranked(run: Run) -> bool:

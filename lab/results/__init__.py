@@ -13,7 +13,14 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.results.study import COST_COLUMNS, Study, find_studies, open_run, open_study
+from lab.results.study import (
+    COST_COLUMNS,
+    Study,
+    find_studies,
+    open_run,
+    open_study,
+    open_trials,
+)
 
 __all__ = [
     "COST_COLUMNS",
@@ -32,6 +39,7 @@ __all__ = [
     "open_run",
     "open_storage",
     "open_study",
+    "open_trials",
     "score_text",
     "shown_address",
     "trial_folder",

@@ -322,7 +322,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
             goals = study.user_attrs.get("goals", goals)
             if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
                 raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
-        runs = _trials(study, folder, goals) if study else _runs_below(folder, goals[0])
+        runs = open_trials(study, folder, goals) if study else _runs_below(folder, goals[0])
     if not runs and study is None:
         raise ResultsError(
             f"{folder} is neither a run nor a study: it has no photos.csv, and no trial. "
@@ -366,7 +366,8 @@ def _is_ranked(run: Run) -> bool:
     return run.state in ("complete", "run") and run.best is not None
 
 
-def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
+def open_trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
+    """The trials of a study that have begun, in their order, each to be read from its folder."""
     trials = study.get_trials(deepcopy=False)
     later = {t.user_attrs[RETRY_OF]: t.number for t in trials if RETRY_OF in t.user_attrs}
 

@@ -1,12 +1,14 @@
 """What the numbers of a few photos say about others: the only place that makes an interval."""
 
 from lab.statistics.bradley_terry import Agreement, Choice, Comparison, Voted, agreement, rank_votes
+from lab.statistics.dominance import RISK, dominated_by
 from lab.statistics.paired import PairedDifference, compare_scores, paired_difference, rests_on
 from lab.statistics.ranking import HELD, Ranking, rank
 from lab.statistics.resampling import Floats, mean_errors
 
 __all__ = [
     "HELD",
+    "RISK",
     "Agreement",
     "Choice",
     "Comparison",
@@ -16,6 +18,7 @@ __all__ = [
     "Voted",
     "agreement",
     "compare_scores",
+    "dominated_by",
     "mean_errors",
     "paired_difference",
     "rank",

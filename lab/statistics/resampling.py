@@ -34,14 +34,24 @@ def mean_errors(
     Raises:
         ValueError: fewer than two photos, which say nothing about others.
     """
-    names, index = np.unique(np.asarray(photos, dtype=str), return_inverse=True)
-    n = len(names)
-    if n < 2:
-        raise ValueError(f"{n} photo says nothing about others: at least two are needed")
-    shares = np.zeros((n, values.shape[1]))
-    np.add.at(shares, index, (values - values.mean(axis=0)) / len(values))
-    errors: Floats = _weights(n, seed, draws) @ shares
+    shares = photo_shares(values, photos)
+    if len(shares) < 2:
+        raise ValueError(f"{len(shares)} photo says nothing about others: at least two are needed")
+    errors: Floats = _weights(len(shares), seed, draws) @ shares
     return errors, shares
+
+
+def photo_shares(values: Floats, photos: Sequence[str]) -> Floats:
+    """What each photo adds to the deviation of the means: ``(photos, candidates)``.
+
+    Args:
+        values: ``(samples, candidates)``.
+        photos: the photo of each sample.
+    """
+    names, index = np.unique(np.asarray(photos, dtype=str), return_inverse=True)
+    shares = np.zeros((len(names), values.shape[1]))
+    np.add.at(shares, index, (values - values.mean(axis=0)) / len(values))
+    return shares
 
 
 # Drawing takes a hundred times as long as what is done with it, and a page of a study compares

@@ -80,7 +80,8 @@ class LossInputs:
 
     ``truth`` and ``mask`` follow the conventions above; ``completed`` is the refined stage inside
     the hole and the truth elsewhere. ``judge`` scores an image with the discriminator (the mask is
-    already bound); it is ``None`` when no term asked for a discriminator.
+    already bound); it is ``None`` when no term asked for a discriminator. ``last_layer`` holds the
+    parameters of the network's last layer, where balancing measures what each term pulls.
     """
 
     stages: Stages
@@ -88,6 +89,7 @@ class LossInputs:
     mask: Tensor
     completed: Tensor
     judge: Callable[[Tensor], DiscriminatorOutput] | None = None
+    last_layer: tuple[Tensor, ...] = ()
 
 
 class LossTerm(Protocol):

@@ -35,6 +35,8 @@ VARIANTS = {
     ),
     "no discriminator": ("--model.objective.weights.adversarial=0",),
     "loader process": ("--data.workers=1",),
+    "uncertainty": ("--model.objective.balancing=lab.losses.UncertaintyWeighting",),
+    "gradient norms": ("--model.objective.balancing=lab.losses.GradNorm",),
 }
 
 
@@ -138,6 +140,8 @@ def test_a_run_changes_the_network_at_every_epoch(uninterrupted):
         ("cosine", {"epoch": 3, "step": 1}, [3, 4]),
         pytest.param("no discriminator", {"epoch": 4, "step": 2}, [4], marks=pytest.mark.slow),
         ("loader process", {"epoch": 3, "step": 1}, [3, 4]),
+        ("uncertainty", {"epoch": 3, "step": 1}, [3, 4]),
+        ("gradient norms", {"epoch": 2, "step": 2}, [2, 3, 4]),
     ],
 )
 def test_a_run_interrupted_by_an_exception_ends_the_same(

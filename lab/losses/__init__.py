@@ -6,6 +6,14 @@ from lab.losses.adversarial import (
     discriminator_loss,
     generator_loss,
 )
+from lab.losses.balancing import (
+    Balanced,
+    Balancing,
+    GradientRatio,
+    GradNorm,
+    StatedWeights,
+    UncertaintyWeighting,
+)
 from lab.losses.feature_matching import FeatureMatching
 from lab.losses.objective import INPAINT_SANET_WEIGHTS, LossWeights, Objective, ObjectiveValue
 from lab.losses.once import OncePerImage
@@ -37,7 +45,11 @@ __all__ = [
     "TERMS",
     "Adversarial",
     "AdversarialKind",
+    "Balanced",
+    "Balancing",
     "FeatureMatching",
+    "GradNorm",
+    "GradientRatio",
     "HoleSSIM",
     "ImageFeatures",
     "LossWeights",
@@ -48,9 +60,11 @@ __all__ = [
     "PerceptualImages",
     "Reconstruction",
     "RimTotalVariation",
+    "StatedWeights",
     "Style",
     "TermBuilder",
     "TermSettings",
+    "UncertaintyWeighting",
     "discriminator_loss",
     "generator_loss",
     "gram_matrix",

@@ -1,15 +1,16 @@
 """The objective: named terms, each with its weight, and the total that a network is trained on."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import get_args
 
-import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
 from lab.contracts import LossInputs, LossTerm
 from lab.losses.adversarial import AdversarialKind, discriminator_loss
+from lab.losses.balancing import Balancing, StatedWeights
 from lab.losses.once import OncePerImage
 from lab.losses.perceptual import PERCEPTUAL_LAYERS, PerceptualImages
 from lab.losses.terms import DISCRIMINATOR_TERMS, FEATURE_TERMS, TERMS, TermSettings
@@ -106,19 +107,21 @@ class ObjectiveValue:
     Args:
         total: the weighted sum, a scalar with gradient.
         terms: every active term by name, before its weight; scalars without gradient, to be logged.
+        weights: what balanced terms weigh now, alike; none where all weigh what was stated.
     """
 
     total: Tensor
     terms: dict[str, Tensor]
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(nn.Module):
     """``LossInputs -> ObjectiveValue``: what a network is trained to make small.
 
-    It has no parameters and saves nothing: VGG moves with it from device to device, but stays out
-    of ``state_dict()``. However many terms ask the discriminator or VGG about an image, it is
-    computed once. Everything but the discriminator runs in float32, under automatic mixed precision
-    too.
+    It has no parameters and saves nothing but its balancing's: VGG moves with it from device to
+    device, but stays out of ``state_dict()``. However many terms ask the discriminator or VGG about
+    an image, it is computed once. Everything but the discriminator runs in float32, under automatic
+    mixed precision too.
 
     Args:
         weights: the weight of every term.
@@ -127,9 +130,11 @@ class Objective(nn.Module):
             and RFR, ``vgg19`` as in EdgeConnect.
         perceptual_images: which images these two terms compare with the truth: the ``refined``
             stage, the ``completed`` image, or ``both``, added.
+        balancing: what makes the terms' weights of the stated ones as training goes; each class of
+            `lab.losses.balancing` says what it asks of the terms.
 
     Raises:
-        ValueError: a name that is none of these.
+        ValueError: a name that is none of these, or terms that cannot be balanced so.
         MissingWeightsError: a perceptual term has a weight, but VGG's weights are not here and
             cannot be downloaded.
     """
@@ -140,6 +145,7 @@ class Objective(nn.Module):
         adversarial_kind: AdversarialKind = "hinge",
         perceptual_network: VGGArchitecture = "vgg16",
         perceptual_images: PerceptualImages = "both",
+        balancing: Callable[[Mapping[str, float]], Balancing] = StatedWeights,
     ) -> None:
         super().__init__()
         for what, name, known in (
@@ -152,6 +158,9 @@ class Objective(nn.Module):
         self.weights = weights
         self.adversarial_kind = adversarial_kind
         active = weights.active()
+        self.balancing = balancing(active)
+        if self.balancing.needs_positive and adversarial_kind == "hinge":
+            _refuse_hinge(self.balancing)
         self.needs_discriminator = not DISCRIMINATOR_TERMS.isdisjoint(active)
 
         self.perceptual_network: VGGFeatures | None = None
@@ -175,14 +184,14 @@ class Objective(nn.Module):
         _check_shapes(inputs)
         if inputs.judge is not None:
             inputs = replace(inputs, judge=OncePerImage(inputs.judge))
-        weights = self.weights.active()
         try:
             terms = {name: term(inputs) for name, term in self._terms.items()}
         finally:
             if self._features is not None:
                 self._features.forget()
-        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        return ObjectiveValue(total, {name: value.detach() for name, value in terms.items()})
+        balanced = self.balancing(terms, inputs.last_layer)
+        raw = {name: value.detach() for name, value in terms.items()}
+        return ObjectiveValue(balanced.total, raw, balanced.weights)
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return the scalar that the discriminator minimizes, of the generator's kind.
@@ -192,6 +201,15 @@ class Objective(nn.Module):
             fake_logits: the discriminator on completed images without gradient.
         """
         return discriminator_loss(self.adversarial_kind, real_logits, fake_logits)
+
+
+def _refuse_hinge(balancing: Balancing) -> None:
+    if "adversarial" in balancing.terms:
+        raise ValueError(
+            f"{type(balancing).__name__} cannot balance the adversarial term of kind hinge, which "
+            "goes below 0: leave it out of balancing.terms, so that it keeps its weight, or take "
+            "adversarial_kind log or least_squares"
+        )
 
 
 def _check_shapes(inputs: LossInputs) -> None:

@@ -84,6 +84,11 @@ class FillSelector(nn.Module):
         start_at_zero(self.choice)
         start_at_zero(self.correction)
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The layer that every term of an objective reaches last."""
+        return self.correction
+
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with a whole image.
 

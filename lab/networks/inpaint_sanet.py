@@ -120,6 +120,11 @@ class InpaintSANet(nn.Module):
             start_at_zero(self.coarse_network[-1])
             start_at_zero(self.refine_decoder[-1])
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The layer that every term of the refined stage reaches last."""
+        return self.refine_decoder[-1]
+
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with whole images, not pasted onto the known pixels.
 

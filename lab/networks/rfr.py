@@ -219,6 +219,11 @@ class RFR(nn.Module):
                     module.eval()
         return self
 
+    @property
+    def last_layer(self) -> nn.Module:
+        """The layer that every term of an objective reaches last."""
+        return self.output
+
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer with a whole image, not pasted onto the known pixels.
 

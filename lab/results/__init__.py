@@ -17,7 +17,15 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.results.study import COST_COLUMNS, Study, find_studies, open_run, open_study, study_of
+from lab.results.study import (
+    COST_COLUMNS,
+    Study,
+    find_studies,
+    open_run,
+    open_study,
+    open_trials,
+    study_of,
+)
 
 __all__ = [
     "COST_COLUMNS",
@@ -40,6 +48,7 @@ __all__ = [
     "open_run",
     "open_storage",
     "open_study",
+    "open_trials",
     "score_text",
     "shown_address",
     "study_of",

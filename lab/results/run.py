@@ -47,7 +47,7 @@ class Run:
             setting from another seed; "applied" or "baseline" for what was not trained; "run"
             outside of a study.
         values: what its trial varied, by the option's dotted path.
-        reason: why it failed.
+        reason: why it failed or was pruned.
         is_reference: the question names its settings.
         place: in the order in which the trials of a study were named or drawn.
         counts_last: the study has several goals, by which no epoch is the best: the last one is

@@ -444,7 +444,7 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
     goals = study.user_attrs.get("goals", [DEFAULT_GOAL])
     if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
         raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
-    found = _in_order(folder, _trials(study, folder, goals), goals)
+    found = _in_order(folder, open_trials(study, folder, goals), goals)
     question = str(study.user_attrs.get("question", ""))
     seeds = int(study.user_attrs.get(SEEDS, 1))
     return replace(found, question=question, optuna_study=SettingsAlone.of(study), seeds=seeds)
@@ -494,7 +494,8 @@ def _is_ranked(run: Run) -> bool:
     return run.state in ("complete", "run") and run.best is not None
 
 
-def _trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
+def open_trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
+    """The trials of a study that have begun, in their order, each to be read from its folder."""
     trials = study.get_trials(deepcopy=False)
     later = {t.user_attrs[RETRY_OF]: t.number for t in trials if RETRY_OF in t.user_attrs}
 

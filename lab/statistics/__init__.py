@@ -1,6 +1,7 @@
 """What the numbers of a few photos say about others: the only place that makes an interval."""
 
 from lab.statistics.bradley_terry import Agreement, Choice, Comparison, Voted, agreement, rank_votes
+from lab.statistics.dominance import RISK, dominated_by
 from lab.statistics.paired import PairedDifference, compare_scores, paired_difference, rests_on
 from lab.statistics.racing import Race, race
 from lab.statistics.ranking import HELD, Ranking, rank
@@ -9,6 +10,7 @@ from lab.statistics.seeds import SeedSpread, seed_spread
 
 __all__ = [
     "HELD",
+    "RISK",
     "Agreement",
     "Choice",
     "Comparison",
@@ -20,6 +22,7 @@ __all__ = [
     "Voted",
     "agreement",
     "compare_scores",
+    "dominated_by",
     "mean_errors",
     "paired_difference",
     "race",

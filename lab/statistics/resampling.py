@@ -42,7 +42,7 @@ def mean_errors(
 
 
 def photo_shares(values: Floats, photos: Sequence[str]) -> Floats:
-    """What each photo adds to the means' deviation: ``(photos, candidates)``.
+    """What each photo adds to the deviation of the means: ``(photos, candidates)``.
 
     Args:
         values: ``(samples, candidates)``.

@@ -101,14 +101,15 @@ class Search:
 
 @dataclass(frozen=True)
 class Pruning:
-    """When a trial that falls behind is ended early; only with a single goal.
+    """When a trial that falls behind is ended early; those that the question names never are.
 
-    After ``warmup_epochs``, a trial whose goal so far is worse than that of ``keep_share`` of the
-    earlier trials at the same epoch is ended (Optuna's percentile pruner).
+    With one goal, a trial is ended whose goal so far is worse than that of ``keep_share`` of the
+    earlier trials at the same epoch (Optuna's percentile pruner). With several, one is ended that a
+    finished trial keeps off the front for certain (`lab.statistics.dominated_by`).
 
     Attributes:
         enabled: False lets every trial run to its last epoch.
-        keep_share: share of the trials, the best ones, that go on; in (0, 1).
+        keep_share: share of the trials, the best ones, that go on, in (0, 1); with one goal only.
         startup_trials: this many trials run to the end before any is pruned.
         warmup_epochs: no trial is pruned before it has run this many.
     """

@@ -35,8 +35,8 @@ def print_results(results: StudyResults, console: Console) -> None:
     if list(results.question.search) != ["variant"]:
         console.print(_values(results))
     for run in study.others:
-        if run.state == "failed":
-            console.print(f"{run.label} failed: {run.reason}", soft_wrap=True)
+        if run.reason:
+            console.print(f"{run.label} {run.state}: {run.reason}", soft_wrap=True)
     for sentence in _what_is_missing(results):
         console.print(sentence, soft_wrap=True, highlight=False)
     if len(results.importance) > 1:

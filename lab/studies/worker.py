@@ -22,6 +22,7 @@ from lab.settings import (
     options_from,
     parse_experiment,
 )
+from lab.studies.pruning import FrontPruner
 from lab.studies.question import Question, Value
 from lab.studies.storage import INVALID, Claim, begin_study, claim_trial
 from lab.tracking import EpochScore
@@ -180,15 +181,22 @@ def _run_trial(
     event = TrialEvent(worker, number, "begun", claim.values, seed=claim.seed)
     tell(event)
     goals = sweep.question.goals
+    front = FrontPruner(study, sweep.question, sweep.folder) if len(goals) > 1 else None
 
     def on_epoch(score: EpochScore) -> None:
         tell(replace(event, kind="epoch", score=score))
-        if len(goals) > 1:
-            return
-        trial.report(score.means[goals[0]], score.epoch)
-        # The trial that all others are compared with always runs to its end, and so does another
+        if front is None:
+            trial.report(score.means[goals[0]], score.epoch)
+        # The trials that all others are compared with always run to their end, and so does another
         # seed, whose early end would say nothing of its setting.
-        if claim.seed is None and not trial.user_attrs.get("first") and trial.should_prune():
+        is_kept = trial.user_attrs.get("first") or claim.seed is not None
+        if is_kept or not sweep.question.trains:
+            return
+        if front is not None:
+            reason = front.reason(claim.folder, score.epoch)
+            if reason is not None:
+                raise optuna.TrialPruned(reason)
+        elif trial.should_prune():
             raise optuna.TrialPruned
 
     def fail(reason: str, kind: Literal["failed", "invalid"] = "failed") -> None:
@@ -215,9 +223,10 @@ def _run_trial(
                 on_step=lambda progress: tell(replace(event, kind="step", progress=progress)),
                 on_epoch=on_epoch,
             )
-    except optuna.TrialPruned:
+    except optuna.TrialPruned as pruned:
+        trial.set_user_attr("reason", str(pruned))
         study.tell(number, state=TrialState.PRUNED)
-        tell(replace(event, kind="pruned"))
+        tell(replace(event, kind="pruned", reason=str(pruned)))
     except _InvalidValuesError as error:
         fail(str(error), "invalid")
     except NonFiniteLossError as error:

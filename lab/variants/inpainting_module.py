@@ -103,7 +103,8 @@ class InpaintingModule(lightning.LightningModule):
 
     Logged at steps: ``train/total``, ``train/<term>`` for every term with a weight (raw, not
     weighted), ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means:
-    a discriminator that wins or dies shows there). ``step_losses`` holds the last step's, by name
+    a discriminator that wins or dies shows there), and ``train/weight/<term>`` of terms that the
+    objective balances. ``step_losses`` holds the last step's, by name
     without ``train/``. Logged at the end of an epoch's validation: ``val/<metric>``, the mean over
     the samples, for every metric, and ``epochs_trained``, counted from 1.
 
@@ -118,7 +119,8 @@ class InpaintingModule(lightning.LightningModule):
             network's options have.
 
     Raises:
-        ValueError: weights that do not fit, or channel gates to train in a network without them.
+        ValueError: weights that do not fit, channel gates to train in a network without them, or
+            balancing by gradients at a last layer that the network does not name or train.
     """
 
     def __init__(
@@ -140,6 +142,8 @@ class InpaintingModule(lightning.LightningModule):
             train_channel_gates(self.network)  # so that a network without any is refused now
             train_all(self.network)
         self.objective = objective()
+        if self.objective.balancing.measures_gradients:
+            _check_last_layer(self.network, self.objective, optimization)
         self._discriminator = discriminator
         self.discriminator: nn.Module | None = None
         self._strategy = strategy
@@ -282,20 +286,25 @@ class InpaintingModule(lightning.LightningModule):
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
             judge = self._judge(self.discriminator, mask)
-        value = self.objective(LossInputs(stages, image, mask, completed, judge))
+        value = self.objective(
+            LossInputs(stages, image, mask, completed, judge, _last_layer(self.network))
+        )
         self._check_finite({"total": value.total, **value.terms})
         self._descend(value.total, self.network, optimizers[0])
         if self.discriminator is not None:
             self.discriminator.requires_grad_(True)
         self._step_schedules()
-        self._log_training({"total": value.total, **value.terms})
+        weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
+        self._log_training({"total": value.total, **value.terms, **weights})
 
     def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
-        """Adam for the network and, where there is one, for the discriminator."""
+        """Adam for the network, with what balancing learns, and for the discriminator, if any."""
         settings = self.optimization
-        optimizers = [
-            Adam(self.network.parameters(), settings.generator_learning_rate, settings.betas)
-        ]
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
+        balancing = self.objective.balancing
+        if learned := list(balancing.parameters()):
+            groups.append({"params": learned, "lr": balancing.learning_rate})
+        optimizers = [Adam(groups, settings.generator_learning_rate, settings.betas)]
         if self.discriminator is not None:
             optimizers.append(
                 Adam(
@@ -403,6 +412,27 @@ def build_module(settings: Mapping[str, Any]) -> InpaintingModule:
     module: InpaintingModule = parser.instantiate(parser.parse_object({"model": settings})).model
     module.remember(settings)
     return module
+
+
+def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
+    """The parameters of the layer that a network names as its ``last_layer``; none without one."""
+    layer = getattr(network, "last_layer", None)
+    return tuple(layer.parameters()) if isinstance(layer, nn.Module) else ()
+
+
+def _check_last_layer(network: nn.Module, objective: Objective, settings: Optimization) -> None:
+    name = type(objective.balancing).__name__
+    if not _last_layer(network):
+        raise ValueError(
+            f"{name} measures gradients at the network's last layer, but {type(network).__name__} "
+            "names none: give it a property last_layer, or take UncertaintyWeighting"
+        )
+    if settings.channel_gate_epochs:
+        raise ValueError(
+            f"{name} measures gradients at the network's last layer, which does not train in the "
+            f"first {settings.channel_gate_epochs} epochs: set channel_gate_epochs to 0, or take "
+            "UncertaintyWeighting"
+        )
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

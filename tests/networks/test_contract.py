@@ -114,6 +114,19 @@ def test_a_gradient_reaches_every_parameter(network):
             assert parameter.grad.abs().max() > 1e-9, name
 
 
+def test_the_last_layer_runs_last(network):
+    ran = []
+    for module in network.modules():
+        if list(module.parameters(recurse=False)):
+            module.register_forward_hook(lambda module, inputs, answer: ran.append(module))
+    image, mask = samples(33, 47)
+    refined = network(image, mask).refined
+    assert ran[-1] in set(network.last_layer.modules())
+    parameters = list(network.last_layer.parameters())
+    for gradient in torch.autograd.grad((refined - image).abs().mean(), parameters):
+        assert gradient.abs().max() > 0
+
+
 @pytest.mark.parametrize("under", [0.0, 1.0, 1e30, float("nan"), float("inf")])
 @pytest.mark.parametrize("training", [False, True])
 def test_pixels_under_the_hole_never_matter(network, under, training):

@@ -292,32 +292,6 @@ def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
     assert "telea" in printed
 
 
-@pytest.mark.slow
-def test_several_goals_are_kept_apart_and_nothing_is_pruned(begin):
-    sweep = begin(
-        {
-            "goal": ["hole_l1", "whole_psnr"],
-            "trials": 2,
-            "pruning": {"keep_share": 0.1, "startup_trials": 0, "warmup_epochs": 0},
-        }
-    )
-    results, printed = run(sweep)
-    trials = sweep.open().get_trials()
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
-    for trial in trials:
-        photos = read_photos(trial_run(sweep, trial.number))
-        table = photos.unstack("metric").groupby("epoch").mean()
-        # By several goals no epoch is the best: all are judged after the same training.
-        assert trial.values == pytest.approx(
-            [table.loc[2, "hole_l1"], table.loc[2, "whole_psnr"]], rel=1e-5
-        )
-    means = [row.mean("hole_l1") for row in results.study.ranked]
-    assert means == sorted(means)
-    assert sweep.open().best_trials
-    assert "hole_l1 ↓" in printed
-    assert "whole_psnr ↑" in printed
-
-
 def importance(sweep, values):
     """What a study says of its options after trials that gave ``values``, without training them."""
     generator = np.random.default_rng(0)

@@ -22,7 +22,8 @@ function lossCharts(names) {
   const terms = names.filter((name) => !first.includes(name) && !LOGITS.includes(name)).sort();
   const charts = [...first, ...terms].map((name) => ({
     title: name === 'discriminator' ? 'discriminator’s loss' : name,
-    hint: name === 'total' ? 'the weighted sum that the network descends' : `${name}, before its weight`,
+    hint: name === 'total' ? 'the weighted sum that the network descends'
+      : name.startsWith('weight/') ? 'what the term weighs, balanced as training goes' : `${name}, before its weight`,
     text: brief,
     log: true,
     lines: chosenTrained().map((run) => lossLine(run, name)).filter((line) => line.points.length),

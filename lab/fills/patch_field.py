@@ -156,9 +156,12 @@ class PatchField:
         order = torch.randperm(len(self.sources), generator=self._generator)[:_EXAMPLES]
         examples = self._patches(self.sources[order.to(self.sources.device)])
         examples = examples - examples.mean(0)
+        spread = (examples.T @ examples).cpu().double()
+        # Of a plain photo it is rounding alone, down to denormal numbers, on which LAPACK gives up.
+        spread /= spread.abs().max().clamp_min(torch.finfo(examples.dtype).tiny)
         # Eigenvalues come in ascending order.
-        _, vectors = torch.linalg.eigh(examples.T @ examples)
-        self._basis = vectors[:, -_COMPONENTS:].contiguous()
+        _, vectors = torch.linalg.eigh(spread)
+        self._basis = vectors[:, -_COMPONENTS:].to(examples).contiguous()
         self._known = self._described(self.sources)
         return self._basis
 

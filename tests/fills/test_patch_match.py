@@ -124,3 +124,12 @@ def test_wrong_options_are_refused_at_once():
         PatchMatch(context_share=0)
     with pytest.raises(ValueError, match=r"sample \[0\] covers the whole image"):
         PatchMatch()(noise(8, 9), torch.ones(1, 1, 8, 9))
+
+
+@pytest.mark.parametrize("shade", [0.0, 1e-4, 1 / 3, 0.5, 1.0])
+def test_a_plain_photo_stays_plain(shade):
+    """Nothing but rounding varies in it, which principal components cannot be learned from."""
+    mask = box(64, 64, (8, 56), (24, 40))
+    for hair in (0.0, 1e-7, 1e-20, 1e-30):
+        image = (torch.full((1, 3, 64, 64), shade) + hair * noise(64, 64)).clamp(0, 1)
+        torch.testing.assert_close(PatchMatch()(image, mask), image, rtol=0, atol=1e-5)

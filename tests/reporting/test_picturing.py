@@ -1,4 +1,4 @@
-"""More samples pictured than the six of each run, from the checkpoints that were kept."""
+"""More samples pictured than the twelve of each run, from the checkpoints that were kept."""
 
 import io
 

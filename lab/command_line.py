@@ -6,9 +6,12 @@ a misspelt option should not wait for it.
 
 import argparse
 import difflib
+import io
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from lab.untrusted import printable
@@ -34,15 +37,56 @@ CALLED_ELSEWHERE = {
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
 
+NOBODY_READS = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+"""The exit status of a command whose output nobody reads to its end, as shells have it."""
+
+
+class _Output(io.TextIOWrapper):
+    """Standard output that ends the command without a word where its reader has gone (``| head``).
+
+    By `SystemExit`, so that nobody on the way takes it for a fault of the disk. Not by the signal,
+    which would end the process for any other pipe or connection, too, and leave its files open.
+    """
+
+    def write(self, text: str, /) -> int:
+        with self._ended_quietly():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with self._ended_quietly():
+            super().flush()
+
+    @contextmanager
+    def _ended_quietly(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What is left of the output is written once more as the process ends.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            raise SystemExit(NOBODY_READS) from None
+
 
 def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command, and end the process with its status; Ctrl-C is one line at any moment.
 
-    While its machinery is imported, too, and while the process ends.
+    While its machinery is imported, too, and while the process ends. Nor does a reader that goes
+    (``| head``) bring about more than the end.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = _Output(
+            sys.stdout.buffer,
+            encoding=sys.stdout.encoding,
+            errors=sys.stdout.errors,
+            line_buffering=sys.stdout.line_buffering,
+        )
     try:
-        status = main()
-        sys.stdout.flush()
+        try:
+            status = main()
+        finally:
+            # Also after --help, which ends in a `SystemExit`.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         status = INTERRUPTED

@@ -16,7 +16,7 @@ from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, 
 EXAMPLE = """\
   python -m lab.report runs/loss_weights                # runs/loss_weights/report/index.html
   python -m lab.report runs/loss_weights --watch        # written again as the study goes on
-  python -m lab.report runs/loss_weights --pictured 24  # more photos than the six of each run
+  python -m lab.report runs/loss_weights --pictured 24  # more photos than the twelve of each run
   python -m lab.report runs/                            # an index of all studies and runs
   python -m lab.report runs/loss_weights --single-file -o review.html
   python -m lab.report runs/loss_weights --wandb --entity my-team

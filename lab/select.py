@@ -32,7 +32,11 @@ def parser() -> CommandParser:
         help="the first decides, all make the Pareto set; default: the study's goals, else "
         "hole_ssim, then hole_psnr and rim_ssim",
     )
-    add("--votes", action="store_true", help="print what blind votes in votes/ say, too")
+    add(
+        "--votes",
+        action="store_true",
+        help="print what blind votes in votes/ say, too, and which metric agrees with them",
+    )
     add("--keep", type=int, metavar="K", help="delete the networks of all but the K best epochs")
     add("--dry-run", action="store_true", help="with --keep: list what would go, delete nothing")
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap")
@@ -74,8 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print_votes(counted, console)
             write_selection(selection, counted, given.folder)
             if given.keep is not None:
-                favourite = [counted.ranked[0].checkpoint] if counted.ranked else []
-                spare = spare_checkpoints(selection, given.keep, also_keep=favourite)
+                there = {point.name for point in selection.checkpoints}
+                favourites = [v.checkpoint for v in counted.ranked if v.checkpoint in there]
+                spare = spare_checkpoints(selection, given.keep, also_keep=favourites[:1])
                 size = sum(point.path.stat().st_size for point in spare) / 2**20
                 verb = "Deleting" if deletes else "Would delete"
                 console.print(f"{verb} {len(spare)} networks, {size:.1f} MiB:", highlight=False)

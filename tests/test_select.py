@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lab import select
 from lab.files import lock_run
 from lab.selection.votes import add_vote, draw_pairs, vote
-from tests.selection.run_folders import write_run, write_study
+from tests.selection.run_folders import write_run, write_study, write_untrained
 from tests.tiny import PROJECT, fit_tiny
 
 
@@ -133,6 +134,91 @@ def test_votes_are_ranked_and_compared_with_the_metrics(tmp_path, capsys):
     assert [item["checkpoint"] for item in content["votes"]] == names[::-1]
     (found,) = [item for item in content["agreement"] if item["metric"] == "hole_ssim"]
     assert (found["share"], found["votes"]) == (1.0, 18)
+
+
+def voted_study(folder, photos=12):
+    """Two trials and two methods, voted on by who follows ``hole_ssim``; two bins of ratios."""
+    study = write_study(folder, [[0.5], [0.6]], photos=photos)
+    draws = np.random.default_rng(0)
+    for name in ("telea", "patch-match"):
+        write_untrained(study / "baselines" / name, 0, draws.normal(0.6, 0.2, photos))
+    scored = {}
+    for path in sorted(study.glob("*/*/photos.csv")):
+        table = pd.read_csv(path)
+        large = table["photo"].str.removeprefix("photo").astype(int) >= photos // 2
+        table.loc[large, "hole_ratio"] = 0.4
+        table.to_csv(path, index=False)
+        name = (
+            f"{path.parent.name}" if path.parts[-3] == "trials" else f"baselines/{path.parent.name}"
+        )
+        scored[f"{name}/epoch-{table['epoch'][0]:03d}"] = table.set_index("sample")["hole_ssim"]
+    completions = {f"photo{index}": sorted(scored) for index in range(photos)}
+    for pair in draw_pairs(completions, 60, seed=0):
+        lead = scored[pair.left][pair.photo] - scored[pair.right][pair.photo]
+        add_vote(study, vote(pair, "left" if lead > 0 else "right", "anna"))
+    return study
+
+
+def test_votes_between_trials_and_methods_say_which_metric_agrees(tmp_path, capsys):
+    study = voted_study(tmp_path)
+    assert select.main([str(study), "--votes"]) == 0
+    printed = capsys.readouterr().out
+    tables = [line for line in printed.splitlines() if not line.startswith(("Chosen", "Note"))]
+    assert max(map(len, tables)) <= 80
+    assert "patch-match" in printed
+    assert "trial 1, epoch 1" in printed
+    table = pd.read_csv(study / "agreement.csv")
+    assert list(table) == ["hole_ratio", "metric", "share", "low", "high", "votes", "photos"]
+    assert set(table["hole_ratio"]) == {"all", "0.0-0.3", "0.3-0.5"}
+    first = table.iloc[0]
+    assert (first["metric"], first["share"], first["votes"], first["photos"]) == (
+        "hole_ssim",
+        1.0,
+        60,
+        12,
+    )
+    # All else is the same of every fill, and sees no difference.
+    everything = table[table["hole_ratio"] == "all"]
+    assert (everything["share"][1:] == 0.5).all()
+    bins = table[(table["metric"] == "hole_ssim") & (table["hole_ratio"] != "all")]
+    assert bins["votes"].sum() == 60
+    content = json.loads((study / "selection.json").read_text())
+    assert {item["checkpoint"] for item in content["votes"]} == {
+        "trial-000/epoch-001",
+        "trial-001/epoch-001",
+        "baselines/telea/epoch-000",
+        "baselines/patch-match/epoch-000",
+    }
+
+
+def test_few_votes_are_said_to_be_few_and_have_no_bins(tmp_path, capsys):
+    study = voted_study(tmp_path)
+    lines = (study / "votes" / "anna.jsonl").read_text().splitlines(keepends=True)
+    (study / "votes" / "anna.jsonl").write_text("".join(lines[:7]))
+    assert select.main([str(study), "--votes"]) == 0
+    assert "7 votes chose a fill that is scored: too few" in capsys.readouterr().out
+    assert set(pd.read_csv(study / "agreement.csv")["hole_ratio"]) == {"all"}
+
+
+def test_votes_on_what_is_not_there_are_told_and_left_out(tmp_path, capsys):
+    study = write_study(tmp_path, [[0.5], [0.6]])
+    (pair,) = draw_pairs({"photo0": ["trial-007/epoch-001", "baselines/gone/epoch-000"]}, 1, seed=0)
+    add_vote(study, vote(pair, "left", "anna"))
+    assert select.main([str(study), "--votes"]) == 0
+    assert "1 votes are on checkpoints or photos without scores here" in capsys.readouterr().out
+    assert not (study / "agreement.csv").exists()
+
+
+def test_a_method_that_wins_the_votes_does_not_cost_the_network_that_comes_next(tmp_path):
+    study = write_study(tmp_path, [[0.8, 0.7, 0.6]])
+    names = ["trial-000/epoch-003", "baselines/telea/epoch-000"]
+    write_untrained(study / "baselines" / "telea", 0, [0.5] * 20)
+    (pair,) = draw_pairs({"photo0": names}, 1, seed=0)
+    add_vote(study, vote(pair, "left" if pair.left == names[1] else "right", "anna"))
+    assert select.main([str(study), "--keep", "1"]) == 0
+    assert networks(study) == [
+        f"trials/trial-000/checkpoints/epoch-{epoch:03d}.pt" for epoch in (1, 3)
+    ]
 
 
 @pytest.mark.parametrize(

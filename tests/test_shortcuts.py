@@ -12,9 +12,11 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 import lab
 from lab.checks import UserError
+from lab.completion import complete_picture
 from lab.imaging import UnreadablePhotoError, read_image
 from lab.strategies import DEFAULT_METHOD
 from lab.variants import VARIANTS, InpaintingModule
+from lab.widgets import Comparison
 from tests.tiny import PROJECT, fit_tiny
 
 SMALL = {"settings": {"discriminator.width": 8}, "width": 8}
@@ -202,8 +204,8 @@ def test_results_are_compared_side_by_side_and_scored_by_a_truth(folder, checkpo
     compared = lab.compare([checkpoint, "telea"], photo, mask)
     assert list(compared.results) == ["epoch-001.pt", "telea"]
     assert not len(compared.scores)
-    assert list(compared.mismatch.index) == ["epoch-001.pt", "telea"]
-    assert (compared.mismatch > 0).all()
+    assert list(compared.without_truth.index) == ["epoch-001.pt", "telea"]
+    assert (compared.without_truth["texture_mismatch"] > 0).all()
     compared = lab.compare([checkpoint, "telea"], photo, mask, truth=photo)
     assert list(compared.scores.index) == ["epoch-001.pt", "telea"]
     assert compared.scores.loc["telea", "hole_psnr"] > 5
@@ -213,6 +215,21 @@ def test_results_are_compared_side_by_side_and_scored_by_a_truth(folder, checkpo
         lab.compare(["telea"], photo, mask, truth=np.zeros((8, 8, 3)))
     with pytest.raises(ValueError, match="one name"):
         lab.compare(["telea", "telea"], photo, mask)
+
+
+def test_without_a_truth_a_seam_is_seen_in_levels(tmp_path):
+    pixels = np.full((96, 96, 3), 120, np.uint8)
+    hole = np.zeros((96, 96), np.uint8)
+    hole[30:70, 40:60] = 255
+    pixels[hole > 0] = 132
+
+    made = [
+        complete_picture(pixels, hole, lambda image, _: image, "as it is"),
+        lab.complete(pixels, hole, method="telea"),
+    ]
+    steps = Comparison(made).without_truth["rim_step"]
+    assert steps["as it is"] == pytest.approx(12, abs=0.1)
+    assert steps["telea"] == pytest.approx(0, abs=0.1)
 
 
 def test_anything_of_these_is_shown(folder, capsys):

@@ -39,8 +39,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         validation_masks: the validation's holes.
         validation_photos: how many validation photos are scored; None takes all.
         validation_crops: samples each validation photo gives: its central square, then fixed crops;
-            None gives one, or where all photos are fewer than the six samples that a run shows, as
-            many as make six.
+            None gives one, or where all photos are fewer than six, as many as make six samples.
         validation_share: share of a set without ``train`` and ``val`` that is for validation.
         smallest_crop: side of the smallest crop, as a share of the photo's short side, in (0, 1].
         workers: loader processes; 0 loads in the training process.

@@ -179,7 +179,7 @@ def _cell(image: Tensor | None, cell_size: int | None) -> Image.Image | None:
     scale = cell_size / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     # Enlarged patches must show their true pixels, not a smooth guess.
-    method = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
+    method = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
     return picture.resize((width, height), method)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lab.imaging import similarity_pyramid
+from lab.metrics.rim_step import rim_step
 from lab.metrics.sharpness import gradient_magnitude
 from lab.metrics.texture import laplacian_pyramid
 
@@ -18,14 +19,16 @@ class Comparison:
     Args:
         completed: ``(B, 3, H, W)`` in [0, 1].
         truth: like ``completed``.
+        mask: ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
     """
 
-    def __init__(self, completed: Tensor, truth: Tensor) -> None:
+    def __init__(self, completed: Tensor, truth: Tensor, mask: Tensor) -> None:
         dtype = torch.promote_types(
             torch.promote_types(completed.dtype, truth.dtype), torch.float32
         )
         self.completed = completed.to(dtype)
         self.truth = truth.to(dtype)
+        self.mask = mask.to(dtype)
 
     @cached_property
     def absolute_error(self) -> Tensor:
@@ -56,3 +59,8 @@ class Comparison:
     def laplacian_pyramids(self) -> tuple[list[Tensor], list[Tensor]]:
         """Of the completed photos and of the truth, the finest scale first."""
         return laplacian_pyramid(self.completed), laplacian_pyramid(self.truth)
+
+    @cached_property
+    def rim_steps(self) -> tuple[Tensor, Tensor]:
+        """Of the completed photos and of the truth, each ``(B,)``."""
+        return rim_step(self.completed, self.mask), rim_step(self.truth, self.mask)

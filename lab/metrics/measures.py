@@ -72,6 +72,12 @@ def _texture(comparison: Comparison, region: Tensor) -> Tensor:
     return texture_distance(*comparison.laplacian_pyramids, region)
 
 
+def _seam(comparison: Comparison, region: Tensor) -> Tensor:
+    # Of the hole's border, whatever the region's width.
+    completed, true = comparison.rim_steps
+    return (completed.square() - true.square()).clamp_min(0.0).sqrt()
+
+
 MEASURES: Mapping[str, Measure] = {
     "psnr": Measure(
         higher_is_better=True,
@@ -144,6 +150,17 @@ MEASURES: Mapping[str, Measure] = {
         ),
         compute=_texture,
         regions=("hole",),
+    ),
+    "seam": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "step in colour across the hole's border beyond what the photo has just beside it, "
+            "less the truth's own in squares; k where the fill is off by a constant k, 1/255 = a "
+            "level of 8 bits (stretches of 15 pixels; see lab.metrics.rim_step)"
+        ),
+        compute=_seam,
+        regions=("rim",),
     ),
 }
 """Every measure by name. A new one is a row here; it is then measured in each of its regions."""

@@ -76,7 +76,7 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
     """
     check_comparable(completed, truth, mask)
     _check_measurable(mask)
-    comparison = Comparison(completed, truth)
+    comparison = Comparison(completed, truth, mask)
     regions = {
         name: region.select(mask).to(comparison.truth.dtype) for name, region in REGIONS.items()
     }

@@ -11,6 +11,7 @@ import pickle
 import pickletools
 import re
 import urllib.request
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -206,7 +207,10 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     try:
         with open_regular(path) as file:
             _check_unpacked(file)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of files that others wrote; what torch cannot read of them is an error.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged file can fail in any layer of the unpickling, with whatever error that one raises.
     except Exception as error:
         raise UnreadableCheckpointError(path, _why_unreadable(path, error)) from error

@@ -202,13 +202,14 @@ def _selection(study: Study) -> dict[str, Any] | None:
 
 
 def _deck(study: Study, photos: Sequence[Photo]) -> list[dict[str, Any]]:
-    """Pairs for blind votes: the best epochs of the best runs, or the epochs of the only run."""
+    """Pairs for blind votes: the best runs and the methods, or the epochs of the only run."""
     if study.is_study and not (study.folder / "trials").is_dir():
         return []  # votes name checkpoints by trial
     completions = completions_of(study)
     chosen = None
     if study.is_study:
-        chosen = [f"{run.name}/epoch-{run.best:03d}" for run in study.ranked[:_VOTE_RUNS]]
+        shown = [*study.ranked[:_VOTE_RUNS], *study.baselines]
+        chosen = [f"{run.name}/epoch-{run.best:03d}" for run in shown if run.best is not None]
     numbers = {photo.name: index for index, photo in reversed(list(enumerate(photos)))}
     pairs = draw_pairs(completions, count=_VOTES, seed=0, checkpoints=chosen)
     return [

@@ -38,7 +38,7 @@ class _Method:
 def picture_more(
     study: Study, count: int, names: Sequence[str] = (), tell: Callable[[str], None] = print
 ) -> None:
-    """Picture more samples of every run at its best epoch, beside the six of its own.
+    """Picture more samples of every run at its best epoch, beside the twelve of its own.
 
     Each is completed again by the checkpoint that was kept, scored again, and written into the
     run's ``visuals/`` only where the score is the one that the run recorded. What lies there

@@ -14,6 +14,7 @@ from lab.results import ResultsError, Run, Study
 from lab.statistics import Floats
 
 _NAME = re.compile(r"(?:(trial-\d{3,})/)?epoch-(\d{3,})")
+_UNTRAINED = re.compile(r"(?:applied|baselines)/(.+)/epoch-\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Checkpoint:
 
 
 def describe(name: str) -> str:
-    """A checkpoint's name in words: ``trial 3, epoch 9``."""
+    """A checkpoint's name in words: ``trial 3, epoch 9``; ``telea`` of what was not trained."""
+    untrained = _UNTRAINED.fullmatch(name)
+    if untrained:
+        return untrained[1]
     match = _NAME.fullmatch(name)
     if match is None:
         return name
@@ -86,6 +90,16 @@ def runs_by_name(study: Study) -> dict[str, Run]:
             "or python -m lab.sweep made"
         )
     return dict(sorted(named.items()))
+
+
+def completing_runs(study: Study) -> dict[str, Run]:
+    """The runs whose completions can be voted on: of `runs_by_name`, then what was not trained.
+
+    Raises:
+        ResultsError: the folder holds neither a run nor a study's trials.
+    """
+    untrained = {run.name: run for run in (*study.applied, *study.baselines)}
+    return runs_by_name(study) | untrained
 
 
 def read_scores(study: Study, metrics: Sequence[str]) -> Scores:

@@ -16,7 +16,7 @@ from lab.metrics import METRICS
 from lab.selection.checkpoints import describe
 from lab.selection.choosing import Selection, explain, percent
 from lab.selection.voting import Counted
-from lab.statistics import Voted, rests_on
+from lab.statistics import Agreement, Voted, rests_on
 
 _ROWS = 10
 
@@ -54,7 +54,7 @@ def print_votes(counted: Counted, console: Console) -> None:
         )
         return
     table = _table(f"Blind votes of {', '.join(counted.voters)}")
-    table.add_column("checkpoint", overflow="fold")
+    table.add_column("", overflow="fold")
     table.add_column("wins against average", justify="right")
     table.add_column("probability best", justify="right")
     table.add_column("seen", justify="right")
@@ -67,24 +67,58 @@ def print_votes(counted: Counted, console: Console) -> None:
         )
     console.print(table)
     _print_more(len(counted.ranked), console)
-    table = _table("Votes in which the chosen side is better by the metric")
+    if counted.agreements:
+        _print_agreement(counted, console)
+    for note in counted.notes:
+        console.print(f"Note: {note}", highlight=False)
+
+
+def _print_agreement(counted: Counted, console: Console) -> None:
+    """How often each metric prefers the fill that was chosen, in all and by hole ratio."""
+    table = _table("How often a metric prefers the fill that was chosen")
     table.add_column("metric")
     table.add_column("share with 95 % interval", justify="right")
-    table.add_column("votes", justify="right")
+    for heading in ("votes", "photos"):
+        table.add_column(heading, justify="right")
     for item in counted.agreements:
-        interval = f"{item.share:.0%} [{item.low:.0%}, {item.high:.0%}]"
-        table.add_row(item.metric, interval, str(item.votes))
-    if counted.agreements:
+        table.add_row(item.metric, _share(item), str(item.votes), str(item.photos))
+    console.print(table)
+    if counted.by_ratio:
+        table = _table("The same by the hole's share of the photo, as far as there are votes")
+        table.add_column("metric")
+        for name, items in counted.by_ratio.items():
+            table.add_column(f"{name} ({max(item.votes for item in items)})", justify="right")
+        found = [{item.metric: item for item in items} for items in counted.by_ratio.values()]
+        for item in counted.agreements:
+            cells = (_share(each[item.metric]) if item.metric in each else "–" for each in found)
+            table.add_row(item.metric, *cells)
         console.print(table)
-        console.print("50 % is chance. A tie chooses no side.", highlight=False)
+    console.print(
+        "50 % is chance. A metric that sees no difference counts half; a tie chooses no fill. The "
+        "interval is over photos.",
+        highlight=False,
+    )
+
+
+def _share(item: Agreement) -> str:
+    return f"{100 * item.share:.0f} % [{100 * item.low:.0f}, {100 * item.high:.0f}]"
 
 
 def write_selection(selection: Selection, counted: Counted, folder: Path) -> None:
-    """Write ``selection.csv``, a line a checkpoint, and ``selection.json``, everything."""
+    """Write ``selection.csv``, a line a checkpoint, and ``selection.json``, everything.
+
+    Where there are votes, ``agreement.csv``, too: a line a bin of hole ratios and metric, the whole
+    as ``all``.
+    """
     by_votes = {item.checkpoint: item for item in counted.ranked}
     lines = [_line(selection, index, by_votes) for index in selection.ranking.order]
     with replacing(folder / "selection.csv") as temporary:
         pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
+    if counted.agreements:
+        told = {"all": counted.agreements, **counted.by_ratio}
+        rows = [{"hole_ratio": name, **asdict(item)} for name in told for item in told[name]]
+        with replacing(folder / "agreement.csv") as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
     names = [point.name for point in selection.checkpoints]
     content: dict[str, Any] = {
         "version": 1,
@@ -114,6 +148,9 @@ def write_selection(selection: Selection, counted: Counted, folder: Path) -> Non
         },
         "votes": [asdict(item) for item in counted.ranked],
         "agreement": [asdict(item) for item in counted.agreements],
+        "agreement_by_ratio": {
+            name: [asdict(item) for item in items] for name, items in counted.by_ratio.items()
+        },
     }
     with replacing(folder / SELECTION) as temporary:
         temporary.write_text(

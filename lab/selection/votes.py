@@ -8,7 +8,8 @@ side. A page may offer such a file for download. The keys of a line, all require
 - ``pair``: names the photo and the two checkpoints, opaque to the eye: `pair_id`.
 - ``photo``: the name of the validation sample.
 - ``left``, ``right``: the checkpoints shown on either side, ``epoch-009`` in a run,
-  ``trial-003/epoch-009`` in a study.
+  ``trial-003/epoch-009`` in a study; what was not trained has one epoch, 0 for a method:
+  ``baselines/telea/epoch-000``.
 - ``choice``: ``left``, ``right`` (that side is better) or ``tie``.
 - ``voter``: the file's name without its ending: 1 to 40 of ``a-z A-Z 0-9 _ -``.
 - ``time``: in UTC, ISO 8601, such as ``2026-11-21T04:20:31Z``.
@@ -32,7 +33,7 @@ import numpy as np
 
 from lab.formats.plain import parse_json
 from lab.results import ResultsError, Study
-from lab.selection.checkpoints import runs_by_name
+from lab.selection.checkpoints import completing_runs
 from lab.statistics import Choice
 from lab.untrusted import MEBIBYTE, printable, read_text
 
@@ -76,7 +77,7 @@ def completions_of(study: Study) -> dict[str, list[str]]:
         ResultsError: the folder is neither of a run nor of a study.
     """
     found: dict[str, list[str]] = {}
-    for name, run in runs_by_name(study).items():
+    for name, run in completing_runs(study).items():
         completed = run.pictures[run.pictures["what"] == "completed"]
         for sample, epoch in zip(completed["sample"], completed["epoch"], strict=True):
             checkpoint = f"epoch-{epoch:03d}"

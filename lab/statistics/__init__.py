@@ -1,6 +1,7 @@
 """What the numbers of a few photos say about others: the only place that makes an interval."""
 
-from lab.statistics.bradley_terry import Agreement, Choice, Comparison, Voted, agreement, rank_votes
+from lab.statistics.agreement import Agreement, agreement
+from lab.statistics.bradley_terry import Choice, Comparison, Voted, rank_votes
 from lab.statistics.dominance import RISK, dominated_by
 from lab.statistics.paired import PairedDifference, compare_scores, paired_difference, rests_on
 from lab.statistics.racing import Race, race

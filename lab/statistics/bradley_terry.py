@@ -1,4 +1,4 @@
-"""What votes say: a ranking with intervals, and which metric agrees with the eye.
+"""What votes say: a ranking with intervals.
 
 Bradley and Terry, "Rank Analysis of Incomplete Block Designs" (1952), with Davidson's ties ("On
 Extending the Bradley-Terry Model to Accommodate Ties in Paired Comparison Experiments", 1970): of
@@ -7,16 +7,14 @@ e^a : e^b : nu * e^((a + b) / 2). A normal prior on the strengths keeps an item 
 from being infinitely strong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import binomtest
 
-from lab.metrics import METRICS
 from lab.statistics.resampling import Floats
 
 Choice = Literal["left", "right", "tie"]
@@ -28,7 +26,7 @@ _DRAWS = 4_000
 
 
 class Comparison(Protocol):
-    """A vote: two checkpoints on one photo, and which side was chosen."""
+    """A vote: two checkpoints on one sample (``photo``), and which side was chosen."""
 
     @property
     def photo(self) -> str: ...  # noqa: D102
@@ -58,25 +56,6 @@ class Voted:
     low: float
     high: float
     probability: float
-    votes: int
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How often the voted side is the better one by a metric, with its 95 % interval.
-
-    Attributes:
-        metric: its name.
-        share: of the votes that chose a side, on photos where the metric sees a difference.
-        low: lower end (Wilson 1927).
-        high: upper end.
-        votes: how many those are.
-    """
-
-    metric: str
-    share: float
-    low: float
-    high: float
     votes: int
 
 
@@ -113,35 +92,6 @@ def rank_votes(votes: Sequence[Comparison], seed: int = 0) -> list[Voted]:
         )
         for index in np.argsort(-wins, kind="stable")
     ]
-
-
-def agreement(
-    votes: Sequence[Comparison], values: Mapping[str, Mapping[tuple[str, str], float]]
-) -> list[Agreement]:
-    """Compare votes with metrics, the most agreeing first.
-
-    Args:
-        votes: ties say nothing here.
-        values: for each metric, the value of (photo, checkpoint); votes on others are left out.
-    """
-    found = []
-    for metric, scored in values.items():
-        sign = 1.0 if METRICS[metric].higher_is_better else -1.0
-        agreed = []
-        for vote in votes:
-            left, right = ((vote.photo, name) for name in (vote.left, vote.right))
-            if vote.choice == "tie" or left not in scored or right not in scored:
-                continue
-            lead = sign * (scored[left] - scored[right])
-            if np.isfinite(lead) and lead != 0.0:
-                agreed.append((lead > 0.0) == (vote.choice == "left"))
-        if agreed:
-            interval = binomtest(sum(agreed), len(agreed)).proportion_ci(0.95, "wilson")
-            share = sum(agreed) / len(agreed)
-            found.append(
-                Agreement(metric, share, float(interval.low), float(interval.high), len(agreed))
-            )
-    return sorted(found, key=lambda item: -item.share)
 
 
 def _fit(sides: Floats, outcomes: Floats, items: int) -> tuple[Floats, Floats]:

@@ -20,10 +20,12 @@ from lab.studies.storage import where_begun
 
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
-# Pictures smaller than this are enlarged on the contact sheet.
 # The methods without training that a sheet shows beside the runs.
 _ON_SHEETS = ("telea", "shift-map", "patch-match")
 
+_SHEET_ROWS = 12
+# Pixels that a sheet's pictures fill side by side, and the side of a picture at least.
+_SHEET_WIDTH = 2400
 _CELL = 128
 
 
@@ -128,36 +130,43 @@ def write_results(results: StudyResults) -> Path:
 
 
 def write_contact_sheet(results: StudyResults) -> Path | None:
-    """Write ``contact_sheet.png``, a row a sample: hole, methods, runs worth seeing, truth."""
+    """Write ``contact_sheet.png``, a row a photo: hole, methods, runs worth seeing, truth."""
     study = results.study
-    worst = study.worst
-    if not study.ranked or worst is None:
+    if not study.ranked or study.worst is None:
         return None
     columns = {run.label: run for run in study.baselines if run.label in _ON_SHEETS}
-    reference, knee = study.reference, study.knee
-    columns[f"worst: {worst.label}"] = worst
-    if reference is not None:
-        columns[f"reference: {reference.label}"] = reference
-    for goal in study.goals:
-        best = study.best_by(goal)
-        columns[f"best {goal}: {best.label}"] = best
-    if knee is not None:
-        columns[f"knee: {knee.label}"] = knee
+    worth: list[tuple[str, Run | None]] = [
+        ("worst", study.worst),
+        ("reference", study.reference),
+        *((f"best {goal}", study.best_by(goal)) for goal in study.goals),
+        ("knee", study.knee),
+    ]
+    shown = {run.name: run for _, run in worth if run is not None}
+    for run in shown.values():
+        reasons = ", ".join(reason for reason, found in worth if found is run)
+        columns[f"{reasons}: {run.label}"] = run
     return write_sheet(study.folder / "contact_sheet.png", columns)
 
 
 def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
-    """Write a sheet of pictures, a row a sample: hole, what each column made, truth."""
+    """Write a sheet of pictures: hole, what each column made, truth.
+
+    A row a photo, at most twelve; only where photos are fewer, further crops of them. Pictures are
+    enlarged by a whole number as far as the sheet is to be wide.
+    """
     first = next(iter(columns.values()))
-    shown = [
-        sample
-        for sample in first.best_scores.index
-        # `lab.report --pictured` may have pictured more of some runs than of others.
-        if all(
-            visual_path(run.folder, sample, "completed", run.best).exists()
+    samples = first.best_scores
+    # `lab.report --pictured` may have pictured more of some runs than of others.
+    pictured = [
+        all(
+            visual_path(run.folder, str(sample), "completed", run.best).exists()
             for run in columns.values()
         )
+        for sample in samples.index
     ]
+    photos = samples["photo"][pictured]
+    crops = photos.groupby(photos).cumcount().sort_values(kind="stable")
+    shown = [str(sample) for sample in crops.index[:_SHEET_ROWS]]
     rows = [
         [
             read_image(visual_path(first.folder, sample, "hole")),
@@ -170,8 +179,9 @@ def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
         for sample in shown
     ]
     headings = ["hole", *columns, "truth"]
-    side = max(rows[0][0].shape[-2:])
-    write_image(path, contact_sheet(rows, headings, shown, cell_size=max(_CELL, side)))
+    side, room = max(rows[0][0].shape[-2:]), _SHEET_WIDTH // len(headings)
+    cell = max(_CELL, side * (room // side) or room)
+    write_image(path, contact_sheet(rows, headings, shown, cell_size=cell))
     return path
 
 

@@ -38,6 +38,7 @@ from lab.results import (
     folder_name,
     is_shared,
     open_storage,
+    shown_address,
     study_of,
     trial_folder,
 )
@@ -85,7 +86,8 @@ def begin_study(
         identity: what must be equal for its trials to be comparable: settings, photos, epochs.
 
     Raises:
-        SettingsError: the study there was begun with another identity; says which settings.
+        SettingsError: the study there was begun with another identity; says which settings. Or by
+            something else than a sweep, with other goals.
         ResultsError: the storage cannot be opened.
     """
     plain = json.loads(json.dumps(identity, default=str))
@@ -99,6 +101,14 @@ def begin_study(
             load_if_exists=True,
         )
         known = study.user_attrs.get("identity")
+        found = [direction.name.lower() for direction in study.directions]
+        if known is None and found != question.directions:
+            raise SettingsError(
+                f"study {name!r} in {shown_address(address)} was not begun by lab.sweep, and has "
+                f"other goals: to {' and '.join(found)}, where this question is to "
+                f"{' and '.join(question.directions)}. Give this one a --name of its own, or "
+                "--fresh to set the old one aside"
+            )
         if known is None:
             study.set_user_attr("question", question.question)
             study.set_user_attr("goals", question.goals)

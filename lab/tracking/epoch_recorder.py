@@ -19,7 +19,8 @@ from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, wri
 from lab.tracking.wandb_tracker import WandbTracker
 from lab.variants import InpaintingModule, Validated
 
-VISUAL_SAMPLES = 6
+VISUAL_SAMPLES = 12
+"""How many samples a run pictures: those that a contact sheet shows."""
 
 
 class EpochRecorder(lightning.Callback):

@@ -9,7 +9,7 @@ import traitlets
 
 from lab.formats.runs import visual_path
 from lab.results import ResultsError, open_study
-from lab.selection.checkpoints import runs_by_name
+from lab.selection.checkpoints import completing_runs
 from lab.selection.votes import (
     Choice,
     add_vote,
@@ -32,7 +32,8 @@ class Ballot(anywidget.AnyWidget):
         voter: 1 to 40 letters, digits, ``_`` or ``-``.
         count: pairs to vote on, those of earlier ballots included.
         seed: of pairs, sides and order.
-        checkpoints: only these, ``epoch-009`` or ``trial-003/epoch-009``; None takes all.
+        checkpoints: only these, ``epoch-009``, ``trial-003/epoch-009`` or, of a method,
+            ``baselines/telea/epoch-000``; None takes all.
 
     Raises:
         ResultsError: no run or study, fewer than two completions of every photo, or votes that
@@ -56,7 +57,7 @@ class Ballot(anywidget.AnyWidget):
         super().__init__()
         self._folder, self._voter = folder, voter
         study = open_study(folder)
-        self._runs = runs_by_name(study)
+        self._runs = completing_runs(study)
         pairs = draw_pairs(completions_of(study), count, seed, checkpoints)
         if not pairs:
             raise ResultsError(

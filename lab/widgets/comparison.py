@@ -9,11 +9,11 @@ from torch import Tensor
 
 from lab.completion import Completed
 from lab.imaging import Picture, contact_sheet, dilate, photo_file, read_image, show_hole
-from lab.metrics import measure, texture_mismatch
+from lab.metrics import measure, rim_step, texture_mismatch
 from lab.widgets.pictures import encode_picture
 from lab.widgets.wipe import Wipe
 
-_SHOWN = ("hole_psnr", "hole_ssim", "rim_ssim", "hole_sharpness_error")
+_SHOWN = ("hole_psnr", "hole_ssim", "hole_texture", "rim_seam", "rim_sharpness_error")
 _SIDE = 320
 # How far the surroundings reach that a fill's texture is held against, in pixels.
 _AROUND = 30
@@ -29,9 +29,10 @@ class Comparison(ipywidgets.VBox):
     Attributes:
         results: by name.
         scores: a row a result, a column a metric; empty without a truth.
-        mismatch: by name, how differently the fill's patches are distributed from those of the 30
-            pixels around the hole, lower is better: what can be said without a truth
-            (`lab.metrics.texture_mismatch`).
+        without_truth: what can be said without one, a row a result, lower is better:
+            ``texture_mismatch``, how differently the fill's patches are distributed from those of
+            the 30 pixels around the hole, and ``rim_step``, the step in colour across its border,
+            in levels of 8 bits (the functions of `lab.metrics`).
         left, right: what the wipe shows.
         wipe: the pictures.
 
@@ -56,7 +57,7 @@ class Comparison(ipywidgets.VBox):
             raise ValueError(f"pictures of one comparison must be equally large, not {sizes}")
         if truth is not None:
             self._score(pictures["truth"])
-        self.mismatch = self._mismatch()
+        self.without_truth = self._judge()
         self._pictures = {"hole": show_hole(image, self._mask), **pictures}
         self.left = self._choice("left", "photo")
         self.right = self._choice("right", first.name)
@@ -69,7 +70,7 @@ class Comparison(ipywidgets.VBox):
             ipywidgets.HBox([self.left, self.right]),
             self.wipe,
         ]
-        table = self.scores[list(_SHOWN)] if len(self.scores) else self.mismatch.to_frame()
+        table = self.scores[list(_SHOWN)] if len(self.scores) else self.without_truth
         parts.insert(1, ipywidgets.HTML(table.round(4).to_html(escape=True, border=0)))
         self.children = parts
 
@@ -80,14 +81,17 @@ class Comparison(ipywidgets.VBox):
             rows[name] = {metric: float(value) for metric, value in values.items()}
         self.scores = pd.DataFrame.from_dict(rows, orient="index")
 
-    def _mismatch(self) -> pd.Series:
+    def _judge(self) -> pd.DataFrame:
         hole = self._mask[None]
         around = dilate(hole, _AROUND) - hole
-        values = {
-            name: float(texture_mismatch(result.tensor[None], hole, around))
+        rows = {
+            name: {
+                "texture_mismatch": float(texture_mismatch(result.tensor[None], hole, around)),
+                "rim_step": 255.0 * float(rim_step(result.tensor[None], hole)),
+            }
             for name, result in self.results.items()
         }
-        return pd.Series(values, name="texture_mismatch")
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def _sheet(self) -> Tensor:
         shown = dict(self._pictures)

@@ -138,7 +138,7 @@ def test_two_photos_are_enough(folder):
     data = PhotoDataModule(photos=folder, size=32, batch_size=4)
     (batch,) = epoch_of(data, 0)
     assert batch[0].shape == (1, 3, 32, 32)
-    assert len(data.validation_samples) == 6  # one photo, the six samples that a run shows
+    assert len(data.validation_samples) == 6  # one photo, six crops of it
 
 
 @pytest.mark.parametrize(

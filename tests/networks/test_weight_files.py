@@ -8,6 +8,7 @@ import os
 import pickle
 import threading
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +206,22 @@ def test_a_checkpoint_comes_back(tmp_path, new_format):
     read = read_checkpoint(tmp_path / "w.pth")
     assert read["epoch"] == 3
     torch.testing.assert_close(read["state_dict"]["weight"], torch.arange(4.0))
+
+
+@pytest.mark.parametrize(("protocol", "is_read"), [(3, True), (4, False)])
+def test_of_another_protocol_of_pickle_torch_says_nothing(tmp_path, protocol, is_read):
+    """What it can read is read, else the error says so; other warnings are not kept back."""
+    path = tmp_path / "w.pth"
+    torch.save({"weight": torch.arange(4.0), "epoch": 3}, path, pickle_protocol=protocol)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        if is_read:
+            assert torch.equal(read_checkpoint(path)["weight"], torch.arange(4.0))
+        else:
+            with pytest.raises(UnreadableCheckpointError, match=r"w\.pth"):
+                read_checkpoint(path)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert [str(one.message) for one in warned] == ["another"]
 
 
 class _RunsCode:

@@ -70,7 +70,6 @@ def run_notebook(name, folder, look="None", /, **parameters):
     """
     notebook = with_parameters(read_notebook(name), parameters)
     notebook.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({look}))"))
-    # nbclient can miss the end of a cell with sliders, and goes on when this time is over.
     client = NotebookClient(
         notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )

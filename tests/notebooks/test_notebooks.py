@@ -83,9 +83,8 @@ def test_03_shows_every_variant(tmp_path):
         "gates": len(chosen),
         "channels": channel_gates["mean"].tolist(),
         "upscaled": list(upscaled),
-        # Errors of an interactive cell end in its output, so it is called here, too.
-        "shares": [float(person_hole(0.5, pixels).mean()) for pixels in (0, 40)
-                   if remove_person(0.5, pixels) is None],
+        "shares": [(setattr(dilation, "value", pixels), share.value, len(pictures.value))[1:]
+                   for pixels in (0, 40)],
     }"""
     found, _ = run_notebook(
         "03_variants",
@@ -107,8 +106,10 @@ def test_03_shows_every_variant(tmp_path):
     assert found["gates"] == 6
     assert all(0 < mean < 2 for mean in found["channels"])
     assert (found["upscaled"] == ["bicubic", "fsrcnn", "espcn"]) == upscalers.exists()
-    tight, wide = found["shares"]
-    assert 0.2 < tight < wide < 0.9
+    (tight, small), (wide, large) = found["shares"]
+    tight, wide = (float(said.split()[3].rstrip("%")) for said in (tight, wide))
+    assert 20 < tight < wide < 90
+    assert small != large, "the slider draws another picture"
     assert (tmp_path / "gates" / "checkpoints" / "epoch-001.pt").exists()
 
 

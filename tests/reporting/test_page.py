@@ -40,6 +40,15 @@ def test_the_findings_say_what_the_scores_say(study):
     assert "Telea, which needs no training, is clearly better" in others[-1]
 
 
+def test_methods_and_the_best_epochs_of_the_runs_meet_in_the_votes(study, tmp_path):
+    write_report(open_study(study), tmp_path / "review")
+    deck = data_of((tmp_path / "review" / "index.html").read_text())["deck"]
+    trials = [f"trial-{number:03d}/epoch-004" for number in range(3)]
+    shown = {(pair["photo"], frozenset([pair["left"], pair["right"]])) for pair in deck}
+    assert len(deck) == len(shown) == 2 * 6  # photos, pairs of four
+    assert {name for _, pair in shown for name in pair} == {*trials, "baselines/Telea/epoch-000"}
+
+
 def test_all_pictures_of_the_study_come_along_as_links(study, tmp_path):
     write_report(open_study(study), tmp_path / "review")
     copied = sorted((tmp_path / "review" / "pictures").glob("p*/r*/[1-9]-*.png"))

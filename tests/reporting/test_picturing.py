@@ -1,4 +1,4 @@
-"""More samples pictured than the six of each run, from the checkpoints that were kept."""
+"""More samples pictured than the twelve of each run, from the checkpoints that were kept."""
 
 import io
 
@@ -15,7 +15,7 @@ from tests.studies.conftest import begin_tiny
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A study of two trained trials and the classical methods, on nine samples."""
+    """A study of two trained trials and the classical methods, on fifteen samples."""
     place = tmp_path_factory.mktemp("pictured")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
             place,
             # OpenCV's shift map has been seen to fill differently in a long-lived process.
             {"trials": 2, "epochs": 1, "baselines": ["telea", "smooth"]},
-            settings=["--data.validation_crops=3"],
+            settings=["--data.validation_crops=5"],
         )
         run_sweep(sweep, 1, Console(file=io.StringIO()))
         return sweep.folder
@@ -39,9 +39,9 @@ def pictured(folder):
 def test_more_samples_are_completed_again_by_the_kept_checkpoints(folder, capsys):
     study = open_study(folder)
     samples = list(study.ranked[0].best_scores.index)
-    assert len(samples) == 9
+    assert len(samples) == 15
     before = pictured(folder)
-    assert all(len(names) == 6 for names in before.values()), "what a run pictures itself"
+    assert all(len(names) == 12 for names in before.values()), "what a run pictures itself"
     kept = {path: path.read_bytes() for path in study.pictures["path"]}
 
     unseen = next(name for name in samples if name not in before["trial-000"])
@@ -49,12 +49,12 @@ def test_more_samples_are_completed_again_by_the_kept_checkpoints(folder, capsys
     assert all(names == before[run] | {unseen} for run, names in pictured(folder).items())
     assert "1 more pictured" in capsys.readouterr().err
 
-    assert main([str(folder), "--pictured", "9"]) == 0
+    assert main([str(folder), "--pictured", "15"]) == 0
     assert all(names == set(samples) for names in pictured(folder).values())
     assert all(path.read_bytes() == content for path, content in kept.items()), "nothing is redone"
 
     told = []
-    picture_more(open_study(folder), 9, tell=told.append)
+    picture_more(open_study(folder), 15, tell=told.append)
     assert told == [], "a second call has nothing to do"
 
 

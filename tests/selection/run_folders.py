@@ -63,6 +63,15 @@ def write_study(folder, qualities, goals=("hole_ssim",), **options):
     return folder
 
 
+def write_untrained(folder, epoch, values, ratio=0.25):
+    """A baseline or applied variant: its ``hole_ssim`` of each photo."""
+    scores = [
+        SampleScore(f"photo{index}", f"photo{index}", ratio, {**SOUND, "hole_ssim": value})
+        for index, value in enumerate(values)
+    ]
+    write_scores(folder, epoch, scores)
+
+
 def write_visuals(run, photos, epochs):
     """Completions to vote on, of one pixel each."""
     for photo in photos:

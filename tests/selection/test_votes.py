@@ -15,8 +15,8 @@ from lab.selection.votes import (
     read_votes,
     vote,
 )
-from lab.statistics import agreement, rank_votes
-from tests.selection.run_folders import write_run, write_study, write_visuals
+from lab.statistics import rank_votes
+from tests.selection.run_folders import write_run, write_study, write_untrained, write_visuals
 
 COMPLETIONS = {photo: [f"epoch-{epoch:03d}" for epoch in range(1, 6)] for photo in "abc"}
 
@@ -59,6 +59,14 @@ def test_what_lies_on_disk_can_be_voted_on(tmp_path):
         "a": ["trial-000/epoch-001", "trial-000/epoch-002", "trial-001/epoch-001"],
         "b": ["trial-001/epoch-001"],
     }
+    for name, epoch in (("baselines/telea", 0), ("applied/tiled", 2)):
+        write_untrained(study / name, epoch, [0.4] * 20)
+        write_visuals(study / name, ["b"], [epoch])
+    assert completions_of(open_study(study))["b"] == [
+        "trial-001/epoch-001",
+        "applied/tiled/epoch-002",
+        "baselines/telea/epoch-000",
+    ]
 
 
 def test_votes_of_two_people_merge_and_a_later_vote_replaces_an_earlier(tmp_path):
@@ -167,20 +175,3 @@ def test_one_that_never_lost_and_one_vote_alone_stay_finite():
     assert best.low < 0.5, "one vote proves nothing"
     only_ties = [Vote("0", "a", "e0", "e1", "tie", "anna", "")] * 5
     assert {round(item.wins, 6) for item in rank_votes(only_ties)} == {0.5}
-
-
-def test_agreement_counts_the_votes_whose_side_the_metric_prefers():
-    votes = [
-        Vote(str(index), "a", "e0", "e1", choice, "anna", "")
-        for index, choice in enumerate(["left", "left", "left", "right", "tie"])
-    ]
-    higher_on_the_left = {("a", "e0"): 2.0, ("a", "e1"): 1.0}
-    found = agreement(
-        votes, {"hole_l1": higher_on_the_left, "hole_psnr": higher_on_the_left, "hole_ssim": {}}
-    )
-    assert [(item.metric, item.share, item.votes) for item in found] == [
-        ("hole_psnr", 0.75, 4),
-        ("hole_l1", 0.25, 4),
-    ]
-    # statsmodels.stats.proportion.proportion_confint(3, 4, method="wilson")
-    assert (found[0].low, found[0].high) == pytest.approx((0.30064, 0.95441), abs=1e-4)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
@@ -308,6 +309,27 @@ def test_another_goal_is_refused(tmp_path):
             question=Question(question="?", search=QUESTION.search, goal=["hole_psnr", "hole_l1"]),
             identity={**IDENTITY, "goal": "both"},
         )
+
+
+@pytest.mark.parametrize(
+    ("there", "goals"),
+    [
+        (["maximize"], ["hole_psnr", "hole_l1"]),
+        (["maximize", "minimize"], ["hole_psnr"]),
+        (["minimize"], ["hole_psnr"]),
+    ],
+)
+def test_a_study_that_no_sweep_began_is_refused_where_its_goals_are_others(tmp_path, there, goals):
+    (tmp_path / "tiny").mkdir()
+    storage = f"sqlite:///{tmp_path / 'tiny' / 'study.db'}"
+    optuna.create_study(study_name="tiny", storage=storage, directions=there)
+    question = Question(question="?", search=QUESTION.search, goal=goals)
+    with pytest.raises(SettingsError, match=f"to {' and '.join(there)}, where") as error:
+        Office(tmp_path, question=question)
+    assert "study 'tiny' in study.db was not begun by lab.sweep" in str(error.value)
+    assert "--name" in str(error.value)
+    found = optuna.load_study(study_name="tiny", storage=storage)
+    assert (found.user_attrs, found.trials) == ({}, []), "nothing was written into it"
 
 
 def test_fresh_sets_the_study_aside_and_loses_nothing(tmp_path, address):

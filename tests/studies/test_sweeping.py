@@ -16,12 +16,15 @@ from rich.console import Console
 from lab import sweep as command
 from lab.checks import UserError
 from lab.evaluation import Evaluation, Tasks, judge
+from lab.imaging import contact_sheet
 from lab.metrics import ANSWER_METRICS, METRICS, measure
 from lab.networks import load_network
+from lab.results import Run
 from lab.runs import fit_run
 from lab.settings import SettingsError
 from lab.strategies import METHODS, Direct
-from lab.studies import begin_sweep, collect_results, default_workers, run_sweep
+from lab.studies import begin_sweep, collect_results, default_workers, result_table, run_sweep
+from lab.studies.result_table import write_sheet
 from lab.studies.storage import claim_trial
 from tests.studies.conftest import HOLE, LEARNING_RATE, TINY_QUESTION, begin_tiny, write_question
 from tests.tiny import read_photos
@@ -173,14 +176,72 @@ def test_the_table_on_disk_has_every_trial_and_baseline(finished):
     assert best["checkpoint"].endswith(f"epoch-{int(best['best_epoch']):03d}.pt")
 
 
-def test_the_contact_sheet_shows_six_photos_in_five_columns(finished):
+def test_the_contact_sheet_shows_all_six_crops_of_three_photos_enlarged(finished):
+    study = finished.results.study
+    labels = {*(run.label for run in study.baselines)} & {"telea", "shift-map", "patch-match"}
+    worth = {study.worst.name, study.reference.name, study.ranked[0].name}
+    columns = len(labels) + len(worth) + 2
     with Image.open(finished.sweep.folder / "contact_sheet.png") as sheet:
         width, height = sheet.size
         pixels = np.asarray(sheet.convert("RGB"), dtype=float)
-    assert width > 5 * 100
-    assert height > 6 * 100
+    side = 2400 // columns // 32 * 32
+    assert side >= 256
+    assert columns * side < width < 2600
+    assert height > 6 * side
     # Six rows of different photos: no band of the sheet is one colour.
     assert all(band.std() > 5 for band in np.array_split(pixels, 6))
+
+
+def sheet_of(folder, photos, crops, side, columns, monkeypatch):
+    """The row titles, column titles and cell size of a sheet of runs that only have pictures."""
+    samples = [
+        (f"photo{photo}", f"photo{photo}" + (f"~crop{crop}" if crop else ""))
+        for crop in range(crops)
+        for photo in range(photos)
+    ]
+    runs = {}
+    for column in range(columns):
+        run = folder / f"run{column}"
+        for _, sample in samples:
+            place = run / "visuals" / sample
+            place.mkdir(parents=True)
+            for name in ("hole", "truth", "epoch-001-completed"):
+                Image.new("RGB", (side, side), (9 * column, 80, 120)).save(place / f"{name}.png")
+        table = pd.DataFrame(samples, columns=["photo", "sample"])
+        table.assign(epoch=1, hole_ratio=0.2, hole_ssim=0.5).to_csv(run / "photos.csv", index=False)
+        runs[f"run{column}"] = Run(run.name, run.name, run, "hole_ssim")
+    made = []
+
+    def lay_out(rows, headings, titles, cell_size):
+        made.append((titles, headings, cell_size))
+        return contact_sheet(rows, headings, titles, cell_size)
+
+    monkeypatch.setattr(result_table, "contact_sheet", lay_out)
+    write_sheet(folder / "sheet.png", runs)
+    return made[0]
+
+
+@pytest.mark.parametrize(
+    ("photos", "crops", "shown"),
+    [
+        (13, 3, [f"photo{index}" for index in range(12)]),
+        (2, 3, [f"photo{index}{crop}" for crop in ("", "~crop1", "~crop2") for index in range(2)]),
+    ],
+)
+def test_a_sheet_has_a_row_a_photo_and_twelve_at_most(tmp_path, monkeypatch, photos, crops, shown):
+    titles, headings, _ = sheet_of(tmp_path, photos, crops, 16, 2, monkeypatch)
+    assert titles == shown
+    assert headings == ["hole", "run0", "run1", "truth"]
+
+
+@pytest.mark.parametrize(
+    ("side", "columns", "cell"),
+    [(96, 8, 192), (96, 4, 384), (64, 18, 128), (300, 8, 240), (200, 4, 400)],
+)
+def test_pictures_are_enlarged_by_whole_numbers_or_shrunk_to_what_a_screen_holds(
+    tmp_path, monkeypatch, side, columns, cell
+):
+    assert sheet_of(tmp_path, 1, 1, side, columns, monkeypatch)[2] == cell
 
 
 def test_what_is_printed_says_what_to_keep(finished):

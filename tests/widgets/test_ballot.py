@@ -7,7 +7,7 @@ from PIL import Image
 from lab.results import ResultsError
 from lab.selection.votes import read_votes
 from lab.widgets import Ballot
-from tests.reporting.studies import colour_of, write_run
+from tests.reporting.studies import colour_of, write_run, write_study
 
 
 @pytest.fixture
@@ -95,3 +95,16 @@ def test_a_single_epoch_gives_nothing_to_vote_on(tmp_path):
     write_run(tmp_path / "short", ("cat",), epochs=1)
     with pytest.raises(ResultsError, match="two checkpoints"):
         Ballot(tmp_path / "short", "anna")
+
+
+def test_methods_meet_the_trials_of_a_study(tmp_path):
+    folder = write_study(tmp_path / "study", trials=2, epochs=1)  # and Telea
+    ballot = Ballot(folder, "anna", count=6)
+    for _ in range(6):
+        send(ballot, "left")
+    shown = {name for given in read_votes(folder) for name in (given.left, given.right)}
+    assert shown == {
+        "trial-000/epoch-001",
+        "trial-001/epoch-001",
+        "baselines/Telea/epoch-000",
+    }

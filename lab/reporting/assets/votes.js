@@ -21,7 +21,7 @@ function showVotes() {
     start.scrollIntoView({ block: 'start' });
   } }, make('label', { for: 'voter' }, 'Your name'), voter, make('button', { type: 'submit' }, 'Begin'));
   const ballot = make('div', { class: 'ballot', tabindex: -1, role: 'group', 'aria-label': 'Ballot' });
-  place.append(make('p', {}, `${counted(data.deck.length, 'pair')}: the same photo, filled by two checkpoints. Which looks more like nothing was ever removed? `
+  place.append(make('p', {}, `${counted(data.deck.length, 'pair')}: the same photo, filled in two ways. Which looks more like nothing was ever removed? `
     + 'Names and sides are hidden and shuffled.'), start, problem, ballot);
 }
 
@@ -115,7 +115,7 @@ class Ballot {
   }
 }
 
-// "trial-003/epoch-009", or "epoch-009" of a single run.
+// "trial-003/epoch-009", "baselines/telea/epoch-000", or "epoch-009" of a single run.
 function completionOf(name, photo) {
   const [run, epoch] = name.includes('/') ? [name.slice(0, name.lastIndexOf('/')), name.split('/').at(-1)] : [data.runs[0].name, name];
   return epochPicture(runsByName.get(run), photo, 'completed', Number(epoch.replace('epoch-', '')));

@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lab.imaging import ms_ssim
 from lab.metrics import METRICS, measure
+from tests.metrics.rim_step_reference import rim_step_of
 from tests.metrics.texture_reference import texture_of
 
 
@@ -74,6 +75,8 @@ def independent(completed, truth, mask):
         weights = torch.from_numpy(pixels)[None, None].double()
         found[f"{where}_ms_ssim"] = float(ms_ssim(*images, weights))
     found["hole_texture"] = texture_of(completed, truth, regions["hole"])
+    steps = (rim_step_of(image, regions["hole"]) for image in (completed, truth))
+    found["rim_seam"] = math.sqrt(max(0.0, next(steps) ** 2 - next(steps) ** 2))
     return found
 
 
@@ -118,8 +121,10 @@ def test_more_noise_in_the_hole_is_worse():
     mild, strong = ((truth + scale * noise).clamp(0, 1) for scale in (0.05, 0.3))
     better, worse = measure(mild, truth, mask), measure(strong, truth, mask)
     for name, metric in METRICS.items():
-        if name.endswith(("blur", "sharpness_error")):
-            continue  # noise is no blur, and may level a slope: tests/metrics/test_sharpness.py
+        if name.endswith(("blur", "sharpness_error", "seam")):
+            # Noise is no blur and no seam, and may level a slope: tests/metrics/test_sharpness.py
+            # and test_rim_step.py.
+            continue
         difference = better[name] - worse[name]
         assert (difference > 0).all() if metric.higher_is_better else (difference < 0).all()
 

@@ -44,6 +44,7 @@ SMALLER = {
     ),
     "lab.sweep": (*_NETWORK, "--trials=1", "--epochs=1", "--workers=1", "--threads=1"),
     "data_prep.evaluation_sets": ("--total=7", "--size=64"),
+    "tests.statistics.simulated_studies": ("--studies=6", "--photos=13"),
 }
 
 # What some examples have in common, the function where their work begins, and why they stop there.

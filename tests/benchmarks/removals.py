@@ -1,6 +1,6 @@
 """Six things taken out of starter photos, by methods and by a network: the picture of the README.
 
-    python -m tests.benchmarks.removals CHECKPOINT removals.png
+python -m tests.benchmarks.removals CHECKPOINT removals.png
 """
 
 import argparse

@@ -7,6 +7,8 @@ import optuna
 import pandas as pd
 from PIL import Image
 
+import lab.metrics
+
 STAGES = ("coarse", "refined", "completed")
 HOLE = "model.objective.weights.hole_l1"
 MS_SSIM = "model.objective.weights.ms_ssim"
@@ -128,7 +130,10 @@ def write_study(folder, trials=3, epochs=4, photos=("cat", "lake"), goals=("hole
     study = optuna.create_study(
         study_name=folder.name,
         storage=f"sqlite:///{folder / 'study.db'}",
-        directions=["maximize"] * len(goals),
+        directions=[
+            "maximize" if lab.metrics.METRICS[goal].higher_is_better else "minimize"
+            for goal in goals
+        ],
     )
     study.set_user_attr("question", "Does it matter <b>how</b> much?")
     study.set_user_attr("goals", list(goals))

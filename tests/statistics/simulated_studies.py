@@ -4,6 +4,7 @@
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,14 +151,14 @@ def summary(raced):
     }
 
 
-def main():
+def main(arguments=None):
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--studies", type=int, default=300)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--settings", type=int, default=12)
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--photos", type=int, nargs="+", default=[13, 33, 100])
-    given = options.parse_args()
+    given = options.parse_args(arguments)
     print(f"{given.studies} studies of {given.settings} settings, {given.seeds} seeds")
     head = ("photos", "kind", "spent", "best kept", "false comparisons", "of any", "of the best")
     print(" ".join(f"{name:>17}" for name in (*head, "better found")))
@@ -167,7 +168,8 @@ def main():
             figures = summary([one for one in raced if kind in ("all", one.kind)])
             cells = (f"{figure:.1%}" for figure in figures.values())
             print(" ".join(f"{cell:>17}" for cell in (str(photos), kind, *cells)), flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

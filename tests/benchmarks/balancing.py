@@ -23,6 +23,8 @@ def step_seconds(values):
     options = [
         *options_from(QUESTION.base),
         *options_from(QUESTION.options_for(values)),
+        # Its fill takes longer than a step, and only the first time.
+        "--model.network.patch_match=false",
         *("--fit.epochs=1", "--fit.threads=1", "--fit.device=cpu", "--data.validation_photos=1"),
         f"--data.samples_per_epoch={8 * STEPS}",
         "--data.validation_crops=1",

@@ -1,6 +1,7 @@
 """What was varied against the goal: Optuna's own plots of a study, as plotly figures in values."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
@@ -75,10 +76,10 @@ def study_figures(study: optuna.Study, goals: Sequence[str]) -> dict[str, Mappin
         if len(complete) >= max(4, len(varied) // 2) and len(varied) > 1:
             # With a target, Optuna asks what makes it small, whatever the direction.
             small = _value_of(index, 1.0 if down else -1.0) if several else None
-            add(
-                f"Importance{suffix}",
-                charts.plot_param_importances(shown, target=small, target_name=goal),
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+                importance = charts.plot_param_importances(shown, target=small, target_name=goal)
+            add(f"Importance{suffix}", importance)
         if searched:
             add(f"History{suffix}", charts.plot_optimization_history(shown, **options))
         add(f"Slices{suffix}", charts.plot_slice(shown, **options), down)

@@ -1,5 +1,6 @@
 """What a study found: its runs, baselines that cost no training, and what each weight did."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -113,4 +114,7 @@ def _importance(study: optuna.Study) -> dict[str, float]:
     # With a target, Optuna asks what makes it small, whatever the direction.
     sign = 1.0 if study.directions[0] is StudyDirection.MINIMIZE else -1.0
     target = (lambda trial: sign * trial.values[0]) if goals > 1 else None
-    return dict(optuna.importance.get_param_importances(study, target=target))
+    with warnings.catch_warnings():
+        # That it does so, it says every time.
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+        return dict(optuna.importance.get_param_importances(study, target=target))

@@ -1,6 +1,7 @@
 """What holds for every notebook in git: no outputs, few cells, parameters that can be replaced."""
 
 import ast
+import importlib
 import subprocess
 
 import pytest
@@ -78,3 +79,16 @@ def test_make_lab_listens_on_this_machine_and_leaves_the_token_on():
     assert "-m jupyterlab --ip=127.0.0.1" in command
     assert "--LabApp.app_settings_dir=notebooks/settings" in command, "no questions about news"
     assert not any(word in command.lower() for word in ("token", "password", "0.0.0.0", "origin"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_imports_is_there(name):
+    """Its cells run in tests that take minutes; a name that moved should show at once."""
+    for cell in read_notebook(name).cells:
+        if cell.cell_type != "code":
+            continue
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                assert not missing, f"{node.module} has no {', '.join(missing)}"

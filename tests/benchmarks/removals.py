@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hole = show_hole(photo, made[0].mask)
         rows.append([photo, hole, *(one.tensor for one in made)])
         print(name, *(f"{one.name} {one.seconds:.1f} s" for one in made), sep=", ", flush=True)
-    columns = ["photo", "hole", *METHODS, given.checkpoint.stem]
+    columns = ["photo", "hole", *METHODS, "network"]
     write_image(given.picture, contact_sheet(rows, columns, cell_size=256))
 
 

@@ -163,4 +163,6 @@ class SweepDisplay:
         if done < 0.2 or left < 0:
             return "time left –"
         seconds = int((time.monotonic() - self._began) / done * left)
-        return f"time left {seconds // 60}:{seconds % 60:02d}"
+        # The first epochs are the slowest: photos are read, and PatchMatch's fills computed.
+        at_most = "" if self._trials_here else "at most "
+        return f"time left {at_most}{seconds // 60}:{seconds % 60:02d}"

@@ -4,7 +4,7 @@ Every random choice comes from a generator seeded by what it is for (run seed, e
 that neither the number of loader processes nor an interruption changes what is drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -45,16 +45,14 @@ class EpochSampler(Sampler[EpochKey]):
         samples: an epoch.
         seed: of the run.
         epoch: the first one to be visited, counted from 0.
-        distinct: after so many epochs their samples come again, in another order.
+        drawn_as: the epoch whose samples an epoch has, in an order of its own.
     """
 
-    def __init__(
-        self, samples: int, seed: int, epoch: int = 0, distinct: int | None = None
-    ) -> None:
+    def __init__(self, samples: int, seed: int, epoch: int, drawn_as: Callable[[int], int]) -> None:
         self._samples = samples
         self._seed = seed
         self._epoch = epoch
-        self._distinct = distinct
+        self._drawn_as = drawn_as
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is for."""
@@ -62,7 +60,7 @@ class EpochSampler(Sampler[EpochKey]):
 
     def __iter__(self) -> Iterator[EpochKey]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._samples)
-        epoch = self._epoch if self._distinct is None else self._epoch % self._distinct
+        epoch = self._drawn_as(self._epoch)
         return (EpochKey(epoch, int(sample)) for sample in order)
 
     def __len__(self) -> int:

@@ -139,7 +139,7 @@ class PhotoSplit:
         return DataLoader(
             TrainingPhotos(self.training, cutter),
             batch_size=min(feed.batch_size, samples),
-            sampler=EpochSampler(samples, cutter.seed, feed.first_epoch, feed.distinct_epochs),
+            sampler=EpochSampler(samples, cutter.seed, feed.first_epoch, feed.drawn_as),
             num_workers=feed.workers,
             persistent_workers=feed.workers > 0,
             # Seeds of loader processes come from here, and leave the network's generator alone.

@@ -25,6 +25,10 @@ class Feed:
     first_epoch: int
     distinct_epochs: int | None = None
 
+    def drawn_as(self, epoch: int) -> int:
+        """The epoch whose crops and masks an epoch has."""
+        return epoch if self.distinct_epochs is None else epoch % self.distinct_epochs
+
 
 class TrainingBatches(Protocol):
     """The whole batches of an epoch; ``sampler.set_epoch`` says of which, as Lightning does."""

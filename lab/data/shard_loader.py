@@ -123,7 +123,7 @@ class ShardBatches:
         self._count = share // self._batch_size
         self._stream = stream
         self._epoch = feed.first_epoch
-        self._distinct_epochs = feed.distinct_epochs
+        self._drawn_as = feed.drawn_as
         self._loader = DataLoader(
             stream,
             batch_size=self._batch_size,
@@ -146,8 +146,7 @@ class ShardBatches:
         return self._count
 
     def __iter__(self) -> Iterator[Batch]:
-        distinct = self._distinct_epochs
-        self._stream.begin(self._epoch if distinct is None else self._epoch % distinct)
+        self._stream.begin(self._drawn_as(self._epoch))
         count = 0
         for batch in itertools.islice(_whole(self._loader, self._batch_size), self._count):
             count += 1

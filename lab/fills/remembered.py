@@ -1,7 +1,7 @@
 """PatchMatch's fills for networks that begin from them: of a batch, and each computed once.
 
 A sample takes longer than a training step on it. But fixed samples come again in every epoch's
-validation, those of `distinct_epochs` in training, and all of them in the next trial of a sweep.
+validation, those of `data.distinct_epochs` in training, and all of them in a worker's next trial.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,6 @@ MOST_BYTES = 512 * 2**20
 
 _PATCH_MATCH = PatchMatch()
 _remembered: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
-_bytes = 0
 
 
 @torch.no_grad()
@@ -45,19 +44,17 @@ def patch_match_fill(image: Tensor, hole: Tensor) -> Tensor:
 
 def _colours(shown: Tensor, hole: Tensor) -> Tensor:
     """What the hole's pixels become, ``(3, pixels)``; from memory where they are there."""
-    global _bytes
     content = sha256(hole.cpu().numpy().tobytes())
     content.update(shown.cpu().numpy().tobytes())
     key = (f"{shown.device} {shown.dtype} {tuple(shown.shape)}", content.digest())
     if key in _remembered:
         _remembered.move_to_end(key)
         return _remembered[key]
-    # Photos at 8 bits and fills round beyond [0, 1] by a hair, which strategies refuse.
+    # A photo that was resized may leave [0, 1] by a hair, which methods refuse.
     with torch.autocast(shown.device.type, enabled=False):
         answer = _PATCH_MATCH(shown[None].clamp(0.0, 1.0), hole[None, None].to(shown.dtype))
     colours = answer[0][:, hole]
     _remembered[key] = colours
-    _bytes += colours.nbytes
-    while _bytes > MOST_BYTES:
-        _bytes -= _remembered.popitem(last=False)[1].nbytes
+    while sum(kept.nbytes for kept in _remembered.values()) > MOST_BYTES:
+        _remembered.popitem(last=False)
     return colours

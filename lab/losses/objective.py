@@ -159,7 +159,7 @@ class Objective(nn.Module):
         self.adversarial_kind = adversarial_kind
         active = weights.active()
         self.balancing = balancing(active)
-        if self.balancing.needs_positive and adversarial_kind == "hinge":
+        if adversarial_kind == "hinge":
             _refuse_hinge(self.balancing)
         self.needs_discriminator = not DISCRIMINATOR_TERMS.isdisjoint(active)
 
@@ -204,7 +204,7 @@ class Objective(nn.Module):
 
 
 def _refuse_hinge(balancing: Balancing) -> None:
-    if "adversarial" in balancing.terms:
+    if balancing.needs_positive and "adversarial" in balancing.terms:
         raise ValueError(
             f"{type(balancing).__name__} cannot balance the adversarial term of kind hinge, which "
             "goes below 0: leave it out of balancing.terms, so that it keeps its weight, or take "

@@ -1,13 +1,13 @@
-"""FillSelector: chooses pixel by pixel among smooth fills of the hole, and corrects their mixture.
+"""FillSelector: chooses pixel by pixel among fills of the hole, and corrects their mixture.
 
-A network of our own, small enough to train in minutes. What diffusion can tell is there before the
-first step (`lab.fills.smooth_fills`, which have no parameters); what is left to learn is which way
-structure goes through the hole, and the texture that no smooth fill has. Most layers work at a part
-of the image's size, on blocks of pixels laid into channels, after Wenzhe Shi et al., "Real-Time
-Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN" (CVPR 2016); but what they
-answer is enlarged by interpolation and convolutions, since laying channels back into blocks leaves
-their grid in the photo once an adversarial loss asks for texture (Augustus Odena et al.,
-"Deconvolution and Checkerboard Artifacts", Distill 2016).
+A network of our own, small enough to train in minutes. What diffusion can tell, and what patches of
+the photo can, is there before the first step (`lab.fills`, without parameters); what is left to
+learn is which way structure goes through the hole, where a copy is to be trusted, and what neither
+has. Most layers work at a part of the image's size, on blocks of pixels laid into channels, after
+Wenzhe Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel
+CNN" (CVPR 2016); but what they answer is enlarged by interpolation and convolutions, since laying
+channels back into blocks leaves their grid in the photo once an adversarial loss asks for texture
+(Augustus Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016).
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,13 @@
 """The verdict of a study in numbers: every run against one of them, as the page draws it."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from lab.metrics import METRICS, ratio_bin
-from lab.results import Run, Study
+from lab.results import Run, Study, on_seeds
 from lab.statistics import PairedDifference, rests_on
-
-# Of more seeds, a sentence names these and counts the others.
-_LISTED = 4
 
 
 def compare_all(study: Study) -> dict[str, Any] | None:
@@ -32,7 +28,7 @@ def compare_all(study: Study) -> dict[str, Any] | None:
     return {
         "with": anchor.name,
         "why": _why(study, anchor),
-        "seeds": _seeds([run for run in scored if not run.is_untrained]),
+        "seeds": on_seeds(study),
         "byMetric": {
             metric: {
                 run.name: _numbers(study.compare(run, anchor, metric))
@@ -71,39 +67,6 @@ def _why(study: Study, anchor: Run) -> str:
     return (
         f"{named.label}, which the question names, {has}: each run against the best, {anchor.label}"
     )
-
-
-def _seeds(runs: Sequence[Run]) -> str:
-    """How far the intervals can be trusted to hold for other trainings."""
-    if not runs:
-        return ""
-    if any(run.repeats for run in runs):
-        most, least = (pick(run.trainings for run in runs) for pick in (max, min))
-        each = str(most) if most == least else f"{least} to {most}"
-        return (
-            f"{each} seeds of each setting: the intervals are over photos and seeds, and a setting "
-            "with one seed borrows the spread between those of the others."
-        )
-    if all("checkpoint" in run.record for run in runs):
-        return (
-            "Every run completes photos with a network that was there before: what another "
-            "training of it would give, these intervals do not say."
-        )
-    seeds = sorted({run.seed for run in runs if run.seed is not None})
-    with_seeds = ""
-    if seeds:
-        with_seeds = f" (seed{'s' if seeds[1:] else ''} {_listed(seeds)})"
-    return (
-        f"One training each{with_seeds}: the intervals are over photos, not over trainings, and "
-        "another seed of the same settings may differ as much."
-    )
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    shown = [str(number) for number in numbers[:_LISTED]]
-    left = len(numbers) - len(shown)
-    shown += [f"{left} more"] if left else []
-    return ", ".join(shown[:-1]) + (" and " if shown[1:] else "") + shown[-1]
 
 
 def _share(run: Run, samples: pd.Index, metric: str) -> bool:

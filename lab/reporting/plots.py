@@ -1,7 +1,6 @@
 """What was varied against the goal: Optuna's own plots of a study, as plotly figures in values."""
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
@@ -12,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.studies.question import short_names
+from lab.studies.results import without_optunas_hint
 
 SCALES: Mapping[str, Sequence[str]] = {
     "light": ("#5ec962", "#21a585", "#2a788e", "#414487", "#440154"),
@@ -76,8 +76,7 @@ def study_figures(study: optuna.Study, goals: Sequence[str]) -> dict[str, Mappin
         if len(complete) >= max(4, len(varied) // 2) and len(varied) > 1:
             # With a target, Optuna asks what makes it small, whatever the direction.
             small = _value_of(index, 1.0 if down else -1.0) if several else None
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+            with without_optunas_hint():
                 importance = charts.plot_param_importances(shown, target=small, target_name=goal)
             add(f"Importance{suffix}", importance)
         if searched:

@@ -1,6 +1,6 @@
 """What runs and studies left on disk: the one reader of tables, pages, notebooks and choices."""
 
-from lab.results.findings import cautions, findings, score_text, verdict
+from lab.results.findings import cautions, findings, on_seeds, score_text, verdict
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
     REPEAT_OF,
@@ -45,6 +45,7 @@ __all__ = [
     "folder_name",
     "is_shared",
     "note_storage",
+    "on_seeds",
     "open_run",
     "open_storage",
     "open_study",

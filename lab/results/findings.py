@@ -86,6 +86,33 @@ def cautions(study: Study) -> list[str]:
     return said
 
 
+def on_seeds(study: Study) -> str:
+    """How far intervals can be trusted to hold for other trainings; empty where none was scored."""
+    runs = [run for run in study.settings if run.best is not None and not run.is_untrained]
+    if not runs:
+        return ""
+    if study.counts_seeds:
+        most, least = (pick(run.trainings for run in runs) for pick in (max, min))
+        each = str(most) if most == least else f"{least} to {most}"
+        return (
+            f"{each} seeds of each setting: the intervals are over photos and seeds, and a setting "
+            "with one seed borrows the spread between those of the others."
+        )
+    if all("checkpoint" in run.record for run in runs):
+        return (
+            "Every run completes photos with a network that was there before: what another "
+            "training of it would give, these intervals do not say."
+        )
+    seeds = sorted({run.seed for run in runs if run.seed is not None})
+    named = [str(seed) for seed in seeds[:_NAMED]]
+    named += [f"{len(seeds) - _NAMED} more"] if len(seeds) > _NAMED else []
+    with_seeds = f" (seed{'s' if seeds[1:] else ''} {_and(named)})" if seeds else ""
+    return (
+        f"One training each{with_seeds}: the intervals are over photos, not over trainings, and "
+        "another seed of the same settings may differ as much."
+    )
+
+
 def _race(study: Study) -> list[str]:
     """What the further seeds cost and decided; nothing where a setting has one."""
     if study.seeds < 2:

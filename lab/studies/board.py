@@ -14,7 +14,7 @@ from lab.files import replacing
 from lab.formats.runs import BOARD
 from lab.metrics import ratio_bin
 from lab.networks import load_network
-from lab.results import Run, score_text
+from lab.results import Run, Study, on_seeds, score_text
 from lab.statistics import PairedDifference
 from lab.strategies import METHODS
 from lab.studies.question import Question, short_names
@@ -22,15 +22,6 @@ from lab.studies.result_table import SHOWN_METRICS, plain_table, short_value, wr
 from lab.studies.results import StudyResults
 from lab.studies.worker import Sweep
 from lab.variants import VARIANTS
-
-_ONE_SEED = (
-    "The intervals are over photos, not over trainings: another seed of the same settings may "
-    "differ as much. Before believing a small difference, give the command again with --seeds 3."
-)
-_SEEDS = (
-    "The intervals are over photos and seeds: each mean is over the seeds of its setting, and a "
-    "setting with one seed borrows the spread between those of the others."
-)
 
 
 @dataclass(frozen=True)
@@ -56,14 +47,14 @@ class Board:
 
     Attributes:
         question: what was asked.
-        counts_seeds: settings were trained from several.
+        on_seeds: what the intervals say of other trainings, in words.
         reference: the run that the others are compared with.
         cost: of the reference.
         lines: the other runs, in the study's order.
     """
 
     question: Question
-    counts_seeds: bool
+    on_seeds: str
     reference: Run
     cost: Cost
     lines: list[BoardLine]
@@ -91,13 +82,6 @@ class Board:
     def _is_by_values(self) -> bool:
         # Variants alone are called by their names.
         return self.question.sampler == "grid" and list(self.question.search) != ["variant"]
-
-    @property
-    def on_seeds(self) -> list[str]:
-        """A sentence on what the intervals are over; none where nothing was trained."""
-        if not self.question.trains:
-            return []
-        return [_SEEDS if self.counts_seeds else _ONE_SEED]
 
     @property
     def metrics(self) -> list[str]:
@@ -138,7 +122,13 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
                 costs.of(run),
             )
         )
-    return Board(results.question, study.counts_seeds, reference, costs.of(reference), lines)
+    return Board(results.question, _on_seeds(study), reference, costs.of(reference), lines)
+
+
+def _on_seeds(study: Study) -> str:
+    can_be_more = not study.counts_seeds and not all("checkpoint" in r.record for r in study.ranked)
+    hint = " Before believing a small difference, give the command again with --seeds 3."
+    return on_seeds(study) + (hint if can_be_more else "")
 
 
 def write_board(board: Board, folder: Path) -> list[Path]:
@@ -172,8 +162,7 @@ def print_board(board: Board, console: Console) -> None:
             f"{second.mean:+.2f}",
         )
     console.print(compared)
-    for sentence in board.on_seeds:
-        console.print(sentence, soft_wrap=True)
+    console.print(board.on_seeds, soft_wrap=True)
     costs = plain_table("Cost of one photo")
     costs.add_column(board.heading)
     for heading in _COST_HEADINGS:
@@ -191,7 +180,8 @@ def markdown(board: Board) -> str:
         f"Reference: {_described(board, reference)}, {goal} "
         f"{score_text(goal, reference.mean(goal))} in the mean over {reference.rests_on}. "
         "Differences are paired by sample, with 95 % bootstrap intervals; above 0 is better.",
-        *(line for sentence in board.on_seeds for line in ("", sentence)),
+        "",
+        board.on_seeds,
         "",
         f"| {board.heading} | {' | '.join(metrics)} | won by {goal} | |",
         "|---" * (len(metrics) + 3) + "|",

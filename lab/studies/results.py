@@ -1,7 +1,8 @@
 """What a study found: its runs, baselines that cost no training, and what each weight did."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
@@ -114,7 +115,13 @@ def _importance(study: optuna.Study) -> dict[str, float]:
     # With a target, Optuna asks what makes it small, whatever the direction.
     sign = 1.0 if study.directions[0] is StudyDirection.MINIMIZE else -1.0
     target = (lambda trial: sign * trial.values[0]) if goals > 1 else None
-    with warnings.catch_warnings():
-        # That it does so, it says every time.
-        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+    with without_optunas_hint():
         return dict(optuna.importance.get_param_importances(study, target=target))
+
+
+@contextmanager
+def without_optunas_hint() -> Iterator[None]:
+    """Ask for importances without being told each time what a target means."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+        yield

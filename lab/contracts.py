@@ -16,6 +16,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+Guides = Mapping[str, Tensor]
+"""What a network may be shown beside image and mask, by name: ``edges``, ``sketch``, ``instances``
+or ``noise``, each float32 ``(B, C, H, W)`` of the image's size. `lab.guides` says what each is."""
+
 
 @dataclass(frozen=True)
 class Stages:
@@ -41,7 +45,11 @@ class Stages:
 
 
 class Network(Protocol):
-    """``(image, mask) -> stages``; an ``nn.Module`` in practice."""
+    """``(image, mask) -> stages``; an ``nn.Module`` in practice.
+
+    A network that reads guides names them in a class attribute ``guides``, such as ``("edges",)``,
+    and takes them as a third argument; any other is called with two.
+    """
 
     def __call__(self, image: Tensor, mask: Tensor) -> Stages:
         """Answer for ``image (B, 3, H, W)`` in [0, 1] and ``mask (B, 1, H, W)``, 1 = hole."""
@@ -68,9 +76,14 @@ class MaskGenerator(Protocol):
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """A discriminator's answer: ``logits (B, N)``, one a patch, and its layers' features."""
+    """A discriminator's answer.
 
-    logits: Tensor
+    ``logits`` holds a tensor ``(B, N)`` for each scale that it judges at, with one logit a patch;
+    most judge at one. Losses are means over a scale, then over the scales. ``features`` are its
+    layers', of all scales.
+    """
+
+    logits: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
 
 

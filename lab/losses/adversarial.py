@@ -12,6 +12,7 @@
 Large logits mean "real". Logits have any shape; expectations are means over all of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -98,12 +99,15 @@ class Adversarial:
         Raises:
             ValueError: the inputs carry no judge.
         """
-        fake = judge(inputs, inputs.completed, "adversarial").logits
-        if self.kind != "relativistic_average":
-            return generator_loss(self.kind, fake)
-        with torch.no_grad():
-            real = judge(inputs, inputs.truth, "adversarial").logits
-        return generator_loss(self.kind, fake, real)
+        fakes = judge(inputs, inputs.completed, "adversarial").logits
+        reals: Sequence[Tensor | None] = [None] * len(fakes)
+        if self.kind == "relativistic_average":
+            with torch.no_grad():
+                reals = judge(inputs, inputs.truth, "adversarial").logits
+        losses = [
+            generator_loss(self.kind, fake, real) for fake, real in zip(fakes, reals, strict=True)
+        ]
+        return torch.stack(losses).mean()
 
 
 def judge(inputs: LossInputs, image: Tensor, term: str) -> DiscriminatorOutput:

@@ -1,10 +1,11 @@
 """The objective: named terms, each with its weight, and the total that a network is trained on."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import get_args
 
+import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
@@ -193,14 +194,18 @@ class Objective(nn.Module):
         raw = {name: value.detach() for name, value in terms.items()}
         return ObjectiveValue(balanced.total, raw, balanced.weights)
 
-    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    def discriminator_loss(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
         """Return the scalar that the discriminator minimizes, of the generator's kind.
 
         Args:
-            real_logits: the discriminator on the truth.
-            fake_logits: the discriminator on completed images without gradient.
+            real: the discriminator's logits of the truth, a tensor a scale.
+            fake: alike, of completed images without gradient.
         """
-        return discriminator_loss(self.adversarial_kind, real_logits, fake_logits)
+        losses = [
+            discriminator_loss(self.adversarial_kind, *logits)
+            for logits in zip(real, fake, strict=True)
+        ]
+        return torch.stack(losses).mean()
 
 
 def _refuse_hinge(balancing: Balancing) -> None:

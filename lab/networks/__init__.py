@@ -1,15 +1,16 @@
 """Networks, one architecture a file, and the files that their weights come from."""
 
 from lab.networks.checkpoints import (
-    NETWORKS,
     checkpoint_epoch,
     checkpoint_settings,
+    create,
     describe_network,
     load_network,
 )
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
+from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
 from lab.networks.super_resolution import (
     ESPCN,
@@ -48,6 +49,8 @@ __all__ = [
     "LumaUpscaler",
     "MissingWeightsError",
     "PatchDiscriminator",
+    "PublishedForm",
+    "RegisteredNetwork",
     "Segmenter",
     "U2Net",
     "UnreadableCheckpointError",
@@ -60,12 +63,14 @@ __all__ = [
     "checkpoint_epoch",
     "checkpoint_settings",
     "convert_upscaler",
+    "create",
     "describe_network",
     "load_network",
     "load_u2net",
     "load_upscaler",
     "locate_or_download",
     "read_checkpoint",
+    "register",
     "vgg_layer_names",
     "write_checkpoint",
 ]

@@ -5,44 +5,82 @@ alone, are told by their tensor names and turned into ours by a pure renaming fu
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from lab.checks import unknown_name_message
 from lab.networks.building import build_with_weights, named_tensors, plain_arguments
-from lab.networks.fill_selector import FillSelector
-from lab.networks.inpaint_sanet import (
-    InpaintSANet,
-    is_published_inpaint_sanet,
-    published_inpaint_sanet,
+from lab.networks.registry import NETWORKS, PublishedForm
+from lab.networks.weight_files import (
+    MissingWeightsError,
+    UnreadableCheckpointError,
+    locate_or_download,
+    read_checkpoint,
 )
-from lab.networks.rfr import RFR, is_published_rfr, published_rfr
-from lab.networks.weight_files import UnreadableCheckpointError, read_checkpoint
 from lab.untrusted import printable
 
 CHECKPOINT_FORMAT = "background-inpainting network 1"
 
-NETWORKS: dict[str, type[nn.Module]] = {
-    "FillSelector": FillSelector,
-    "InpaintSANet": InpaintSANet,
-    "RFR": RFR,
-}
-"""Every network that a checkpoint may name. A name outside this table is never imported."""
-
-_State = Mapping[str, Tensor]
-# What recognizes a published file's tensors, and what says how to build its network and with which.
-_PUBLISHED: tuple[
-    tuple[Callable[[_State], bool], Callable[[_State], tuple[Callable[[], nn.Module], _State]]], ...
-] = (
-    (is_published_inpaint_sanet, published_inpaint_sanet),
-    (is_published_rfr, published_rfr),
-)
-
 _MOST_EPOCHS = 10**6
+
+
+def create(
+    name: str,
+    weights: Path | str | None = None,
+    **arguments: Any,  # noqa: ANN401 (each network has its own)
+) -> nn.Module:
+    """Build any network by its name.
+
+    Args:
+        name: of `NETWORKS`.
+        weights: a checkpoint's path; ``"published"``, or the name of one of its published files,
+            which is fetched and verified; None draws first weights from PyTorch's generator.
+        arguments: its constructor's. With weights they only say what is expected of them.
+
+    Returns:
+        nn.Module: in eval mode if it has weights, else in training mode.
+
+    Raises:
+        ValueError: an unknown name, with the nearest; weights of another network, or that do not
+            fit the arguments.
+        MissingWeightsError: no file of that name can be fetched; says where to look.
+        FileNotFoundError, UnreadableCheckpointError: as `load_network`.
+    """
+    if name not in NETWORKS:
+        raise ValueError(unknown_name_message("network", name, NETWORKS))
+    registered = NETWORKS[name]
+    if weights is None:
+        return registered.build(**arguments)
+    network = load_network(_weight_path(name, weights))
+    if type(network) is not registered.build:
+        raise ValueError(f"{weights} holds {type(network).__name__}, not {name}")
+    for argument, value in arguments.items():
+        found = getattr(network, argument, None)
+        if found != value:
+            raise ValueError(
+                f"the weights of {weights} are for {argument}={found!r}, not {value!r}"
+            )
+    return network
+
+
+def _weight_path(name: str, weights: Path | str) -> Path:
+    forms = NETWORKS[name].published
+    files = {short: file for form in forms for short, file in form.files.items()}
+    if weights in files:
+        return locate_or_download(files[str(weights)])
+    if weights != "published":
+        return Path(weights)
+    if not files:
+        pages = " or ".join(form.address for form in forms) or "nowhere"
+        raise MissingWeightsError(
+            f"no file of {name} can be fetched and verified: its weights are published at {pages}. "
+            "Fetch a file there, and give its path as weights"
+        )
+    return locate_or_download(next(iter(files.values())))
 
 
 def describe_network(network: nn.Module, epoch: int, settings: str) -> dict[str, Any]:
@@ -73,7 +111,7 @@ def load_network(path: Path | str) -> nn.Module:
 
     Args:
         path: a run's ``checkpoints/epoch-NNN.pt``, or a published checkpoint of a network that the
-            workbench knows (InpaintSANet with 4 or 5 input channels, RFR).
+            workbench knows (`NETWORKS`).
 
     Raises:
         FileNotFoundError: no such file.
@@ -87,13 +125,13 @@ def load_network(path: Path | str) -> nn.Module:
             name = str(content["network"])
             if name not in NETWORKS:
                 raise KeyError(unknown_name_message("network", name, NETWORKS))
-            build = partial(NETWORKS[name], **plain_arguments(content["arguments"]))
+            build = partial(NETWORKS[name].build, **plain_arguments(content["arguments"]))
             _epoch_of(content)
             return build_with_weights(path, build, named_tensors(content["state"]))
         state = named_tensors(_unwrapped(content))
-        for recognizes, plan in _PUBLISHED:
-            if recognizes(state):
-                return build_with_weights(path, *plan(state))
+        for form in _published_forms():
+            if form.recognizes(state):
+                return build_with_weights(path, *form.plan(state))
     except UnreadableCheckpointError:
         raise
     # What a file says of its network can be wrong in any way.
@@ -130,6 +168,10 @@ def checkpoint_settings(path: Path | str) -> str:
     """
     content = read_checkpoint(Path(path))
     return str(content.get("settings", "")) if content.get("format") == CHECKPOINT_FORMAT else ""
+
+
+def _published_forms() -> list[PublishedForm]:
+    return [form for network in NETWORKS.values() for form in network.published]
 
 
 def _epoch_of(content: Mapping[str, Any]) -> int:

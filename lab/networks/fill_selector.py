@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import SMOOTH_FILLS, patch_match_fill, smooth_fills, start_at_zero
+from lab.networks.registry import register
 
 # The mixture before training: nearly the best fill by itself, and a little of the others, so that
 # they can be learned.
@@ -148,3 +149,6 @@ def _pad(planes: Tensor, multiple: int) -> Tensor:
     height, width = planes.shape[-2:]
     missing = (0, -width % multiple, 0, -height % multiple)
     return F.pad(planes, missing, mode="replicate") if any(missing) else planes
+
+
+register(FillSelector, paper="our own")

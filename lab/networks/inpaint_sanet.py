@@ -32,6 +32,7 @@ from lab.layers import (
     Initialization,
     SelfAttention,
 )
+from lab.networks.registry import PublishedForm, register
 
 # Both stages halve the image twice.
 _MULTIPLE = 4
@@ -262,3 +263,20 @@ def published_inpaint_sanet(
         raise RuntimeError(f"the first layer reads {channels} channels, but published ones 4 or 5")
     width, inputs = first.shape[0] // 2, cast(Literal[4, 5], channels)
     return partial(InpaintSANet, width=width, input_channels=inputs), renamed
+
+
+register(
+    InpaintSANet,
+    paper="Yu et al., Free-Form Image Inpainting with Gated Convolution, ICCV 2019, with the "
+    "self-attention of Zhang et al., ICML 2019",
+    code="https://github.com/avalonstrel/GatedConvolution_pytorch, and the bgnet of "
+    "https://github.com/svip-lab/impersonator",
+    licence="none stated",
+    published=(
+        PublishedForm(
+            is_published_inpaint_sanet,
+            published_inpaint_sanet,
+            "https://github.com/svip-lab/impersonator",
+        ),
+    ),
+)

@@ -56,7 +56,7 @@ class PatchDiscriminator(nn.Module):
         """Judge ``image (B, 3, H, W)`` in [0, 1] whose hole is ``mask (B, 1, H, W)``, 1 = hole.
 
         Returns:
-            DiscriminatorOutput: logits ``(B, N)``, and the features after every layer.
+            DiscriminatorOutput: logits of one scale, and the features after every layer.
 
         Raises:
             ValueError: an image too small for the depth.
@@ -68,7 +68,7 @@ class PatchDiscriminator(nn.Module):
         for layer in self.layers:
             x = layer(x)
             features.append(x)
-        return DiscriminatorOutput(logits=x.float().flatten(1), features=tuple(features))
+        return DiscriminatorOutput(logits=(x.float().flatten(1),), features=tuple(features))
 
     def _refuse_smaller(self, side: int, depth: int) -> None:
         if side < self.smallest_side:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
 from lab.layers import PartialConvolution
+from lab.networks.registry import PublishedForm, register
 
 # The first convolution and the encoder's first three halve the image.
 _MULTIPLE = 16
@@ -346,3 +347,18 @@ def published_rfr(state: Mapping[str, Tensor]) -> tuple[Callable[[], RFR], dict[
     """
     renamed = rename_published_rfr(state)
     return partial(RFR, width=renamed["output.weight"].shape[1]), renamed
+
+
+register(
+    RFR,
+    paper="Li et al., Recurrent Feature Reasoning for Image Inpainting, CVPR 2020",
+    code="https://github.com/jingyuanli001/RFR-Inpainting",
+    licence="MIT",
+    published=(
+        PublishedForm(
+            is_published_rfr,
+            published_rfr,
+            "https://github.com/jingyuanli001/RFR-Inpainting",
+        ),
+    ),
+)

@@ -4,7 +4,7 @@ A generator step and a discriminator step a batch, by manual optimization, as In
 publishes them. Variants are settings of it (`lab.variants.VARIANTS`); nothing derives from it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -351,12 +351,12 @@ class InpaintingModule(lightning.LightningModule):
     ) -> None:
         # One pass over both: without batch normalization in the judge the answers are the same.
         both = discriminator(torch.cat([image, completed.detach()]), torch.cat([mask, mask]))
-        real, fake = both.logits.chunk(2)
+        real, fake = zip(*(logits.chunk(2) for logits in both.logits), strict=True)
         loss = self.objective.discriminator_loss(real, fake)
         self._check_finite({"discriminator": loss})
         self._descend(loss, discriminator, optimizer)
         self._log_training(
-            {"discriminator": loss, "real_logit": real.mean(), "fake_logit": fake.mean()}
+            {"discriminator": loss, "real_logit": _mean(real), "fake_logit": _mean(fake)}
         )
 
     @staticmethod
@@ -412,6 +412,11 @@ def build_module(settings: Mapping[str, Any]) -> InpaintingModule:
     module: InpaintingModule = parser.instantiate(parser.parse_object({"model": settings})).model
     module.remember(settings)
     return module
+
+
+def _mean(logits: Sequence[Tensor]) -> Tensor:
+    """The mean over the scales' means."""
+    return torch.stack([scale.detach().mean() for scale in logits]).mean()
 
 
 def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:

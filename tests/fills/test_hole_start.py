@@ -9,13 +9,13 @@ from lab.fills import across_fill
 from lab.networks import NETWORKS
 
 STARTING = [
-    name for name, kind in NETWORKS.items() if "start" in inspect.signature(kind).parameters
+    name for name, kind in NETWORKS.items() if "start" in inspect.signature(kind.build).parameters
 ]
 
 
 def build(name, start):
     torch.manual_seed(0)
-    return NETWORKS[name](width=8, start=start)
+    return NETWORKS[name].build(width=8, start=start)
 
 
 def photo(seed=0):
@@ -73,7 +73,7 @@ def test_training_gets_on_from_the_fill(name):
     image, mask = photo()
     arguments = {"width": 16} if name == "FillSelector" else {"width": 16, "start": "residual"}
     torch.manual_seed(0)
-    network = NETWORKS[name](**arguments).train()
+    network = NETWORKS[name].build(**arguments).train()
     truth = image + 0.2 * torch.sin(torch.arange(44.0) * 1.5)
 
     def loss():
@@ -92,4 +92,4 @@ def test_training_gets_on_from_the_fill(name):
 @pytest.mark.parametrize("name", STARTING)
 def test_another_start_is_refused(name):
     with pytest.raises(ValueError, match="no start is called 'white'"):
-        NETWORKS[name](start="white")
+        NETWORKS[name].build(start="white")

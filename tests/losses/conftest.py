@@ -31,7 +31,7 @@ class TinyDiscriminator(nn.Module):
         difference = F.avg_pool2d((image - self.truth).abs(), 8).mean(dim=1)
         first = F.leaky_relu(self.first(image.float()), 0.2)
         second = F.leaky_relu(self.second(first), 0.2)
-        return DiscriminatorOutput(1.0 - 8.0 * difference.flatten(1), (first, second))
+        return DiscriminatorOutput((1.0 - 8.0 * difference.flatten(1),), (first, second))
 
 
 class TinyFeatures(nn.Module):

@@ -115,7 +115,7 @@ def test_wrong_arguments_are_refused(real, fake):
 def test_the_term_judges_the_completed_image(kind, truth, mask, noise, make_inputs):
     inputs = make_inputs(truth + 0.1 * noise, truth, mask)
     expected = generator_loss(
-        kind, inputs.judge(inputs.completed).logits, inputs.judge(truth).logits
+        kind, *inputs.judge(inputs.completed).logits, *inputs.judge(truth).logits
     )
     torch.testing.assert_close(Adversarial(kind)(inputs), expected)
 

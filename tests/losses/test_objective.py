@@ -121,8 +121,11 @@ def test_once_per_image_keeps_gradient_apart():
 
 def test_the_discriminator_loss_is_of_the_same_kind():
     real, fake = torch.tensor([[0.5]]), torch.tensor([[-0.3]])
-    found = Objective(adversarial_kind="log").discriminator_loss(real, fake)
-    torch.testing.assert_close(found, discriminator_loss("log", real, fake))
+    found = Objective(adversarial_kind="log").discriminator_loss([real, fake], [fake, fake])
+    torch.testing.assert_close(
+        found,
+        (discriminator_loss("log", real, fake) + discriminator_loss("log", fake, fake)) / 2,
+    )
 
 
 @pytest.mark.usefixtures("fake_vgg")

@@ -58,7 +58,7 @@ ROWS = [(name, arguments) for name, rows in SMALL.items() for arguments in rows]
 def build(name, arguments):
     """A network whose running statistics fit its weights, so that its answers say something."""
     torch.manual_seed(0)
-    network = NETWORKS[name](**arguments)
+    network = NETWORKS[name].build(**arguments)
     normalizations = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         # What begins at 0 (attention's gamma) is switched on.
@@ -178,8 +178,8 @@ def test_bfloat16_disturbs_no_more_than_noise_of_its_own_step(network):
 
 @pytest.mark.parametrize(("name", "arguments"), ROWS)
 def test_every_argument_is_kept_as_an_attribute(name, arguments):
-    network = NETWORKS[name](**arguments)
-    for parameter in inspect.signature(NETWORKS[name]).parameters.values():
+    network = NETWORKS[name].build(**arguments)
+    for parameter in inspect.signature(NETWORKS[name].build).parameters.values():
         expected = arguments.get(parameter.name, parameter.default)
         assert getattr(network, parameter.name) == expected
 

@@ -71,7 +71,7 @@ def test_the_published_discriminator_answers_as_published():
     discriminator = PatchDiscriminator().eval()
     discriminator.load_state_dict(rename_published_patch_discriminator(state), strict=True)
 
-    logits = discriminator(*image_and_mask(vectors)).logits
+    (logits,) = discriminator(*image_and_mask(vectors)).logits
     assert relative_error(logits, torch.from_numpy(vectors["out_logits"])) <= TOLERANCE
 
 
@@ -146,7 +146,7 @@ def test_the_discriminators_fast_form_equals_the_plain_one(training):
 
     theirs = plain.train(training)(2 * image - 1, mask)
     ours = fast.train(training)(image, mask)
-    torch.testing.assert_close(ours.logits, theirs, rtol=TOLERANCE, atol=TOLERANCE)
+    torch.testing.assert_close(*ours.logits, theirs, rtol=TOLERANCE, atol=TOLERANCE)
     assert len(ours.features) == 5  # three convolutions, the attention, one more
     assert theirs.std() > 1e-3
 
@@ -164,7 +164,7 @@ def test_both_stages_stay_within_0_and_1():
 def test_an_image_too_small_for_the_discriminator_is_refused():
     discriminator = PatchDiscriminator(width=8, depth=3)
     image, mask = batch(16, 16)
-    assert discriminator(image, mask).logits.shape == (2, 32)
+    assert discriminator(image, mask).logits[0].shape == (2, 32)
     with pytest.raises(ValueError, match=r"15 pixels a side.* depth 3 .*at least 16"):
         discriminator(image[..., :15, :], mask[..., :15, :])
 

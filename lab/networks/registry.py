@@ -1,0 +1,91 @@
+"""The one table of networks. Each network's own file puts itself in, with all that is known of it.
+
+A name outside this table is never built from a checkpoint, so that reading a file runs no code.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+from lab.networks.weight_files import WeightFile
+
+State = Mapping[str, Tensor]
+"""A network's tensors by name."""
+
+Plan = tuple[Callable[[], nn.Module], State]
+"""What builds a network, and its tensors by the names that it calls them."""
+
+
+@dataclass(frozen=True)
+class PublishedForm:
+    """One form in which others publish weights of a network.
+
+    Attributes:
+        recognizes: whether tensors, by their published names, are of this form.
+        plan: what builds the network that they are of, and its tensors renamed; raises KeyError,
+            RuntimeError or ValueError for tensors that do not fit.
+        address: the page where their authors offer them.
+        files: whole files that can be fetched and verified, by a short name; the first is meant by
+            ``weights="published"``. Empty where nobody states a SHA-256.
+    """
+
+    recognizes: Callable[[State], bool]
+    plan: Callable[[State], Plan]
+    address: str
+    files: Mapping[str, WeightFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegisteredNetwork:
+    """A network by its name, and what is known of it.
+
+    Attributes:
+        build: its class; constructor arguments are kept as attributes of the same names.
+        paper: authors, title, where and when.
+        code: the published code that it is equal to; empty for networks of our own.
+        licence: of that code and its weights; ours where there is none.
+        published: the forms in which its weights are published.
+    """
+
+    build: type[nn.Module]
+    paper: str
+    code: str
+    licence: str
+    published: tuple[PublishedForm, ...]
+
+    @property
+    def name(self) -> str:
+        """What settings, checkpoints and tables call it."""
+        return self.build.__name__
+
+    @property
+    def guides(self) -> tuple[str, ...]:
+        """The guides that it reads beside image and mask, such as ``("edges",)``."""
+        return tuple(getattr(self.build, "guides", ()))
+
+
+_registered: dict[str, RegisteredNetwork] = {}
+
+NETWORKS: Mapping[str, RegisteredNetwork] = MappingProxyType(_registered)
+"""Every network by its name."""
+
+
+def register(
+    network: type[nn.Module],
+    *,
+    paper: str,
+    code: str = "",
+    licence: str = "",
+    published: tuple[PublishedForm, ...] = (),
+) -> None:
+    """Put a network into the table; called once, at the end of the network's own file.
+
+    Raises:
+        ValueError: another network has this name.
+    """
+    found = RegisteredNetwork(network, paper, code, licence, published)
+    if found.name in _registered:
+        raise ValueError(f"there are two networks called {found.name}: rename one")
+    _registered[found.name] = found

@@ -29,10 +29,14 @@ CALLED_ELSEWHERE = {
     "seed": "fit.seed",
     "epochs": "fit.epochs",
     "batch_size": "data.batch_size",
+    "model.discriminator": "model.judges.whole",
+    "model.optimization.channel_gate_epochs": "model.phases",
+    "model.optimization.normalization_epochs": "model.phases",
     "lr": "model.optimization.generator_learning_rate",
     "learning_rate": "model.optimization.generator_learning_rate",
 }
-"""What Lightning's own command line, and others, call settings, and what they are called here."""
+"""What Lightning's own command line, others, and earlier versions call settings, and what they are
+called here."""
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""

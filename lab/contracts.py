@@ -88,21 +88,35 @@ class DiscriminatorOutput:
 
 
 @dataclass(frozen=True)
+class JudgedPair:
+    """What one judge is asked about.
+
+    ``judge`` (the mask is already bound) scores ``fake``, which the network made, and ``real``,
+    which it should pass for; both are of one shape.
+    """
+
+    judge: Callable[[Tensor], DiscriminatorOutput]
+    fake: Tensor
+    real: Tensor
+
+
+@dataclass(frozen=True)
 class LossInputs:
     """Everything a loss term may look at, for one batch.
 
     ``truth`` and ``mask`` follow the conventions above; ``completed`` is the refined stage inside
-    the hole and the truth elsewhere. ``judge`` scores an image with the discriminator (the mask is
-    already bound); it is ``None`` when no term asked for a discriminator. ``last_layer`` holds the
-    parameters of the network's last layer, where balancing measures what each term pulls.
+    the hole and the truth elsewhere. ``judged`` holds, by the judge's name, what each judge that a
+    term asks for is asked about. ``last_layer`` holds the parameters of the network's last layer,
+    where balancing measures what each term pulls. ``guides`` are what the network was shown.
     """
 
     stages: Stages
     truth: Tensor
     mask: Tensor
     completed: Tensor
-    judge: Callable[[Tensor], DiscriminatorOutput] | None = None
+    judged: Mapping[str, JudgedPair] = field(default_factory=dict)
     last_layer: tuple[Tensor, ...] = ()
+    guides: Guides = field(default_factory=dict)
 
 
 class LossTerm(Protocol):

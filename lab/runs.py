@@ -53,7 +53,7 @@ from lab.tracking import (
     write_scores,
     write_visuals,
 )
-from lab.variants import InpaintingModule
+from lab.training import CompletionModule
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _StepReporter(lightning.Callback):
         batch_idx: int,
     ) -> None:
         assert trainer.max_epochs is not None
-        assert isinstance(pl_module, InpaintingModule)
+        assert isinstance(pl_module, CompletionModule)
         self._on_step(
             StepProgress(
                 trainer.current_epoch + 1,

@@ -15,13 +15,12 @@ from lab.imaging import Picture
 from lab.mask_sources import Box
 from lab.settings import (
     build_data,
-    build_model,
     options_from,
     parse_experiment,
-    plain_settings,
 )
 from lab.strategies import METHODS
-from lab.variants import VARIANTS, InpaintingModule
+from lab.training import CompletionModule
+from lab.variants import VARIANTS, build_variants
 from lab.widgets import Comparison
 
 
@@ -43,7 +42,7 @@ def variant(
     *names: str,
     settings: Mapping[str, Any] | None = None,
     **options: Any,  # noqa: ANN401 (any setting's value)
-) -> InpaintingModule:
+) -> CompletionModule:
     """A documented variant, or several together, as a LightningModule that any trainer fits.
 
     The first weights come from PyTorch's generator: `pytorch_lightning.seed_everything` before it
@@ -56,14 +55,9 @@ def variant(
 
     Raises:
         UserError: an unknown variant or setting, with the nearest; a word that several settings end
-            with; a variant about the photos or their scoring and not about the module.
+            with; a variant about how photos are scored, and not about the module.
     """
-    chosen = [f"--variant={name}" for name in names]
-    known = plain_settings(parse_experiment(chosen))
-    changed = {f"model.{path}": value for path, value in (settings or {}).items()}
-    changed |= {_path_of(word, known): value for word, value in options.items()}
-    _refuse_other_groups(names, "model", "lab.photos(FOLDER, variant={names})")
-    return build_model(parse_experiment([*chosen, *options_from(changed)]))
+    return build_variants(names, options, settings)
 
 
 def photos(
@@ -180,19 +174,6 @@ def _open(name: str | Path, device: Device) -> Filler:
             f"{unknown_name_message('method', str(name), METHODS)}"
         )
     return open_filler(name, device=device)
-
-
-def _path_of(word: str, known: Mapping[str, Any]) -> str:
-    """The dotted path of the setting of a module that ends with a word."""
-    found = [path for path in known if path.startswith("model.") and path.endswith(f".{word}")]
-    of_network = f"model.network.{word}"
-    if of_network in found or len(found) == 1:
-        return of_network if of_network in found else found[0]
-    if not found:
-        words = {path.rsplit(".", 1)[-1] for path in known if path.startswith("model.")}
-        raise UserError(unknown_name_message("setting of a module", word, words))
-    paths = ", ".join(path.removeprefix("model.") for path in found)
-    raise UserError(f"{word} could be any of {paths}: give settings={{PATH: VALUE}}")
 
 
 def _refuse_other_groups(names: Sequence[str], group: str, instead: str) -> None:

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.settings import build_experiment, parse_experiment
     from lab.terminal import Terminal
     from lab.tracking import EpochScore
-    from lab.variants import NonFiniteLossError
+    from lab.training import NonFiniteLossError
 
     folder = given.runs / given.name
     console = Terminal()

@@ -32,7 +32,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/questions.md", "docs/reviewin
 SWEEP = "python -m lab.sweep "
 
 _NETWORK = (
-    *("--model.network.width=8", "--model.discriminator.width=8", "--data.size=64"),
+    *("--model.network.width=8", "--model.judges.whole.width=8", "--data.size=64"),
     *("--data.batch_size=2", "--data.samples_per_epoch=2", "--data.validation_crops=1"),
     "--data.validation_share=0.03",
 )

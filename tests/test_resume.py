@@ -17,7 +17,7 @@ from lab import train
 from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings
 from lab.settings import SettingsError, build_experiment, parse_experiment
-from lab.variants import NonFiniteLossError
+from lab.training import NonFiniteLossError
 from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.

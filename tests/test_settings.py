@@ -21,7 +21,7 @@ from lab.settings import (
     options_from,
     parse_experiment,
 )
-from lab.variants import Optimization
+from lab.training import Optimization
 from tests.tiny import PROJECT, TINY, tiny_experiment
 
 
@@ -120,7 +120,7 @@ def test_options_go_on_top_of_a_file_and_the_later_of_two_counts(tmp_path):
 MISSPELT = {
     "modle.network.width": "model.network.width",
     "model.network.widht": "model.network.width",
-    "model.discriminator.dpeth": "model.discriminator.depth",
+    "model.judges.whole.dpeth": "model.judges.whole.depth",
     "model.optimization.gradient_clp": "model.optimization.gradient_clip",
     "model.objective.wieghts.hole_l1": "model.objective.weights.hole_l1",
     "model.objective.weights.adversarail": "model.objective.weights.adversarial",
@@ -147,7 +147,7 @@ def test_a_misspelt_option_is_an_error_that_names_the_nearest(wrong, right):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["model.network.widht", "model.discriminator.dpeth", "data.batchsize"]
+    "wrong", ["model.network.widht", "model.judges.whole.dpeth", "data.batchsize"]
 )
 def test_the_options_of_a_chosen_class_are_known_too(wrong):
     with pytest.raises(SettingsError) as error:
@@ -209,7 +209,7 @@ def test_a_right_option_is_not_blamed_for_another(tmp_path):
         ),
         ("--data=64", "--data is a group"),
         ("--fit=3", "--fit is a group"),
-        ("--model=3", "model must be a class, such as lab.variants.InpaintingModule, not 3"),
+        ("--model=3", "model must be a class, such as lab.variants.CompletionModule, not 3"),
     ],
 )
 def test_a_value_of_a_wrong_type_is_an_error_that_says_where(option, message):
@@ -242,7 +242,7 @@ def test_an_option_of_a_class_that_was_chosen_is_compared_with_its_own():
         ("--data.smallest_crop=0", "smallest_crop must lie in"),
         ("--data.validation_share=1", "validation_share must lie in"),
         ("--model.network.width=7", "not 7"),
-        ("--model.discriminator.depth=9", "not 9"),
+        ("--model.judges.whole.depth=9", "not 9"),
         ("--model.objective.weights.hole_l1=-1", "hole_l1 is -1"),
         ("--model.objective.weights.hole_l1=.nan", "hole_l1 is nan"),
         ("--model.optimization.generator_learning_rate=0", "generator_learning_rate must lie"),

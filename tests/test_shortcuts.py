@@ -15,7 +15,8 @@ from lab.checks import UserError
 from lab.completion import complete_picture
 from lab.imaging import UnreadablePhotoError, read_image
 from lab.strategies import DEFAULT_METHOD
-from lab.variants import VARIANTS, InpaintingModule
+from lab.training import AdversarialCompletion
+from lab.variants import VARIANTS
 from lab.widgets import Comparison
 from tests.tiny import PROJECT, fit_tiny
 
@@ -79,9 +80,9 @@ def test_a_variant_fits_photos_of_64_pixels_under_any_trainer(folder, tmp_path):
     trained.fit(module, lab.photos(folder, size=64, batch_size=2))
     assert module.network.gate == "both"
     assert module.network.width == 8
-    assert module.discriminator.smallest_side == 32
+    assert module.judges["whole"].smallest_side == 32
     assert set(trained.callback_metrics) >= {"val/hole_ssim", "train/hole_l1", "epochs_trained"}
-    again = InpaintingModule.load_from_checkpoint(best.best_model_path)
+    again = AdversarialCompletion.load_from_checkpoint(best.best_model_path)
     assert again.network.gate == "both"
     state = again.state_dict()
     assert state.keys() == module.state_dict().keys()
@@ -117,7 +118,7 @@ def test_variants_combine_and_settings_go_on_top(tmp_path):
         (lambda: lab.variant(widht=8), "Did you mean 'width'"),
         (lambda: lab.variant(width="wide"), "width"),
         (lambda: lab.variant(width=9), "must be even"),
-        (lambda: lab.variant("boxes_only"), r"lab\.photos\(FOLDER, variant='boxes_only'\)"),
+        (lambda: lab.variant("segmented_person"), "lab.evaluate --variant=segmented_person"),
         (lambda: lab.photos(variant="both_gates"), r"lab\.variant\('both_gates'\)"),
         (lambda: lab.photos("no/such/folder"), "no/such/folder is no folder of photos"),
         (lambda: lab.photos(sise=64), "nearest is --data.size"),

@@ -6,13 +6,14 @@ that neither the number of loader processes nor an interruption changes what is 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from lab.contracts import MaskGenerator
+from lab.contracts import Guides, MaskGenerator
 from lab.imaging import Crop, CropReader, PhotoFile
 
 
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     mask: Tensor
     sample: Sequence[str]
     photo: Sequence[str]
+    guides: Guides = MappingProxyType({})
 
 
 class EpochKey(NamedTuple):

@@ -15,8 +15,9 @@ from lab.losses.balancing import (
     UncertaintyWeighting,
 )
 from lab.losses.feature_matching import FeatureMatching
-from lab.losses.objective import INPAINT_SANET_WEIGHTS, LossWeights, Objective, ObjectiveValue
+from lab.losses.objective import INPAINT_SANET_WEIGHTS, Objective, ObjectiveValue
 from lab.losses.once import OncePerImage
+from lab.losses.penalties import gradient_penalty, r1_penalty
 from lab.losses.perceptual import (
     PERCEPTUAL_LAYERS,
     ImageFeatures,
@@ -28,18 +29,11 @@ from lab.losses.perceptual import (
 from lab.losses.reconstruction import Reconstruction
 from lab.losses.rim import RimTotalVariation
 from lab.losses.structure import MSSSIM, HoleSSIM
-from lab.losses.terms import (
-    DISCRIMINATOR_TERMS,
-    FEATURE_TERMS,
-    TERMS,
-    TermBuilder,
-    TermSettings,
-)
+from lab.losses.terms import JUDGES, TERMS, LossWeights, Term, TermSettings, check_terms
 
 __all__ = [
-    "DISCRIMINATOR_TERMS",
-    "FEATURE_TERMS",
     "INPAINT_SANET_WEIGHTS",
+    "JUDGES",
     "MSSSIM",
     "PERCEPTUAL_LAYERS",
     "TERMS",
@@ -62,10 +56,13 @@ __all__ = [
     "RimTotalVariation",
     "StatedWeights",
     "Style",
-    "TermBuilder",
+    "Term",
     "TermSettings",
     "UncertaintyWeighting",
+    "check_terms",
     "discriminator_loss",
     "generator_loss",
+    "gradient_penalty",
     "gram_matrix",
+    "r1_penalty",
 ]

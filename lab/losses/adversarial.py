@@ -8,6 +8,8 @@
   equation 9: labels 0 and 1, with the halves.
 - ``relativistic_average``: Jolicoeur-Martineau, "The Relativistic Discriminator" (ICLR 2019),
   the RaSGAN of section 4: is a real image more real than the average fake?
+- ``wasserstein``: Arjovsky et al., "Wasserstein Generative Adversarial Networks" (ICML 2017),
+  algorithm 1; it needs a gradient penalty (`lab.losses.penalties`) in place of clipped weights.
 
 Large logits mean "real". Logits have any shape; expectations are means over all of them.
 """
@@ -21,9 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.checks import unknown_name_message
-from lab.contracts import DiscriminatorOutput, LossInputs
+from lab.contracts import JudgedPair, LossInputs
 
-AdversarialKind = Literal["hinge", "log", "least_squares", "relativistic_average"]
+AdversarialKind = Literal["hinge", "log", "least_squares", "relativistic_average", "wasserstein"]
 
 
 def generator_loss(
@@ -41,7 +43,7 @@ def generator_loss(
         ValueError: an unknown kind, or ``relativistic_average`` without ``real_logits``.
     """
     fake = fake_logits.float()
-    if kind == "hinge":
+    if kind in ("hinge", "wasserstein"):
         return -fake.mean()
     if kind == "log":
         return F.softplus(-fake).mean()
@@ -69,6 +71,8 @@ def discriminator_loss(kind: AdversarialKind, real_logits: Tensor, fake_logits: 
     real, fake = real_logits.float(), fake_logits.float()
     if kind == "hinge":
         return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
+    if kind == "wasserstein":
+        return fake.mean() - real.mean()
     # softplus(-x) is -log(sigmoid(x)) without the overflow.
     if kind == "log":
         return F.softplus(-real).mean() + F.softplus(fake).mean()
@@ -82,43 +86,46 @@ def discriminator_loss(kind: AdversarialKind, real_logits: Tensor, fake_logits: 
 
 @dataclass(frozen=True)
 class Adversarial:
-    """What the discriminator says about the completed image.
+    """What a judge says about what the network made.
 
-    The lower, the more the image passes for real. Hinge and relativistic losses have no minimum
-    that a perfect image reaches; log and least-squares tend to 0 as the image passes for real.
+    The lower, the more it passes for real. Hinge, relativistic and Wasserstein losses have no
+    minimum that a perfect image reaches; log and least-squares tend to 0 as it passes for real.
 
     Args:
         kind: the adversarial loss.
+        judge: the name of the judge.
     """
 
     kind: AdversarialKind = "hinge"
+    judge: str = "whole"
 
     def __call__(self, inputs: LossInputs) -> Tensor:
-        """Return the generator's loss on ``inputs.completed``.
+        """Return the generator's loss, the mean over the judge's scales.
 
         Raises:
-            ValueError: the inputs carry no judge.
+            ValueError: the inputs carry no such judge.
         """
-        fakes = judge(inputs, inputs.completed, "adversarial").logits
+        judged = judged_pair(inputs, self.judge, "adversarial")
+        fakes = judged.judge(judged.fake).logits
         reals: Sequence[Tensor | None] = [None] * len(fakes)
         if self.kind == "relativistic_average":
             with torch.no_grad():
-                reals = judge(inputs, inputs.truth, "adversarial").logits
+                reals = judged.judge(judged.real).logits
         losses = [
             generator_loss(self.kind, fake, real) for fake, real in zip(fakes, reals, strict=True)
         ]
         return torch.stack(losses).mean()
 
 
-def judge(inputs: LossInputs, image: Tensor, term: str) -> DiscriminatorOutput:
-    """Score ``image`` with the inputs' discriminator, which ``term`` cannot do without.
+def judged_pair(inputs: LossInputs, judge: str, term: str) -> JudgedPair:
+    """What a judge is asked about, which ``term`` cannot do without.
 
     Raises:
-        ValueError: the inputs carry no judge.
+        ValueError: the inputs carry no such judge.
     """
-    if inputs.judge is None:
+    if judge not in inputs.judged:
         raise ValueError(
-            f"the term {term} needs a discriminator, but inputs.judge is None: "
-            "see Objective.needs_discriminator"
+            f"the term {term} asks the judge {judge!r}, but inputs.judged has "
+            f"{', '.join(inputs.judged) or 'none'}: see Objective.judges"
         )
-    return inputs.judge(image)
+    return inputs.judged[judge]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
-from lab.losses.terms import DISCRIMINATOR_TERMS
+from lab.losses.terms import TERMS
 
 _LARGEST_RATIO = 1e4
 _LEAST_WEIGHT = 1e-3
@@ -98,7 +98,7 @@ class UncertaintyWeighting(Balancing):
 
     Args:
         stated: the weights.
-        terms: to balance; by default all but the discriminator's.
+        terms: to balance; by default all but the judges'.
         learning_rate: of the log-variances: at the network's own they would hardly move.
 
     Raises:
@@ -139,7 +139,7 @@ class GradNorm(Balancing):
 
     Args:
         stated: the weights.
-        terms: to balance; by default all but the discriminator's.
+        terms: to balance; by default all but the judges'.
         alpha: how strongly rates are drawn together; 0 makes all gradients alike; 1.5 in the
             paper's main experiments.
         learning_rate: of the factors: at the network's own they would hardly move.
@@ -200,14 +200,14 @@ class GradientRatio(Balancing):
     Esser, Rombach and Ommer, "Taming Transformers for High-Resolution Image Synthesis" (VQGAN, CVPR
     2021), equation 7: its stated weight times the norm of the reconstruction's gradient at the
     network's last layer over that of the adversarial term's, at most 10,000 and without gradient.
-    The reconstruction is every term but the discriminator's; feature matching keeps its stated
+    The reconstruction is every term but the judges'; feature matching keeps its stated
     weight. VQGAN states 0.8 in its published code: a share of the reconstruction's pull.
 
     Args:
         stated: the weights.
 
     Raises:
-        ValueError: no adversarial term, or nothing beside the discriminator's terms.
+        ValueError: no adversarial term, or nothing beside the judges' terms.
     """
 
     measures_gradients = True
@@ -235,7 +235,7 @@ class GradientRatio(Balancing):
 
 
 def _default(stated: Mapping[str, float]) -> list[str]:
-    return [name for name in stated if name not in DISCRIMINATOR_TERMS]
+    return [name for name in stated if TERMS[name].judge is None]
 
 
 def _check(balancing: Balancing, least: int, learning_rate: float) -> None:

@@ -1,13 +1,22 @@
-"""The table of loss terms: every name that an objective can weight, and how its term is built."""
+"""The registry of loss terms: each declared once, with what it means, weighs and needs.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Terms that differ in a distance, a region, a stage or a judge alone are generated. `LossWeights` is
+made of the registry, so that a term is one row here and nothing elsewhere.
+"""
 
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, make_dataclass
+from itertools import product
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from lab.checks import unknown_name_message
 from lab.contracts import LossTerm
 from lab.losses.adversarial import Adversarial, AdversarialKind
 from lab.losses.feature_matching import FeatureMatching
 from lab.losses.perceptual import ImageFeatures, Perceptual, PerceptualImages, Style
-from lab.losses.reconstruction import Reconstruction
+from lab.losses.reconstruction import Distance, Reconstruction, Region, Stage
 from lab.losses.rim import RimTotalVariation
 from lab.losses.structure import MSSSIM, HoleSSIM
 
@@ -28,23 +37,87 @@ class TermSettings:
     features: ImageFeatures | None = None
 
 
-TermBuilder = Callable[[TermSettings], LossTerm]
+@dataclass(frozen=True)
+class Term:
+    """A term that an objective can weight.
+
+    Attributes:
+        build: makes it.
+        meaning: what it measures, with weights that papers give it.
+        published: its weight in InpaintSANet, for images in [0, 1]; 0 where that has no such term.
+        judge: the name of the judge that it asks, a key of `JUDGES`; None asks none.
+        needs_features: whether it needs `TermSettings.features`.
+    """
+
+    build: Callable[[TermSettings], LossTerm]
+    meaning: str
+    published: float = 0.0
+    judge: str | None = None
+    needs_features: bool = False
 
 
-def _always(term: LossTerm) -> TermBuilder:
+JUDGES: Mapping[str, str] = MappingProxyType(
+    {
+        "whole": "the whole image",
+        "local": "a crop round the hole",
+        "pyramid": "the image at several sizes",
+        "edges": "the completed edges (a network's extra of that name, and the guide)",
+    }
+)
+"""Every judge that a term can ask, by name, and what it is shown."""
+
+_DISTANCES: Mapping[Distance, str] = {
+    "l1": "mean absolute difference",
+    "l2": "mean squared difference",
+    "charbonnier": "mean Charbonnier distance",
+}
+_REGIONS: Mapping[Region, str] = {
+    "hole": "inside the hole",
+    "known": "over the known pixels",
+    "whole": "over the image",
+}
+# InpaintSANet's 1.2 is stated for images in [-1, 1], whose differences are twice as large.
+_PUBLISHED_L1 = 2.4
+
+
+def _reconstruction() -> Iterator[tuple[str, Term]]:
+    stages: tuple[Stage, ...] = ("refined", "coarse")
+    for distance, stage, region in product(_DISTANCES, stages, _REGIONS):
+        published = _PUBLISHED_L1 if distance == "l1" and region != "whole" else 0.0
+        yield (
+            f"{'coarse_' if stage == 'coarse' else ''}{region}_{distance}",
+            Term(
+                _same(Reconstruction(distance, region, stage)),
+                f"{_DISTANCES[distance]} {_REGIONS[region]}, {stage} stage",
+                published,
+            ),
+        )
+
+
+def _judged(judge: str) -> Iterator[tuple[str, Term]]:
+    prefix = "" if judge == "whole" else f"{judge}_"
+    yield (
+        f"{prefix}adversarial",
+        Term(
+            lambda settings: Adversarial(settings.adversarial_kind, judge),
+            f"what the judge of {JUDGES[judge]} says",
+            0.005 if judge == "whole" else 0.0,
+            judge,
+        ),
+    )
+    yield (
+        f"{prefix}feature_matching",
+        Term(
+            _same(FeatureMatching(judge)),
+            f"L1 between the features of the judge of {JUDGES[judge]}"
+            f"{'; 10 in EdgeConnect' if judge == 'edges' else ''}",
+            judge=judge,
+        ),
+    )
+
+
+def _same(term: LossTerm) -> Callable[[TermSettings], LossTerm]:
     return lambda settings: term
-
-
-def _adversarial(settings: TermSettings) -> LossTerm:
-    return Adversarial(settings.adversarial_kind)
-
-
-def _perceptual(settings: TermSettings) -> LossTerm:
-    return Perceptual(_features(settings), settings.perceptual_images)
-
-
-def _style(settings: TermSettings) -> LossTerm:
-    return Style(_features(settings), settings.perceptual_images)
 
 
 def _features(settings: TermSettings) -> ImageFeatures:
@@ -53,37 +126,104 @@ def _features(settings: TermSettings) -> ImageFeatures:
     return settings.features
 
 
-TERMS: dict[str, TermBuilder] = {
-    "hole_l1": _always(Reconstruction("l1", "hole", "refined")),
-    "known_l1": _always(Reconstruction("l1", "known", "refined")),
-    "whole_l1": _always(Reconstruction("l1", "whole", "refined")),
-    "coarse_hole_l1": _always(Reconstruction("l1", "hole", "coarse")),
-    "coarse_known_l1": _always(Reconstruction("l1", "known", "coarse")),
-    "coarse_whole_l1": _always(Reconstruction("l1", "whole", "coarse")),
-    "hole_l2": _always(Reconstruction("l2", "hole", "refined")),
-    "known_l2": _always(Reconstruction("l2", "known", "refined")),
-    "whole_l2": _always(Reconstruction("l2", "whole", "refined")),
-    "coarse_hole_l2": _always(Reconstruction("l2", "hole", "coarse")),
-    "coarse_known_l2": _always(Reconstruction("l2", "known", "coarse")),
-    "coarse_whole_l2": _always(Reconstruction("l2", "whole", "coarse")),
-    "hole_charbonnier": _always(Reconstruction("charbonnier", "hole", "refined")),
-    "known_charbonnier": _always(Reconstruction("charbonnier", "known", "refined")),
-    "whole_charbonnier": _always(Reconstruction("charbonnier", "whole", "refined")),
-    "coarse_hole_charbonnier": _always(Reconstruction("charbonnier", "hole", "coarse")),
-    "coarse_known_charbonnier": _always(Reconstruction("charbonnier", "known", "coarse")),
-    "coarse_whole_charbonnier": _always(Reconstruction("charbonnier", "whole", "coarse")),
-    "ms_ssim": _always(MSSSIM()),
-    "hole_ssim": _always(HoleSSIM()),
-    "rim_total_variation": _always(RimTotalVariation()),
-    "adversarial": _adversarial,
-    "feature_matching": _always(FeatureMatching()),
-    "perceptual": _perceptual,
-    "style": _style,
-}
-"""A new term is one row here and one field of ``LossWeights``."""
+TERMS: Mapping[str, Term] = MappingProxyType(
+    {
+        **dict(_reconstruction()),
+        "ms_ssim": Term(_same(MSSSIM()), "1 - MS-SSIM of the completed image"),
+        "hole_ssim": Term(_same(HoleSSIM()), "1 - SSIM inside the hole, of the completed image"),
+        "rim_total_variation": Term(
+            _same(RimTotalVariation()), "total variation over the hole and its rim; 0.1 in PConv"
+        ),
+        **dict(_judged("whole")),
+        "perceptual": Term(
+            lambda settings: Perceptual(_features(settings), settings.perceptual_images),
+            "L1 between VGG features; 0.05 in PConv, 0.1 in EdgeConnect",
+            needs_features=True,
+        ),
+        "style": Term(
+            lambda settings: Style(_features(settings), settings.perceptual_images),
+            "L1 between Gram matrices of VGG features; 120 in PConv, 250 in EdgeConnect",
+            needs_features=True,
+        ),
+        **{name: term for judge in JUDGES if judge != "whole" for name, term in _judged(judge)},
+    }
+)
+"""Every term by the name that weights, settings and logs call it."""
 
-DISCRIMINATOR_TERMS = frozenset({"adversarial", "feature_matching"})
-"""The terms that look at ``LossInputs.judge``."""
 
-FEATURE_TERMS = frozenset({"perceptual", "style"})
-"""The terms that need ``TermSettings.features``."""
+def check_terms(names: Mapping[str, Any]) -> None:
+    """Refuse names of no term.
+
+    Raises:
+        ValueError: naming the nearest.
+    """
+    for name in names:
+        if name not in TERMS:
+            raise ValueError(unknown_name_message("loss term", name, TERMS))
+
+
+class _Weights:
+    """What is the same for weights of whatever terms."""
+
+    def __post_init__(self) -> None:
+        for name, weight in asdict(self).items():  # type: ignore[call-overload]
+            if not math.isfinite(weight) or weight < 0:
+                raise ValueError(
+                    f"the weight of {name} is {weight}, but must be finite and at least 0 "
+                    "(0 leaves the term out)"
+                )
+        if not self.active():
+            raise ValueError("every weight is 0, so there is nothing to train on: set one")
+
+    def active(self) -> dict[str, float]:
+        """Return the weights that are not 0, by name."""
+        weights: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        return {name: weight for name, weight in weights.items() if weight != 0}
+
+    def changed(self, weights: Mapping[str, float]) -> "LossWeights":
+        """Return the same weights but for those that are given by name.
+
+        Raises:
+            ValueError: a name of no term, with the nearest.
+        """
+        check_terms(weights)
+        everything: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        return LossWeights(**(everything | dict(weights)))
+
+    def judges(self) -> list[str]:
+        """The names of the judges that terms with a weight ask, in the order of `JUDGES`."""
+        asked = {TERMS[name].judge for name in self.active()}
+        return [judge for judge in JUDGES if judge in asked]
+
+
+if TYPE_CHECKING:
+
+    class LossWeights(_Weights):
+        """As made below, for type checkers: any term is an attribute."""
+
+        def __init__(self, **weights: float) -> None: ...
+
+        def __getattr__(self, term: str) -> float: ...
+
+else:
+    LossWeights = make_dataclass(
+        "LossWeights",
+        [(name, float, field(default=term.published)) for name, term in TERMS.items()],
+        bases=(_Weights,),
+        frozen=True,
+        namespace={"__module__": __name__},
+    )
+    LossWeights.__doc__ = "\n".join(
+        (
+            "The weight of every term; a term of weight 0 is not computed.",
+            "",
+            "The defaults are InpaintSANet's, for images in [0, 1]. Of a network of one stage, the",
+            "coarse stage is the refined one, so that the weights of both act on the same image.",
+            "",
+            "Args:",
+            *(f"    {name}: {term.meaning}." for name, term in TERMS.items()),
+            "",
+            "Raises:",
+            "    ValueError: a weight that is negative, NaN or infinite; or all of them 0.",
+        )
+    )

@@ -14,7 +14,7 @@ from lab.results import Run, Study, findings, score_text
 from lab.settings import SettingsError
 from lab.studies.question import short_names
 from lab.tracking.wandb_tracker import PROJECT
-from lab.variants import EPOCHS_TRAINED
+from lab.training import EPOCHS_TRAINED
 
 _SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim", "whole_psnr")
 _TABLE_ROWS = 20

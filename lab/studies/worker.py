@@ -26,7 +26,7 @@ from lab.studies.pruning import FrontPruner
 from lab.studies.question import Question, Value
 from lab.studies.storage import INVALID, Claim, begin_study, claim_trial
 from lab.tracking import EpochScore
-from lab.variants import NonFiniteLossError
+from lab.training import NonFiniteLossError
 
 
 @dataclass(frozen=True)

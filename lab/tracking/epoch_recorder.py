@@ -1,5 +1,6 @@
 """The Lightning callback that records every epoch: scores, pictures and the checkpoint to use."""
 
+from collections import Counter
 from collections.abc import Callable
 from errno import ENOENT
 from pathlib import Path
@@ -17,7 +18,7 @@ from lab.networks import describe_network, write_checkpoint
 from lab.tracking.epoch_visuals import SampleVisual, write_visuals
 from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
 from lab.tracking.wandb_tracker import WandbTracker
-from lab.variants import InpaintingModule, Validated
+from lab.training import CompletionModule, Validated
 
 VISUAL_SAMPLES = 12
 """How many samples a run pictures: those that a contact sheet shows."""
@@ -50,13 +51,13 @@ class EpochRecorder(lightning.Callback):
         self._scores: list[SampleScore] = []
         self._visuals: list[SampleVisual] = []
         self._loss_sums: dict[str, Tensor] = {}
-        self._steps = 0
+        self._loss_counts: Counter[str] = Counter()
 
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Forget the last epoch's losses."""
-        self._loss_sums, self._steps = {}, 0
+        self._loss_sums, self._loss_counts = {}, Counter()
 
     def on_train_batch_end(
         self,
@@ -67,8 +68,9 @@ class EpochRecorder(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """Add up the step's losses, on their device."""
-        assert isinstance(pl_module, InpaintingModule)
-        self._steps += 1
+        assert isinstance(pl_module, CompletionModule)
+        # A network that waits for its judges has no losses at every step.
+        self._loss_counts.update(list(pl_module.step_losses))
         for name, value in pl_module.step_losses.items():
             widest = sum_precision(value.device)
             self._loss_sums[name] = self._loss_sums.get(name, 0.0) + value.to(widest)
@@ -102,15 +104,18 @@ class EpochRecorder(lightning.Callback):
         """Write everything that the epoch gives."""
         if trainer.sanity_checking or not self._scores:
             return
-        assert isinstance(pl_module, InpaintingModule)
+        assert isinstance(pl_module, CompletionModule)
         if not (self._folder / SETTINGS).exists():
             # Else it would be made anew, and look like a run that began with this epoch.
             raise FileNotFoundError(ENOENT, "it was removed while it was written", self._folder)
         epoch = pl_module.current_epoch + 1
         means = mean_scores(self._scores)
         write_scores(self._folder, epoch, self._scores)
-        if self._steps:
-            losses = {name: float(value) / self._steps for name, value in self._loss_sums.items()}
+        if self._loss_sums:
+            losses = {
+                name: float(value) / self._loss_counts[name]
+                for name, value in self._loss_sums.items()
+            }
             loss_table(self._folder).write_epoch(epoch, pd.DataFrame([losses]))
         write_visuals(self._folder, epoch, self._visuals, self._tracker)
         write_checkpoint(

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from lab.imaging import to_uint8
-from lab.variants import EPOCHS_TRAINED
+from lab.training import EPOCHS_TRAINED
 
 PROJECT = "background-inpainting"
 

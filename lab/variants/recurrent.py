@@ -1,18 +1,7 @@
-"""V6: recurrent feature reasoning (RFR), the network that the notes chose, for large holes.
+"""Recurrent feature reasoning."""
 
-Document: of UCTGAN, HiFill and RFR, RFR was chosen.
-Found there: made for large holes.
-Known to be wrong: nothing; published with L1 6 in the hole and 1 outside, total variation 0.1,
-perceptual 0.05 and style 120 on VGG16, no discriminator, Adam 2e-4, then 5e-5 with batch
-normalization frozen (``model.optimization.normalization_epochs``).
-Changed: network and objective. ``recurrent`` needs VGG16's weights; ``recurrent_without_vgg`` is
-for where they cannot be had, and lacks what makes RFR's fills sharp.
-Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
-Measured: without VGG -0.016 of hole SSIM after five minutes, most in larger holes
-(docs/findings.md, the board).
-"""
-
-from lab.variants.variant import Value, Variant
+from lab.training import CompletionModule
+from lab.variants.variant import Value, build_variants, documented
 
 _WEIGHTS = "model.objective.weights."
 _WITHOUT_VGG: dict[str, Value] = {
@@ -25,9 +14,40 @@ _WITHOUT_VGG: dict[str, Value] = {
     f"{_WEIGHTS}adversarial": 0.0,
 }
 
-RECURRENT = Variant(
+
+@documented(
     "V6",
     "RFR",
     {**_WITHOUT_VGG, f"{_WEIGHTS}perceptual": 0.05, f"{_WEIGHTS}style": 120.0},
 )
-RECURRENT_WITHOUT_VGG = Variant("V6", "RFR without its VGG losses", _WITHOUT_VGG)
+def recurrent(**settings: object) -> CompletionModule:
+    """V6: recurrent feature reasoning (RFR), the network that the notes chose, for large holes.
+
+    Document: of UCTGAN, HiFill and RFR, RFR was chosen.
+    Found there: made for large holes.
+    Known to be wrong: nothing; published with L1 6 in the hole and 1 outside, total variation 0.1,
+    perceptual 0.05 and style 120 on VGG16, no discriminator, Adam 2e-4, then 5e-5 with batch
+    normalization frozen: ``--model.phases='[{epochs: N, generator_learning_rate: 2e-4},
+    {generator_learning_rate: 5e-5, keeps_statistics: [network]}]'``.
+    Changed: network and objective. It needs VGG16's weights; `recurrent_without_vgg` is for where
+    they cannot be had.
+    Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
+    Measured: without VGG -0.016 of hole SSIM after five minutes, most in larger holes
+    (docs/findings.md, the board).
+    """
+    return build_variants(["recurrent"], settings)
+
+
+@documented("V6", "RFR without its VGG losses", _WITHOUT_VGG)
+def recurrent_without_vgg(**settings: object) -> CompletionModule:
+    """V6: recurrent feature reasoning (RFR) without its perceptual and style terms.
+
+    Document: not there: for where VGG16's weights cannot be had. It lacks what makes RFR's fills
+    sharp.
+    Known to be wrong: nothing.
+    Changed: network and objective, as `recurrent`.
+    Logged: train/hole_l1, known_l1, rim_total_variation.
+    Measured: -0.016 of hole SSIM after five minutes, most in larger holes (docs/findings.md, the
+    board).
+    """
+    return build_variants(["recurrent_without_vgg"], settings)

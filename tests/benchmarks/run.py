@@ -90,7 +90,7 @@ class Steps:
         self.adam[0].step()
 
     def fast_step(self) -> None:
-        """What `InpaintingModule.training_step` does, without the trainer."""
+        """What `AdversarialCompletion.training_step` does, without the trainer."""
         image, mask = self.image, self.mask
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             stages = self.fast(image, mask)
@@ -157,8 +157,8 @@ def trainer_overhead(rounds: int) -> tuple[float, float]:
         "--data.samples_per_epoch=320",
         "--data.validation_photos=1",
         "--model.network.width=16",
-        "--model.discriminator.width=32",
-        "--model.discriminator.depth=4",
+        "--model.judges.whole.width=32",
+        "--model.judges.whole.depth=4",
         "--fit.epochs=1",
     ]
     experiment = build_experiment(parse_experiment(options))

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab.contracts import DiscriminatorOutput, LossInputs, Stages
+from lab.contracts import DiscriminatorOutput, JudgedPair, LossInputs, Stages
+from lab.losses import JUDGES
 from lab.networks import VGG_WEIGHTS, WeightFile, vgg_layer_names
 
 HEIGHT, WIDTH = 33, 47
@@ -85,12 +86,14 @@ def make_inputs():
         refined: Tensor, truth: Tensor, mask: Tensor, coarse: Tensor | None = None
     ) -> LossInputs:
         known = truth.detach().to(refined.dtype)
+        completed = torch.where(mask > 0, refined, known)
+        pair = JudgedPair(TinyDiscriminator(truth), completed, truth)
         return LossInputs(
             stages=Stages((refined if coarse is None else coarse, refined)),
             truth=truth,
             mask=mask,
-            completed=torch.where(mask > 0, refined, known),
-            judge=TinyDiscriminator(truth),
+            completed=completed,
+            judged=dict.fromkeys(JUDGES, pair),
         )
 
     return make

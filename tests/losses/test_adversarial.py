@@ -1,12 +1,20 @@
 """Adversarial losses: their formulas, their signs, and that generator and discriminator match."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
-from lab.losses import Adversarial, FeatureMatching, discriminator_loss, generator_loss
+from lab.losses import (
+    Adversarial,
+    AdversarialKind,
+    FeatureMatching,
+    discriminator_loss,
+    generator_loss,
+)
 
-KINDS = ["hinge", "log", "least_squares", "relativistic_average"]
+KINDS = get_args(AdversarialKind)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -39,6 +47,7 @@ def test_the_formulas_of_the_papers(real, fake):
             ((f - 1) ** 2).mean() / 2,
             ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2,
         ),
+        "wasserstein": (-f.mean(), f.mean() - r.mean()),
         "relativistic_average": (
             -np.log(sigmoid(above_real)).mean() - np.log(1 - sigmoid(above_fake)).mean(),
             -np.log(sigmoid(above_fake)).mean() - np.log(1 - sigmoid(above_real)).mean(),
@@ -115,7 +124,9 @@ def test_wrong_arguments_are_refused(real, fake):
 def test_the_term_judges_the_completed_image(kind, truth, mask, noise, make_inputs):
     inputs = make_inputs(truth + 0.1 * noise, truth, mask)
     expected = generator_loss(
-        kind, *inputs.judge(inputs.completed).logits, *inputs.judge(truth).logits
+        kind,
+        *inputs.judged["whole"].judge(inputs.completed).logits,
+        *inputs.judged["whole"].judge(truth).logits,
     )
     torch.testing.assert_close(Adversarial(kind)(inputs), expected)
 
@@ -131,6 +142,9 @@ def test_the_relativistic_term_gives_the_truth_no_gradient(truth, mask, noise, m
 def test_feature_matching_is_the_mean_over_the_layers(truth, mask, noise, make_inputs):
     inputs = make_inputs(truth + 0.1 * noise, truth, mask)
     with torch.no_grad():
-        ours, theirs = inputs.judge(inputs.completed).features, inputs.judge(truth).features
+        ours, theirs = (
+            inputs.judged["whole"].judge(inputs.completed).features,
+            inputs.judged["whole"].judge(truth).features,
+        )
     layers = [np.abs(a.numpy() - b.numpy()).mean() for a, b in zip(ours, theirs, strict=True)]
     assert float(FeatureMatching()(inputs)) == pytest.approx(np.mean(layers), rel=1e-5)

@@ -9,8 +9,6 @@ from torch import nn
 
 from lab.contracts import Stages
 from lab.losses import (
-    DISCRIMINATOR_TERMS,
-    FEATURE_TERMS,
     TERMS,
     LossWeights,
     Objective,
@@ -29,16 +27,30 @@ def only(**weights: float) -> LossWeights:
 
 def test_every_term_has_a_weight_and_every_weight_a_term():
     assert list(TERMS) == [field.name for field in fields(LossWeights)]
-    assert DISCRIMINATOR_TERMS | FEATURE_TERMS <= set(TERMS)
+    for name, term in TERMS.items():
+        assert f"{name}: {term.meaning}" in LossWeights.__doc__
+
+
+def test_other_weights_make_another_objective_of_the_same_kind():
+    stated = Objective(adversarial_kind="log", r1_penalty=0.5)
+    other = stated.with_weights({"ms_ssim": 1.0, "adversarial": 0.0})
+    assert other.weights.active() == {
+        **{name: weight for name, weight in stated.weights.active().items() if weight > 1},
+        "ms_ssim": 1.0,
+    }
+    assert (other.adversarial_kind, other.r1_penalty) == ("log", 0.5)
+    assert stated.weights == Objective().weights
+    with pytest.raises(ValueError, match="'ms_ssim'"):
+        stated.with_weights({"msssim": 1.0})
 
 
 def test_the_terms_of_vgg_ask_for_it():
     for name in TERMS:
-        if name in FEATURE_TERMS:
+        if TERMS[name].needs_features:
             with pytest.raises(ValueError, match="features"):
-                TERMS[name](TermSettings())
+                TERMS[name].build(TermSettings())
         else:
-            TERMS[name](TermSettings())
+            TERMS[name].build(TermSettings())
 
 
 def test_the_defaults_are_those_of_inpaint_sanet():
@@ -65,7 +77,7 @@ def test_the_total_is_the_weighted_sum_of_the_raw_terms(truth, mask, noise, make
     value = Objective(weights)(inputs)
     assert list(value.terms) == ["hole_l1", "known_l2", "ms_ssim", "adversarial"]
     for name, raw in value.terms.items():
-        torch.testing.assert_close(raw, TERMS[name](TermSettings())(inputs).detach())
+        torch.testing.assert_close(raw, TERMS[name].build(TermSettings())(inputs).detach())
         assert not raw.requires_grad
     expected = sum(asdict(weights)[name] * raw for name, raw in value.terms.items())
     torch.testing.assert_close(value.total.detach(), expected)
@@ -77,18 +89,20 @@ def test_a_term_without_weight_is_not_even_built(monkeypatch, truth, mask, make_
     def refuse(settings):
         raise AssertionError("built in vain")
 
-    monkeypatch.setitem(TERMS, "ms_ssim", refuse)
+    unbuilt = {**TERMS, "ms_ssim": replace(TERMS["ms_ssim"], build=refuse)}
+    monkeypatch.setattr("lab.losses.objective.TERMS", unbuilt)
     Objective(only(hole_l1=1.0))(make_inputs(truth, truth, mask))
 
 
-def test_it_says_whether_it_needs_a_discriminator(truth, mask, make_inputs):
-    assert Objective().needs_discriminator
-    assert Objective(only(feature_matching=1.0)).needs_discriminator
+def test_it_says_which_judges_it_asks(truth, mask, make_inputs):
+    assert Objective().judges == ["whole"]
+    asked = only(edges_feature_matching=1.0, local_adversarial=1.0, feature_matching=1.0)
+    assert Objective(asked).judges == ["whole", "local", "edges"]
     plain = Objective(only(hole_l1=1.0))
-    assert not plain.needs_discriminator
-    inputs = replace(make_inputs(truth, truth, mask), judge=None)
+    assert plain.judges == []
+    inputs = replace(make_inputs(truth, truth, mask), judged={})
     assert plain(inputs).total == 0
-    with pytest.raises(ValueError, match="needs a discriminator"):
+    with pytest.raises(ValueError, match="asks the judge 'whole'"):
         Objective()(inputs)
 
 
@@ -99,12 +113,12 @@ def test_the_discriminator_sees_each_image_once(truth, mask, noise, make_inputs)
         only(adversarial=1.0, feature_matching=1.0), adversarial_kind="relativistic_average"
     )
     objective(inputs).total.backward()
-    assert len(inputs.judge.seen) == 2
-    assert inputs.judge.seen[0] is inputs.completed
-    assert inputs.judge.seen[1] is truth
+    assert len(inputs.judged["whole"].judge.seen) == 2
+    assert inputs.judged["whole"].judge.seen[0] is inputs.completed
+    assert inputs.judged["whole"].judge.seen[1] is truth
     # The next evaluation asks anew: the discriminator has learned in between.
     objective(inputs)
-    assert len(inputs.judge.seen) == 4
+    assert len(inputs.judged["whole"].judge.seen) == 4
 
 
 def test_once_per_image_keeps_gradient_apart():

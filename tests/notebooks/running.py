@@ -14,8 +14,8 @@ NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 # On top of the notebooks' own settings: a run that takes seconds.
 TINY_RUN = [
     "--model.network.width=8",
-    "--model.discriminator.width=8",
-    "--model.discriminator.depth=2",
+    "--model.judges.whole.width=8",
+    "--model.judges.whole.depth=2",
     "--data.size=32",
     "--data.samples_per_epoch=8",
     "--data.validation_crops=2",

@@ -53,7 +53,7 @@ def test_00_is_five_lines_that_work_together(tmp_path):
         "scores": compared.scores["hole_psnr"].to_dict(),
     }"""
     found, printed = run_notebook("00_start", tmp_path, look, width=8, steps=2, run="run")
-    assert found["trained"] == "InpaintingModule"
+    assert found["trained"] == "AdversarialCompletion"
     assert found["best"].endswith("best.ckpt")
     assert set(found["scores"]) == {"telea", "patch-match"}
     assert "pixels restored by patch-match" in printed

@@ -76,7 +76,7 @@ def test_panels_do_not_lie_on_each_other(study, wandb_server):
 def test_an_option_is_found_under_the_name_it_is_logged_by():
     settings = {
         "model": {
-            "class_path": "lab.variants.InpaintingModule",
+            "class_path": "lab.training.AdversarialCompletion",
             "init_args": {
                 "objective": {"class_path": "O", "init_args": {"weights": {"hole_l1": 2.4}}}
             },

@@ -27,14 +27,14 @@ def test_an_interrupted_run_records_what_an_uninterrupted_one_does(tmp_path):
 
 def test_the_mean_is_over_the_steps(tmp_path, monkeypatch):
     seen = []
-    log = type(tiny_experiment().model)._log_training
+    log = type(tiny_experiment().model).log_step
 
     def spy(module, values):
         if "total" in values:
             seen.append(values["total"].item())
         log(module, values)
 
-    monkeypatch.setattr("lab.variants.InpaintingModule._log_training", spy)
+    monkeypatch.setattr("lab.training.CompletionModule.log_step", spy)
     fit_tiny(tmp_path / "run", "--fit.epochs=1")
     assert len(seen) == 2
     recorded = open_run(tmp_path / "run").losses.loc[1, "total"]

@@ -8,7 +8,7 @@ from lab.losses import GradNorm, Objective
 from lab.networks import load_network
 from lab.results import open_run
 from lab.settings import SettingsError
-from lab.variants import InpaintingModule
+from lab.training import AdversarialCompletion
 from tests.tiny import fit_tiny, tiny_experiment
 
 TERMS = ("hole_l1", "known_l1", "coarse_hole_l1", "coarse_known_l1")
@@ -52,7 +52,7 @@ def test_what_is_learned_is_trained_at_its_own_rate_and_kept_for_resuming(balanc
     assert kept == learned[name]
     rates = [group["lr"] for group in last["optimizer_states"][0]["param_groups"]]
     assert rates == ([1e-4] if name == "GradientRatio" else [1e-4, 0.01])
-    again = InpaintingModule.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
+    again = AdversarialCompletion.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
     for key in kept:
         torch.testing.assert_close(again.state_dict()[key], last["state_dict"][key])
 
@@ -88,12 +88,12 @@ class Nameless(nn.Module):
 
 def test_a_network_without_a_last_layer_is_refused():
     with pytest.raises(ValueError, match="Nameless names none: give it a property last_layer"):
-        InpaintingModule(Nameless, objective=lambda: Objective(balancing=GradNorm))
+        AdversarialCompletion(Nameless, objective=lambda: Objective(balancing=GradNorm))
 
 
 def test_a_last_layer_that_does_not_train_is_refused():
-    gates = ("--model.network.gate=gct", "--model.optimization.channel_gate_epochs=1")
-    with pytest.raises(SettingsError, match="does not train in the first 1 epochs"):
+    gates = ("--model.network.gate=gct", "--model.phases=[{epochs: 1, trains: [channel_gates]}]")
+    with pytest.raises(SettingsError, match="does not train in a phase that trains channel_gates"):
         tiny_experiment(option("GradientRatio"), *gates)
     tiny_experiment(option("UncertaintyWeighting"), *gates)
 

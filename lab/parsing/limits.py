@@ -12,14 +12,12 @@ from typing import Any
 
 import jsonargparse._optionals
 import yaml
-from jsonargparse import ArgumentParser, get_loader, set_loader, set_parsing_settings
+from jsonargparse import get_loader, set_loader, set_parsing_settings
 from torch import Tensor
 
 from lab.checks import UserError
 from lab.contracts import Stages
 from lab.formats.plain import PlainDataError, check_values, check_yaml
-
-__all__ = ["ALLOW_IMPORTS", "ArgumentParser", "allowed_imports", "denied_import", "take_packages"]
 
 ALLOW_IMPORTS = "--allow-imports"
 """The option by which a person lets settings name classes of a package of their own. It is two

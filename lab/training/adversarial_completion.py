@@ -1,0 +1,381 @@
+"""The procedure that most papers train by: a network against named judges, phase by phase.
+
+A step of the judges and a step of the network a batch, by manual optimization, as InpaintSANet
+publishes them.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import cos, pi
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
+
+from lab.contracts import JudgedPair, LossInputs, Network, Strategy
+from lab.data import Batch
+from lab.losses import Objective
+from lab.networks import InpaintSANet
+from lab.strategies import Direct
+from lab.training.completion_module import CompletionModule
+from lab.training.judges import Judges, judge_both, judged_pairs
+from lab.training.parts import find_part, let_move
+from lab.training.phases import Phase, Schedule
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How network and judges are optimized. The defaults are InpaintSANet's.
+
+    Attributes:
+        generator_learning_rate: of Adam for the network.
+        discriminator_learning_rate: of Adam for the judges.
+        betas: Adam's two decay rates.
+        gradient_clip: largest norm of the network's gradient, and of the judges'; 0 leaves
+            gradients alone.
+        schedule: "constant", or "cosine" down to a hundredth over each phase's planned epochs.
+        warmup_steps: steps over which the learning rates rise linearly from near zero.
+        judge_steps: batches that the judges train on for each that the network does; 5 with
+            Wasserstein losses.
+    """
+
+    generator_learning_rate: float = 1e-4
+    discriminator_learning_rate: float = 4e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    gradient_clip: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = 0
+    judge_steps: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse values with which training cannot work.
+
+        Raises:
+            ValueError: naming the value and its rule.
+        """
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        for name in ("gradient_clip", "warmup_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must not be negative, as {getattr(self, name)} is; 0 turns it off"
+                )
+        if self.judge_steps < 1:
+            raise ValueError(f"judge_steps must be at least 1, not {self.judge_steps}")
+
+    def factor(self, step: int, progress: float) -> float:
+        """The learning rates' factor at ``step``, with ``progress`` of the phase behind, 0 to 1."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "constant":
+            return warm
+        return warm * (0.01 + 0.99 * (1.0 + cos(pi * progress)) / 2.0)
+
+
+_EVERY_JUDGE = Judges()
+
+
+class AdversarialCompletion(CompletionModule):
+    """Trains a network against an objective, with judges where the objective asks them.
+
+    Logged at steps, beside what `CompletionModule` logs: ``train/total``, ``train/<term>`` for
+    every term that has a weight in the phase (raw, not weighted), ``train/weight/<term>`` of terms
+    that the objective balances, and for the judge of whole images ``train/discriminator``,
+    ``train/real_logit`` and ``train/fake_logit`` (their means: a judge that wins or dies shows
+    there); other judges put their name before these, as in ``train/local_real_logit``.
+
+    Args:
+        network: what is trained, ``(image, mask) -> Stages``.
+        judges: make the discriminators for photos of a size; each is built only where a term with
+            a weight asks it, by `prepare`.
+        objective: the weighted terms.
+        strategy: how the network completes a photo at validation.
+        optimization: learning rates, clipping, schedule.
+        phases: what trains when, one after the other; None trains everything all the time.
+        warm_start: a checkpoint whose weights the network starts from; it may lack what only this
+            network's options have.
+
+    Raises:
+        ValueError: weights that do not fit, phases that cannot follow each other, a part to train
+            that the network does not have, or balancing by gradients at a last layer that the
+            network does not name or train.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[], nn.Module] = InpaintSANet,
+        judges: Judges = _EVERY_JUDGE,
+        objective: Callable[[], Objective] = Objective,
+        strategy: Callable[[Network], Strategy] = Direct,
+        optimization: Optimization = Optimization(),
+        phases: Sequence[Phase] | None = None,
+        warm_start: Path | None = None,
+    ) -> None:
+        super().__init__(network, strategy, warm_start)
+        phases = (Phase(),) if phases is None else phases
+        self.schedule = Schedule(phases)
+        stated = objective()
+        self.objectives = nn.ModuleList(
+            stated.with_weights(phase.weights) if phase.weights else stated for phase in phases
+        )
+        self.optimization = optimization
+        self.judges = nn.ModuleDict()
+        self._judges = judges
+        self._phase = 0
+        for phase in phases:
+            self._refuse_unknown_parts(phase)
+        _check_last_layer(self.network, self.schedule, self.objectives)
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that trains now."""
+        return self.schedule.phases[self._phase]
+
+    @property
+    def objective(self) -> Objective:
+        """The objective of the phase that trains now."""
+        objective = self.objectives[self._phase]
+        assert isinstance(objective, Objective)
+        return objective
+
+    def prepare(self, size: int) -> None:
+        """Build the judges that terms with a weight ask in any phase, once.
+
+        Args:
+            size: side of the training's crops, in pixels.
+
+        Raises:
+            ValueError: a judge that does not fit the size, or is not there.
+        """
+        super().prepare(size)
+        for name in self._asked():
+            if name not in self.judges:
+                self.judges[name] = self._judges.build(name, size)
+
+    def configure_model(self) -> None:
+        """Prepare for the photos that the trainer brings, where nobody has.
+
+        Raises:
+            ValueError: the trainer brings loaders alone, which do not say the size, and a judge
+                depends on it.
+        """
+        super().configure_model()
+        missing = [name for name in self._asked() if name not in self.judges]
+        if missing:
+            raise ValueError(
+                "the discriminator depends on the photos' size, which loaders alone do not say: "
+                "call module.prepare(SIZE) first, or give the trainer a PhotoDataModule"
+            )
+
+    def on_train_start(self) -> None:
+        """Say so where the training ends before its last phase begins."""
+        planned, begins = self.trainer.max_epochs, self.schedule.first_epochs[-1]
+        if planned is not None and 0 <= planned <= begins:
+            warnings.warn(
+                f"training ends after {planned} epochs, but the last of its "
+                f"{len(self.schedule.phases)} phases begins after {begins}: raise fit.epochs, or "
+                "shorten model.phases",
+                stacklevel=2,
+            )
+
+    def on_train_epoch_start(self) -> None:
+        """Let the parts of this epoch's phase move, and no others."""
+        self._phase = self.schedule.index(self.current_epoch)
+        trained, kept = (
+            [part for name in names for part in self._parts(name)]
+            for names in (self.phase.trains, self.phase.keeps_statistics)
+        )
+        let_move(trained, kept, self.network, self._judges_by_name())
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """One step of the judges, if there are any, then one of the network."""
+        self.step_losses = {}
+        image, mask = batch.image, batch.mask
+        network_trains = _moves(self.network) and self._is_networks_turn(batch_index)
+        with torch.set_grad_enabled(network_trains):
+            stages = self(image, mask, batch.guides)
+        # Before a judge sees it: its loss would take the blame.
+        self.check_finite({"the network's answer": stages.refined.mean()})
+        completed = torch.where(mask > 0.5, stages.refined, image)
+        judges = {name: self.judges[name] for name in self.objective.judges}
+        judged = judged_pairs(judges, image, completed, mask, stages, batch.guides)
+        optimizers = self.optimizers()
+        if not isinstance(optimizers, list):
+            optimizers = [optimizers]
+        if any(_moves(judge) for judge in judges.values()):
+            self._judges_step(judged, mask, optimizers[1])
+        if network_trains:
+            inputs = LossInputs(
+                stages, image, mask, completed, judged, _last_layer(self.network), batch.guides
+            )
+            self._network_step(inputs, optimizers[0])
+        self._step_schedules()
+
+    def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
+        """Adam for the network, with what balancing learns, and for the judges, if any.
+
+        Parts that a phase does not train have no gradient, and Adam leaves them alone.
+        """
+        settings = self.optimization
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
+        for balancing in dict.fromkeys(_objective(each).balancing for each in self.objectives):
+            if learned := list(balancing.parameters()):
+                groups.append({"params": learned, "lr": balancing.learning_rate})
+        optimizers = [Adam(groups, settings.generator_learning_rate, settings.betas)]
+        if self.judges:
+            parameters = list(self.judges.parameters())
+            optimizers.append(
+                Adam(parameters, settings.discriminator_learning_rate, settings.betas)
+            )
+        rates = ("generator_learning_rate", "discriminator_learning_rate")
+        planned = self.planned_steps()
+        each_epoch = max(1, int(self.trainer.num_training_batches))
+        return optimizers, [
+            LambdaLR(optimizer, self._factor(rate, each_epoch, planned // each_epoch))
+            for optimizer, rate in zip(optimizers, rates, strict=False)
+        ]
+
+    def _factor(self, rate: str, each_epoch: int, planned_epochs: int) -> Callable[[int], float]:
+        stated: float = getattr(self.optimization, rate)
+
+        def factor(step: int) -> float:
+            epoch = step / each_epoch
+            phase = self.schedule.phases[self.schedule.index(int(epoch))]
+            of_phase = stated if (asked := getattr(phase, rate)) is None else asked
+            progress = self.schedule.progress(epoch, planned_epochs)
+            return self.optimization.factor(step, progress) * of_phase / stated
+
+        return factor
+
+    def _judges_step(
+        self,
+        judged: dict[str, JudgedPair],
+        mask: Tensor,
+        optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+    ) -> None:
+        losses: list[Tensor] = []
+        for name, pair in judged.items():
+            judge = self.judges[name]
+            if not _moves(judge):
+                continue
+            real, fake = zip(*judge_both(judge, pair, mask), strict=True)
+            loss = self.objective.discriminator_loss(real, fake)
+            paid = self.objective.penalties(pair.judge, pair.real, pair.fake)
+            prefix = "" if name == "whole" else f"{name}_"
+            named = {f"{prefix}discriminator": loss}
+            named |= {f"{prefix}{penalty}": value for penalty, value in paid.items()}
+            self.check_finite(named)
+            losses += named.values()
+            self.log_step(
+                named | {f"{prefix}real_logit": _mean(real), f"{prefix}fake_logit": _mean(fake)}
+            )
+        self._descend(torch.stack(losses).sum(), self.judges, optimizer)
+
+    def _network_step(
+        self,
+        inputs: LossInputs,
+        optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+    ) -> None:
+        moving = [parameter for parameter in self.judges.parameters() if parameter.requires_grad]
+        for parameter in moving:
+            parameter.requires_grad_(False)
+        value = self.objective(inputs)
+        self.check_finite({"total": value.total, **value.terms})
+        self._descend(value.total, self.network, optimizer)
+        for parameter in moving:
+            parameter.requires_grad_(True)
+        weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
+        self.log_step({"total": value.total, **value.terms, **weights})
+
+    def _descend(
+        self,
+        loss: Tensor,
+        network: nn.Module,
+        optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+    ) -> None:
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if self.optimization.gradient_clip:
+            nn.utils.clip_grad_norm_(network.parameters(), self.optimization.gradient_clip)
+        optimizer.step()
+
+    def _step_schedules(self) -> None:
+        schedulers = self.lr_schedulers()
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[union-attr]
+
+    def _is_networks_turn(self, batch_index: int) -> bool:
+        every = self.optimization.judge_steps
+        if every == 1 or not self.objective.judges:
+            return True
+        seen = self.current_epoch * int(self.trainer.num_training_batches) + batch_index + 1
+        return seen % every == 0
+
+    def _asked(self) -> list[str]:
+        """The judges that a term with a weight asks in any phase."""
+        return list(
+            dict.fromkeys(name for each in self.objectives for name in _objective(each).judges)
+        )
+
+    def _judges_by_name(self) -> dict[str, nn.Module]:
+        return dict(self.judges.items())
+
+    def _parts(self, name: str) -> list[nn.Module]:
+        return find_part(name, self.network, self._judges_by_name())
+
+    def _refuse_unknown_parts(self, phase: Phase) -> None:
+        """Before a size is known, so before there are judges: by their names."""
+        names = {name: self.network for name in self._asked()}
+        for part in (*phase.trains, *phase.keeps_statistics):
+            find_part(part, self.network, names)
+
+
+def _objective(module: nn.Module) -> Objective:
+    assert isinstance(module, Objective)
+    return module
+
+
+def _moves(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _mean(logits: Sequence[Tensor]) -> Tensor:
+    """The mean over the scales' means."""
+    return torch.stack([scale.detach().mean() for scale in logits]).mean()
+
+
+def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
+    """The parameters of the layer that a network names as its ``last_layer``; none without one."""
+    layer = getattr(network, "last_layer", None)
+    return tuple(layer.parameters()) if isinstance(layer, nn.Module) else ()
+
+
+def _check_last_layer(network: nn.Module, schedule: Schedule, objectives: nn.ModuleList) -> None:
+    for phase, objective in zip(schedule.phases, objectives, strict=True):
+        balancing = _objective(objective).balancing
+        if not balancing.measures_gradients:
+            continue
+        name, layer = type(balancing).__name__, _last_layer(network)
+        if not layer:
+            raise ValueError(
+                f"{name} measures gradients at the network's last layer, but "
+                f"{type(network).__name__} names none: give it a property last_layer, or take "
+                "UncertaintyWeighting"
+            )
+        trained = {
+            parameter
+            for part in phase.trains
+            if not part.startswith("judges")
+            for module in find_part(part, network, {})
+            for parameter in module.parameters()
+        }
+        if not trained.issuperset(layer):
+            raise ValueError(
+                f"{name} measures gradients at the network's last layer, which does not train in "
+                f"a phase that trains {', '.join(phase.trains)}: train it there, or take "
+                "UncertaintyWeighting"
+            )

@@ -1,0 +1,63 @@
+"""Penalties on a judge's gradients, against judges whose gradients are known."""
+
+import math
+
+import pytest
+import torch
+
+from lab.contracts import DiscriminatorOutput
+from lab.losses import Objective, gradient_penalty, r1_penalty
+
+
+def linear(slope):
+    """A judge whose gradient is the same at every pixel of every image."""
+    return lambda image: DiscriminatorOutput((slope * image.flatten(1).sum(1, keepdim=True),), ())
+
+
+def images(batch=3, size=4):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(batch, 3, size, size, generator=generator)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.1, 2.0])
+def test_a_known_slope_costs_what_the_papers_say(slope):
+    pixels = 3 * 4 * 4
+    norm = slope * math.sqrt(pixels)
+    found = gradient_penalty(linear(slope), images(), 1.0 - images())
+    assert float(found) == pytest.approx((norm - 1.0) ** 2, rel=1e-5)
+    assert float(r1_penalty(linear(slope), images())) == pytest.approx(norm**2, abs=1e-6)
+
+
+def test_r1_looks_at_real_images_and_the_other_penalty_between():
+    def judge(image):
+        return DiscriminatorOutput((image.square().flatten(1).sum(1, keepdim=True),), ())
+
+    real, fake = torch.full((2, 1, 2, 2), 0.5), torch.zeros(2, 1, 2, 2)
+    assert float(r1_penalty(judge, real)) == pytest.approx(4 * (2 * 0.5) ** 2)
+    torch.manual_seed(0)
+    shares = torch.rand(2, 1, 1, 1)
+    torch.manual_seed(0)
+    expected = ((2 * 0.5 * shares * 2.0 - 1.0) ** 2).mean()
+    assert float(gradient_penalty(judge, real, fake)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_it_trains_the_judge_and_neither_image():
+    weight = torch.tensor(0.3, requires_grad=True)
+    real, fake = images().requires_grad_(), (1.0 - images()).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        paid = Objective(gradient_penalty=10.0, r1_penalty=0.5).penalties(
+            linear(weight), real, fake
+        )
+    assert list(paid) == ["gradient_penalty", "r1_penalty"]
+    assert all(value.dtype == torch.float32 for value in paid.values())
+    sum(paid.values()).backward()
+    assert weight.grad.isfinite()
+    assert weight.grad != 0
+    assert real.grad is None
+    assert fake.grad is None
+
+
+def test_nothing_is_paid_unless_asked_for():
+    assert Objective().penalties(linear(1.0), images(), images()) == {}
+    with pytest.raises(ValueError, match="r1_penalty is -1"):
+        Objective(r1_penalty=-1.0)

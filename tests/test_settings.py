@@ -209,7 +209,7 @@ def test_a_right_option_is_not_blamed_for_another(tmp_path):
         ),
         ("--data=64", "--data is a group"),
         ("--fit=3", "--fit is a group"),
-        ("--model=3", "model must be a class, such as lab.variants.CompletionModule, not 3"),
+        ("--model=3", "model must be a class, such as lab.training.AdversarialCompletion, not 3"),
     ],
 )
 def test_a_value_of_a_wrong_type_is_an_error_that_says_where(option, message):

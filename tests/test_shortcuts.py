@@ -20,7 +20,7 @@ from lab.variants import VARIANTS
 from lab.widgets import Comparison
 from tests.tiny import PROJECT, fit_tiny
 
-SMALL = {"settings": {"discriminator.width": 8}, "width": 8}
+SMALL = {"settings": {"judges.whole.width": 8}, "width": 8}
 
 
 @pytest.fixture(scope="module")

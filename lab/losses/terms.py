@@ -162,6 +162,7 @@ def check_terms(names: Mapping[str, Any]) -> None:
             raise ValueError(unknown_name_message("loss term", name, TERMS))
 
 
+@dataclass(frozen=True)
 class _Weights:
     """What is the same for weights of whatever terms."""
 

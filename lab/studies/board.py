@@ -127,7 +127,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
 
 def _on_seeds(study: Study) -> str:
     can_be_more = not study.counts_seeds and not all("checkpoint" in r.record for r in study.ranked)
-    hint = " Before believing a small difference, give the command again with --seeds 3."
+    hint = "\nBefore believing a small difference, give the command again with --seeds 3."
     return on_seeds(study) + (hint if can_be_more else "")
 
 

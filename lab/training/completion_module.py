@@ -217,8 +217,10 @@ class CompletionModule(lightning.LightningModule):
 
     def planned_steps(self) -> int:
         """How many batches the training was planned for when it began."""
+        # Asked in any case: it makes the trainer count the batches of an epoch.
+        now = int(self.trainer.estimated_stepping_batches)
         if self._planned_steps is None:
-            self._planned_steps = int(self.trainer.estimated_stepping_batches)
+            self._planned_steps = now
         return self._planned_steps
 
     def check_finite(self, losses: Mapping[str, Tensor]) -> None:

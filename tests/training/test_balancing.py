@@ -43,10 +43,10 @@ def test_what_terms_weigh_is_recorded_at_every_epoch(balanced):
 def test_what_is_learned_is_trained_at_its_own_rate_and_kept_for_resuming(balanced):
     name, folder = balanced
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    kept = {key for key in last["state_dict"] if key.startswith("objective.")}
+    kept = {key for key in last["state_dict"] if key.startswith("objectives.")}
     learned = {
-        "UncertaintyWeighting": {"objective.balancing.log_variances"},
-        "GradNorm": {"objective.balancing.factors", "objective.balancing.first_values"},
+        "UncertaintyWeighting": {"objectives.0.balancing.log_variances"},
+        "GradNorm": {"objectives.0.balancing.factors", "objectives.0.balancing.first_values"},
         "GradientRatio": set(),
     }
     assert kept == learned[name]

@@ -1,5 +1,6 @@
 """Building blocks of networks."""
 
+from lab.layers.contextual_attention import ContextualAttention
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
@@ -8,6 +9,7 @@ from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAtten
 
 __all__ = [
     "AttentionScale",
+    "ContextualAttention",
     "CoordinateAttention",
     "CoordinatePlace",
     "GCTNorm",

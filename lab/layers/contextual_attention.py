@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-# Scores that are held at a time: 2 ** 22 of them take 16 MB, and what is made of them ten times that.
+# Scores that are held at a time, 16 MB. What is made of them takes ten times that.
 _MOST_SCORES = 1 << 22
 
 
@@ -98,16 +98,13 @@ class ContextualAttention(nn.Module):
             pasted = torch.cat(laid, dim=1).unflatten(1, (width, height)).transpose(1, 2)
             pasted = pasted.flatten(1, 2).transpose(1, 2)  # [B, 4 * rate² * C, L]
             size = (height * self.rate, width * self.rate)
-            answer = F.fold(
-                pasted, size, 2 * self.rate, padding=self.rate // 2, stride=self.rate
-            )
+            answer = F.fold(pasted, size, 2 * self.rate, padding=self.rate // 2, stride=self.rate)
             return answer / 4.0
 
     def _thinned(self, planes: Tensor, height: int, width: int) -> Tensor:
         """Take ``height`` rows and ``width`` columns of ``planes``."""
         if not self.align_corners:
-            rows, columns = planes.shape[-2] // height, planes.shape[-1] // width
-            return planes[..., ::rows, ::columns]
+            return planes[..., :: planes.shape[-2] // height, :: planes.shape[-1] // width]
         rows, columns = (
             torch.linspace(0, side - 1, count, dtype=torch.float64).add(0.5).long()
             for side, count in zip(planes.shape[-2:], (height, width), strict=True)

@@ -7,6 +7,7 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.deepfill_v2 import DeepFillv2
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
@@ -44,6 +45,7 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "DeepFillv2",
     "FillSelector",
     "InpaintSANet",
     "LumaUpscaler",

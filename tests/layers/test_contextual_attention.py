@@ -12,7 +12,7 @@ def attend_as_published(features, mask, rate, sharpness, fusion):
     answers = []
     for one, hole in zip(features, mask, strict=True):
         thin = one[:, ::rate, ::rate]
-        channels, height, width = thin.shape
+        height, width = thin.shape[1:]
         around = F.pad(thin, (1, 1, 1, 1))
         kernels = torch.stack(
             [around[:, y : y + 3, x : x + 3] for y in range(height) for x in range(width)]

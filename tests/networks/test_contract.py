@@ -14,10 +14,21 @@ from lab.networks import (
     describe_network,
     load_network,
 )
+from tests.guided import with_guides
 from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "DeepFillv2": [
+        {"width": 8, "initialization": "identity"},
+        {"width": 8, "initialization": "identity", "sketch": True, "fuse": False, "start": "fill"},
+        {
+            "width": 12,
+            "initialization": "identity",
+            "convention": "tensorflow",
+            "start": "residual",
+        },
+    ],
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},
@@ -58,7 +69,7 @@ ROWS = [(name, arguments) for name, rows in SMALL.items() for arguments in rows]
 def build(name, arguments):
     """A network whose running statistics fit its weights, so that its answers say something."""
     torch.manual_seed(0)
-    network = NETWORKS[name].build(**arguments)
+    network = with_guides(NETWORKS[name].build(**arguments))
     normalizations = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         # What begins at 0 (attention's gamma) is switched on.
@@ -173,7 +184,9 @@ def test_bfloat16_disturbs_no_more_than_noise_of_its_own_step(network):
         found = network(image, mask).images
     for ours, noisy, exact in zip(found, disturbed, expected, strict=True):
         assert ours.dtype == torch.float32
-        assert (ours - exact).abs().mean() < 1.5 * (noisy - exact).abs().mean()
+        # One that damps it is still off by the rounding of its answer, on average a quarter step.
+        bound = max(float((noisy - exact).abs().mean()), step / 4)
+        assert (ours - exact).abs().mean() < 1.5 * bound
 
 
 @pytest.mark.parametrize(("name", "arguments"), ROWS)
@@ -193,7 +206,7 @@ def save(whose, path, **changes):
 def test_a_checkpoint_gives_the_same_network(network, tmp_path):
     image, mask = samples(33, 47)
     network.train()(image, mask)  # moves the running statistics
-    loaded = load_network(save(network, tmp_path / "epoch-007.pt"))
+    loaded = with_guides(load_network(save(network, tmp_path / "epoch-007.pt")))
     assert type(loaded) is type(network)
     assert not loaded.training
     assert torch.equal(loaded(image, mask).refined, network.eval()(image, mask).refined)

@@ -5,6 +5,7 @@ from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Activation, Gate, GatedConvolution, Initialization
 from lab.layers.partial_convolution import PartialConvolution
+from lab.layers.residual_block import ResidualBlock
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "GatedConvolution",
     "Initialization",
     "PartialConvolution",
+    "ResidualBlock",
     "SelfAttention",
 ]

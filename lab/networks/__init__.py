@@ -8,6 +8,13 @@ from lab.networks.checkpoints import (
     load_network,
 )
 from lab.networks.deepfill_v2 import DeepFillv2
+from lab.networks.edge_connect import (
+    EdgeConnect,
+    EdgeGenerator,
+    EdgePainter,
+    load_edge_connect,
+)
+from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
@@ -46,6 +53,10 @@ __all__ = [
     "VGG_WEIGHTS",
     "BicubicUpscaler",
     "DeepFillv2",
+    "EdgeConnect",
+    "EdgeConnectDiscriminator",
+    "EdgeGenerator",
+    "EdgePainter",
     "FillSelector",
     "InpaintSANet",
     "LumaUpscaler",
@@ -67,6 +78,7 @@ __all__ = [
     "convert_upscaler",
     "create",
     "describe_network",
+    "load_edge_connect",
     "load_network",
     "load_u2net",
     "load_upscaler",

@@ -45,7 +45,7 @@ class DeepFillv2(nn.Module):
         initialization: ``"kaiming"`` as published; or ``"identity"``, which short training needs:
             as published, what is seen fades by half in each of thirty gated layers.
         start: in the hole, mid-gray as ``"published"``; a smooth ``"fill"``; or the fill as what
-            both stages correct (``"residual"``), then without the tanh: see
+            both stages correct (``"residual"``), by up to the whole range: see
             `lab.fills.hole_start`.
 
     Raises:
@@ -147,7 +147,8 @@ class DeepFillv2(nn.Module):
                 1 = stroke; what lies outside the hole is not read. Others are not read.
 
         Returns:
-            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1].
+            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1], or around
+            it as corrections of a fill.
 
         Raises:
             ValueError: no sketch where one is read, or one of another shape.
@@ -173,7 +174,8 @@ class DeepFillv2(nn.Module):
 
     def _bounded(self, answer: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
         if self.start == "residual":
-            return (shown + mask * answer.float()).clamp(-1.0, 1.0)
+            # Not clamped: nothing would be learnt from what lies outside.
+            return shown + mask * 2.0 * answer.float().tanh()
         return answer.float().tanh()
 
 

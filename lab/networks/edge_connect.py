@@ -139,7 +139,7 @@ class EdgePainter(_Generator):
         width: channels of the first layer; 64 as published. The deepest have four times.
         blocks: residual blocks; 8 as published.
         start: in the hole, white as ``"published"``; a smooth ``"fill"``; or the fill as what it
-            corrects (``"residual"``), then without the tanh: see `lab.fills.hole_start`.
+            corrects (``"residual"``), then by up to 1: see `lab.fills.hole_start`.
 
     Raises:
         ValueError: a width or blocks below 1, or a start that there is not.
@@ -164,8 +164,8 @@ class EdgePainter(_Generator):
                 stroke. Under the hole the sketch is read, elsewhere the edges.
 
         Returns:
-            Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1]; and as an extra ``edges``, what
-            it went by.
+            Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1], or around it as a correction of a
+            fill; and as an extra ``edges``, what it went by.
 
         Raises:
             ValueError: a guide is missing, or has another shape.
@@ -174,11 +174,12 @@ class EdgePainter(_Generator):
         sketch, known = (read_guide(guides, name, mask) for name in ("sketch", "edges"))
         edges = torch.where(hole, sketch, known)
         shown = show_hole_start(image, hole, self.start, published=1.0)
-        answer = self._answer(torch.cat([shown, edges], dim=1))
+        answer = self._answer(torch.cat([shown, edges], dim=1)).tanh()
         if self.start == "residual":
-            answer = (shown + mask * answer).clamp(0.0, 1.0)
+            # Not clamped: nothing would be learnt from what lies outside.
+            answer = shown + mask * answer
         else:
-            answer = (answer.tanh() + 1.0) / 2.0
+            answer = (answer + 1.0) / 2.0
         return Stages(images=(answer,), extras={"edges": edges})
 
 
@@ -220,9 +221,9 @@ class EdgeConnect(nn.Module):
                 hole is not read.
 
         Returns:
-            Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1]; and as extras ``edges``, the
-            known edges with the drawn ones in the hole, and ``drawn_edges``, the drawn ones
-            everywhere.
+            Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1], or around it as a correction of a
+            fill; and as extras ``edges``, the known edges with the drawn ones in the hole, and
+            ``drawn_edges``, the drawn ones everywhere.
 
         Raises:
             ValueError: no edges, or of another shape.

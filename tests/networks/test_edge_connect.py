@@ -31,10 +31,17 @@ def as_color(gray):
     return gray.expand(-1, 3, -1, -1)
 
 
+@pytest.fixture(scope="module")
+def published_edge_generator():
+    return published("edge_connect_edge_generator")  # seconds, for its singular vectors
+
+
 @pytest.mark.parametrize(("wrapper", "prefix"), [(None, ""), ("generator", "module.")])
 @torch.no_grad()
-def test_the_published_edge_generator_answers_as_published(tmp_path, wrapper, prefix):
-    tensors, state = published("edge_connect_edge_generator")
+def test_the_published_edge_generator_answers_as_published(
+    tmp_path, published_edge_generator, wrapper, prefix
+):
+    tensors, state = published_edge_generator
     network = load_network(saved(tmp_path / "EdgeModel_gen.pth", state, wrapper, prefix))
     assert isinstance(network, EdgeGenerator)
     stages = network(

@@ -45,7 +45,7 @@ class DeepFillv2(nn.Module):
         initialization: ``"kaiming"`` as published; or ``"identity"``, which short training needs:
             as published, what is seen fades by half in each of thirty gated layers.
         start: in the hole, mid-gray as ``"published"``; a smooth ``"fill"``; or the fill as what
-            both stages correct (``"residual"``), by up to the whole range: see
+            both stages correct (``"residual"``), then without the tanh: see
             `lab.fills.hole_start`.
 
     Raises:
@@ -162,20 +162,20 @@ class DeepFillv2(nn.Module):
             strokes = torch.where(hole, read_guide(guides, "sketch", mask), 0.0)
             planes.insert(1, _pad(strokes))
         seen = torch.cat(planes, dim=1).contiguous(memory_format=torch.channels_last)
-        coarse = self._bounded(self.coarse_network(seen), shown, padded_mask)
+        coarse = self._stage(self.coarse_network(seen), shown, padded_mask)
         composite = torch.where(padded_mask > 0.5, coarse, shown)
         seen = composite.contiguous(memory_format=torch.channels_last)
         attended = self.attention(self.attention_encoder(seen), padded_mask > 0.5)
         features = torch.cat([self.refine_encoder(seen), self.attention_decoder(attended)], dim=1)
-        refined = self._bounded(self.refine_decoder(features), composite, padded_mask)
+        refined = self._stage(self.refine_decoder(features), composite, padded_mask)
         return Stages(
             images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
         )
 
-    def _bounded(self, answer: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
+    def _stage(self, answer: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
         if self.start == "residual":
-            # Not clamped: nothing would be learnt from what lies outside.
-            return shown + mask * 2.0 * answer.float().tanh()
+            # Not bounded: from what a bound cuts off, nothing is learnt.
+            return shown + mask * answer.float()
         return answer.float().tanh()
 
 

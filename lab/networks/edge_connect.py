@@ -139,7 +139,7 @@ class EdgePainter(_Generator):
         width: channels of the first layer; 64 as published. The deepest have four times.
         blocks: residual blocks; 8 as published.
         start: in the hole, white as ``"published"``; a smooth ``"fill"``; or the fill as what it
-            corrects (``"residual"``), then by up to 1: see `lab.fills.hole_start`.
+            corrects (``"residual"``), then without the tanh: see `lab.fills.hole_start`.
 
     Raises:
         ValueError: a width or blocks below 1, or a start that there is not.
@@ -174,12 +174,12 @@ class EdgePainter(_Generator):
         sketch, known = (read_guide(guides, name, mask) for name in ("sketch", "edges"))
         edges = torch.where(hole, sketch, known)
         shown = show_hole_start(image, hole, self.start, published=1.0)
-        answer = self._answer(torch.cat([shown, edges], dim=1)).tanh()
+        answer = self._answer(torch.cat([shown, edges], dim=1))
         if self.start == "residual":
-            # Not clamped: nothing would be learnt from what lies outside.
+            # Not bounded: from what a bound cuts off, nothing is learnt.
             answer = shown + mask * answer
         else:
-            answer = (answer + 1.0) / 2.0
+            answer = (answer.tanh() + 1.0) / 2.0
         return Stages(images=(answer,), extras={"edges": edges})
 
 

@@ -92,7 +92,9 @@ def test_training_gets_on_from_the_fill(name):
         return difference.sum() / (3 * mask.sum())
 
     first = loss().item()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    # Adam moves every weight alike, and a last kernel of 7x7 has many: it overshoots sooner.
+    rate = 1e-3 if name in ("EdgeConnect", "EdgePainter") else 3e-3
+    optimizer = torch.optim.Adam(network.parameters(), rate)
     for _ in range(60):
         optimizer.zero_grad()
         loss().backward()

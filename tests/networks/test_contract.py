@@ -78,7 +78,7 @@ def without_effect(network):
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].
 UNBOUNDED = {"RFR"}
 
-# They correct a fill by up to 1, and nothing cuts off what is too much.
+# Nor has what they add to a fill.
 UNBOUNDED_CORRECTION = {"DeepFillv2", "EdgeConnect", "EdgePainter"}
 
 

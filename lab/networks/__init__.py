@@ -8,6 +8,7 @@ from lab.networks.checkpoints import (
     load_network,
 )
 from lab.networks.deepfill_v2 import DeepFillv2
+from lab.networks.deepfill_v2_discriminator import DeepFillv2Discriminator
 from lab.networks.edge_connect import (
     EdgeConnect,
     EdgeGenerator,
@@ -53,6 +54,7 @@ __all__ = [
     "VGG_WEIGHTS",
     "BicubicUpscaler",
     "DeepFillv2",
+    "DeepFillv2Discriminator",
     "EdgeConnect",
     "EdgeConnectDiscriminator",
     "EdgeGenerator",

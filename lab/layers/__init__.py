@@ -1,13 +1,17 @@
 """Building blocks of networks."""
 
+from lab.layers.contextual_attention import ContextualAttention
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
-from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
+from lab.layers.gated_convolution import Activation, Gate, GatedConvolution, Initialization
 from lab.layers.partial_convolution import PartialConvolution
+from lab.layers.residual_block import ResidualBlock
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
 __all__ = [
+    "Activation",
     "AttentionScale",
+    "ContextualAttention",
     "CoordinateAttention",
     "CoordinatePlace",
     "GCTNorm",
@@ -16,5 +20,6 @@ __all__ = [
     "GatedConvolution",
     "Initialization",
     "PartialConvolution",
+    "ResidualBlock",
     "SelfAttention",
 ]

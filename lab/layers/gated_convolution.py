@@ -1,8 +1,9 @@
 """Gated convolution: a convolution whose output is weighted by a learned soft mask.
 
-Jiahui Yu et al., "Free-Form Image Inpainting with Gated Convolution" (ICCV 2019), section 3.1, in
+Jiahui Yu et al., "Free-Form Image Inpainting with Gated Convolution" (ICCV 2019), section 3.1. In
 the form of InpaintSANet: LeakyReLU on the features, a sigmoid on the gate, then batch
-normalization of their product. The background notes (V3.1) weigh whole channels instead, or too.
+normalization of their product; in that of DeepFillv2, ELU and no normalization. The background
+notes (V3.1) weigh whole channels instead, or too.
 """
 
 from typing import Literal, get_args
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from lab.checks import unknown_name_message
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 
-Activation = Literal["leaky_relu", "none"]
+Activation = Literal["leaky_relu", "elu", "relu", "none"]
 Gate = Literal["sigmoid", "gct", "both"]
 Initialization = Literal["kaiming", "identity"]
+OddPadding = Literal["both", "end"]
 
 # What an identity start leaves of the published draw: enough to tell the taps apart.
 _NOISE, _GATE = 0.05, 0.1
@@ -42,7 +44,8 @@ class GatedConvolution(nn.Module):
         kernel_size: side of the square kernel.
         stride: step of the kernel; an even kernel with stride 2 halves an even size exactly.
         dilation: spacing of the kernel's taps.
-        activation: on the features; the published output layers have none.
+        activation: on the features: ``"leaky_relu"`` (InpaintSANet), ``"elu"`` or ``"relu"``
+            (DeepFillv2), or ``"none"``, as in InpaintSANet's output layers.
         upsample: enlarge twice by nearest neighbour before convolving (the published
             "deconvolution", which avoids the checkerboard of a transposed one).
         gate: the weight: ``"sigmoid"`` of the gate branch, pixel by pixel, as published;
@@ -50,9 +53,13 @@ class GatedConvolution(nn.Module):
         gct_norm: the embedding's norm in ``"gct"`` and ``"both"``; ``"l1"`` as the notes chose.
         initialization: ``"kaiming"`` as published; or ``"identity"``, which passes the features on
             (see :meth:`start_as_identity`).
+        normalization: whether the product is normalized by the batch, as InpaintSANet's is.
+        odd_padding: where an odd row and column of zeros goes, as an odd kernel with stride 2 asks
+            for on an even size: on ``"both"`` sides, one too many; or at the ``"end"``, as
+            TensorFlow puts it.
 
     Raises:
-        ValueError: another gate, norm or initialization.
+        ValueError: another gate, norm, initialization or padding.
     """
 
     def __init__(
@@ -67,6 +74,8 @@ class GatedConvolution(nn.Module):
         gate: Gate = "sigmoid",
         gct_norm: GCTNorm = "l1",
         initialization: Initialization = "kaiming",
+        normalization: bool = True,
+        odd_padding: OddPadding = "both",
     ) -> None:
         super().__init__()
         if gate not in get_args(Gate):
@@ -74,16 +83,21 @@ class GatedConvolution(nn.Module):
         known = get_args(Initialization)
         if initialization not in known:
             raise ValueError(unknown_name_message("initialization", initialization, known))
+        if odd_padding not in get_args(OddPadding):
+            known = get_args(OddPadding)
+            raise ValueError(unknown_name_message("odd padding", odd_padding, known))
+        zeros = dilation * (kernel_size - 1) + 1 - stride
+        self.at_the_end = zeros % 2 if odd_padding == "end" else 0
         self.convolution = nn.Conv2d(
             in_channels,
             2 * out_channels,
             kernel_size,
             stride=stride,
-            padding=(dilation * (kernel_size - 1) + 2 - stride) // 2,
+            padding=zeros // 2 if self.at_the_end else (zeros + 1) // 2,
             dilation=dilation,
         )
-        self.normalization = nn.BatchNorm2d(out_channels)
-        self.activation = activation
+        self.normalization = nn.BatchNorm2d(out_channels) if normalization else nn.Identity()
+        self.activation: Activation = activation
         self.upsample = upsample
         self.gate = gate
         self.channel_gate = (
@@ -108,6 +122,9 @@ class GatedConvolution(nn.Module):
         middle = torch.eye(out_channels)
         if in_channels != out_channels:
             middle = nn.init.orthogonal_(torch.empty(out_channels, in_channels))
+        # Even gates halve the features; where no normalization follows, the features are doubled.
+        if not isinstance(self.normalization, nn.BatchNorm2d):
+            middle = 2.0 * middle
         # An even kernel has no middle tap, but four: their mean.
         taps = slice((side - 1) // 2, side // 2 + 1)
         feature.mul_(_NOISE)
@@ -118,6 +135,8 @@ class GatedConvolution(nn.Module):
         """Map ``(B, in_channels, H, W)`` to ``(B, out_channels, H', W')``."""
         if self.upsample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        if self.at_the_end:
+            x = F.pad(x, (0, 1, 0, 1))
         # Copied apart: on interleaved rows of few channels, sigmoid and LeakyReLU fall back to
         # one value at a time, many times slower than the copy.
         feature, gate = (
@@ -126,6 +145,10 @@ class GatedConvolution(nn.Module):
         )
         if self.activation == "leaky_relu":
             feature = F.leaky_relu(feature, 0.2)
+        elif self.activation == "elu":
+            feature = F.elu(feature)
+        elif self.activation == "relu":
+            feature = F.relu(feature)
         if self.gate != "gct":
             feature = feature * torch.sigmoid(gate)
         if self.channel_gate is not None:

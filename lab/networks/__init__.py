@@ -7,6 +7,15 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.deepfill_v2 import DeepFillv2
+from lab.networks.deepfill_v2_discriminator import DeepFillv2Discriminator
+from lab.networks.edge_connect import (
+    EdgeConnect,
+    EdgeGenerator,
+    EdgePainter,
+    load_edge_connect,
+)
+from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
@@ -45,6 +54,12 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "DeepFillv2",
+    "DeepFillv2Discriminator",
+    "EdgeConnect",
+    "EdgeConnectDiscriminator",
+    "EdgeGenerator",
+    "EdgePainter",
     "FillSelector",
     "InpaintSANet",
     "LumaUpscaler",
@@ -67,6 +82,7 @@ __all__ = [
     "convert_upscaler",
     "create",
     "describe_network",
+    "load_edge_connect",
     "load_network",
     "load_u2net",
     "load_upscaler",

@@ -183,7 +183,7 @@ def _epoch_of(content: Mapping[str, Any]) -> int:
 
 def _unwrapped(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """The state dict of a published file, which may wrap it under a name of its own."""
-    for wrapper in ("netG_state_dict", "state_dict", "generator", "model"):
+    for wrapper in ("netG_state_dict", "state_dict", "generator", "model", "G"):
         if isinstance(content.get(wrapper), Mapping):
             wrapped: Mapping[str, Any] = content[wrapper]
             return wrapped

@@ -7,15 +7,24 @@ import torch
 
 from lab.fills import across_fill
 from lab.networks import NETWORKS
+from tests.guided import with_guides
 
 STARTING = [
     name for name, kind in NETWORKS.items() if "start" in inspect.signature(kind.build).parameters
 ]
 
 
-def build(name, start):
+# As published, what drawn weights of DeepFillv2 see fades on the way, and EdgeConnect is deep.
+SMALL = {
+    "DeepFillv2": {"initialization": "identity"},
+    "EdgeConnect": {"blocks": 2},
+    "EdgePainter": {"blocks": 2},
+}
+
+
+def build(name, start, width=8):
     torch.manual_seed(0)
-    return NETWORKS[name].build(width=8, start=start)
+    return with_guides(NETWORKS[name].build(width=width, start=start, **SMALL.get(name, {})))
 
 
 def photo(seed=0):
@@ -71,9 +80,11 @@ def test_a_shown_fill_matters_to_the_answer(name):
 @pytest.mark.parametrize("name", [*STARTING, "FillSelector"])
 def test_training_gets_on_from_the_fill(name):
     image, mask = photo()
-    arguments = {"width": 16} if name == "FillSelector" else {"width": 16, "start": "residual"}
-    torch.manual_seed(0)
-    network = NETWORKS[name].build(**arguments).train()
+    if name == "FillSelector":
+        torch.manual_seed(0)
+        network = NETWORKS[name].build(width=16).train()
+    else:
+        network = build(name, "residual", width=16).train()
     truth = image + 0.2 * torch.sin(torch.arange(44.0) * 1.5)
 
     def loss():
@@ -81,7 +92,9 @@ def test_training_gets_on_from_the_fill(name):
         return difference.sum() / (3 * mask.sum())
 
     first = loss().item()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    # Adam moves every weight alike, and a last kernel of 7x7 has many: it overshoots sooner.
+    rate = 1e-3 if name in ("EdgeConnect", "EdgePainter") else 3e-3
+    optimizer = torch.optim.Adam(network.parameters(), rate)
     for _ in range(60):
         optimizer.zero_grad()
         loss().backward()

@@ -78,3 +78,43 @@ def test_an_identity_start_passes_the_features_on(channels, out, kernel, stride)
 def test_another_initialization_is_refused():
     with pytest.raises(ValueError, match=r"no initialization is called 'dirac'"):
         GatedConvolution(4, 3, 3, initialization="dirac")
+
+
+@pytest.mark.parametrize(("activation", "function"), [("elu", F.elu), ("relu", F.relu)])
+@torch.no_grad()
+def test_deepfills_form_has_no_normalization(activation, function):
+    layer = GatedConvolution(4, 3, 3, activation=activation, normalization=False)
+    x = torch.randn(2, 4, 8, 7)
+    both = F.conv2d(x, layer.convolution.weight, layer.convolution.bias, padding=1)
+    torch.testing.assert_close(layer(x), function(both[:, :3]) * torch.sigmoid(both[:, 3:]))
+    assert set(layer.state_dict()) == {"convolution.weight", "convolution.bias"}
+
+
+@torch.no_grad()
+def test_odd_padding_at_the_end_is_tensorflows():
+    layer = GatedConvolution(4, 3, 3, stride=2, normalization=False, odd_padding="end")
+    x = torch.randn(2, 4, 8, 6)
+    both = F.conv2d(
+        F.pad(x, (0, 1, 0, 1)), layer.convolution.weight, layer.convolution.bias, stride=2
+    )
+    expected = F.leaky_relu(both[:, :3], 0.2) * torch.sigmoid(both[:, 3:])
+    torch.testing.assert_close(layer(x), expected)
+    # Where the zeros are even in number, there is nothing to choose.
+    for options in ({"kernel_size": 5}, {"kernel_size": 3, "dilation": 4}):
+        layers = [GatedConvolution(4, 3, odd_padding=p, **options).eval() for p in ("both", "end")]
+        layers[1].load_state_dict(layers[0].state_dict())
+        assert torch.equal(layers[0](x), layers[1](x))
+    with pytest.raises(ValueError, match="no odd padding is called 'start'"):
+        GatedConvolution(4, 3, 3, odd_padding="start")
+
+
+@torch.no_grad()
+def test_an_identity_start_passes_on_what_even_gates_halve():
+    torch.manual_seed(0)
+    layer = GatedConvolution(
+        6, 6, 3, activation="none", normalization=False, initialization="identity"
+    )
+    torch.nn.init.zeros_(layer.convolution.bias)
+    x = torch.rand(1, 6, 16, 16)
+    torch.testing.assert_close(layer(x), x, rtol=0, atol=0.3)
+    assert (layer(x) - x).abs().mean() < 0.1

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,10 +15,28 @@ from lab.networks import (
     describe_network,
     load_network,
 )
+from tests.guided import with_guides
 from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "DeepFillv2": [
+        {"width": 8, "initialization": "identity"},
+        {"width": 8, "initialization": "identity", "sketch": True, "fuse": False, "start": "fill"},
+        {
+            "width": 12,
+            "initialization": "identity",
+            "convention": "tensorflow",
+            "start": "residual",
+        },
+    ],
+    "EdgeConnect": [
+        {"width": 4, "blocks": 1},
+        {"width": 4, "blocks": 2, "start": "fill"},
+        {"width": 4, "blocks": 1, "start": "residual"},
+    ],
+    "EdgeGenerator": [{"width": 4, "blocks": 2}],
+    "EdgePainter": [{"width": 4, "blocks": 2}, {"width": 4, "blocks": 1, "start": "residual"}],
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},
@@ -44,8 +63,29 @@ WITHOUT_EFFECT = {
     "refine_attention.coordinate_attention.shared.0.bias",
 }
 
+
+def without_effect(network):
+    """The names of parameters that are taken away again, those before instance norm included."""
+    names = set(WITHOUT_EFFECT)
+    for outer, module in network.named_modules():
+        if isinstance(module, nn.Sequential):
+            for (inner, _), (_, after) in pairwise(module.named_children()):
+                if isinstance(after, nn.InstanceNorm2d):
+                    names.add(f"{outer}.{inner}.bias")
+    return names
+
+
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].
 UNBOUNDED = {"RFR"}
+
+# Nor has what they add to a fill.
+UNBOUNDED_CORRECTION = {"DeepFillv2", "EdgeConnect", "EdgePainter"}
+
+
+def bounded(network):
+    kind = type(network).__name__
+    corrects = kind in UNBOUNDED_CORRECTION and network.start == "residual"
+    return kind not in UNBOUNDED and not corrects
 
 
 def test_every_network_is_in_this_suite():
@@ -58,7 +98,7 @@ ROWS = [(name, arguments) for name, rows in SMALL.items() for arguments in rows]
 def build(name, arguments):
     """A network whose running statistics fit its weights, so that its answers say something."""
     torch.manual_seed(0)
-    network = NETWORKS[name].build(**arguments)
+    network = with_guides(NETWORKS[name].build(**arguments))
     normalizations = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         # What begins at 0 (attention's gamma) is switched on.
@@ -98,7 +138,7 @@ def test_any_size_comes_back_as_float32(network, size, training):
         assert stage.shape == image.shape
         assert stage.dtype == torch.float32
         assert stage.isfinite().all()
-        if type(network).__name__ not in UNBOUNDED:
+        if bounded(network):
             assert stage.min() >= -0.5
             assert stage.max() <= 1.5
         assert stage.std() > 0
@@ -110,7 +150,7 @@ def test_a_gradient_reaches_every_parameter(network):
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-        if name not in WITHOUT_EFFECT:
+        if name not in without_effect(network):
             assert parameter.grad.abs().max() > 1e-9, name
 
 
@@ -173,7 +213,9 @@ def test_bfloat16_disturbs_no_more_than_noise_of_its_own_step(network):
         found = network(image, mask).images
     for ours, noisy, exact in zip(found, disturbed, expected, strict=True):
         assert ours.dtype == torch.float32
-        assert (ours - exact).abs().mean() < 1.5 * (noisy - exact).abs().mean()
+        # One that damps it is still off by the rounding of its answer, on average a quarter step.
+        bound = max(float((noisy - exact).abs().mean()), step / 4)
+        assert (ours - exact).abs().mean() < 1.5 * bound
 
 
 @pytest.mark.parametrize(("name", "arguments"), ROWS)
@@ -193,7 +235,7 @@ def save(whose, path, **changes):
 def test_a_checkpoint_gives_the_same_network(network, tmp_path):
     image, mask = samples(33, 47)
     network.train()(image, mask)  # moves the running statistics
-    loaded = load_network(save(network, tmp_path / "epoch-007.pt"))
+    loaded = with_guides(load_network(save(network, tmp_path / "epoch-007.pt")))
     assert type(loaded) is type(network)
     assert not loaded.training
     assert torch.equal(loaded(image, mask).refined, network.eval()(image, mask).refined)

@@ -3,6 +3,7 @@
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
+from lab.layers.padding import pad_to_multiple, reflect
 from lab.layers.partial_convolution import PartialConvolution
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
@@ -17,4 +18,6 @@ __all__ = [
     "Initialization",
     "PartialConvolution",
     "SelfAttention",
+    "pad_to_multiple",
+    "reflect",
 ]

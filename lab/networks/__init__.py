@@ -8,6 +8,8 @@ from lab.networks.checkpoints import (
     load_network,
 )
 from lab.networks.fill_selector import FillSelector
+from lab.networks.global_local import GlobalLocal
+from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
@@ -45,6 +47,8 @@ __all__ = [
     "VGG_WEIGHTS",
     "BicubicUpscaler",
     "FillSelector",
+    "GlobalLocal",
+    "GlobalLocalDiscriminator",
     "InpaintSANet",
     "LumaUpscaler",
     "MissingWeightsError",

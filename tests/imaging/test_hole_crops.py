@@ -49,7 +49,9 @@ def test_every_photo_of_a_batch_has_its_own_place():
 
 def test_a_crop_of_the_whole_image_is_the_image():
     image = numbered(2, 9, 9)
-    assert torch.equal(crop_round_hole(image, hole(9, 9, (0, 5, 2, 9)).repeat(2, 1, 1, 1), 9), image)
+    assert torch.equal(
+        crop_round_hole(image, hole(9, 9, (0, 5, 2, 9)).repeat(2, 1, 1, 1), 9), image
+    )
 
 
 def test_gradients_reach_the_crop_and_nothing_else():

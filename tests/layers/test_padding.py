@@ -22,7 +22,9 @@ def test_reflection_passes_gradients(margin):
     assert torch.autograd.gradcheck(lambda x: reflect(x, margin), planes)
 
 
-@pytest.mark.parametrize(("size", "padded"), [((5, 7), (8, 8)), ((8, 4), (8, 4)), ((1, 9), (4, 12))])
+@pytest.mark.parametrize(
+    ("size", "padded"), [((5, 7), (8, 8)), ((8, 4), (8, 4)), ((1, 9), (4, 12))]
+)
 def test_padding_repeats_the_last_row_and_column(size, padded):
     planes = torch.rand(2, 3, *size)
     height, width = size

@@ -22,6 +22,11 @@ SMALL = {
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},
     ],
+    "GlobalLocal": [
+        {"width": 8},
+        {"width": 4, "start": "fill"},
+        {"width": 4, "start": "residual"},
+    ],
     "InpaintSANet": [
         {"width": 8, "input_channels": 5},
         {"width": 10, "input_channels": 4},

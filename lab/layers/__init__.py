@@ -5,6 +5,7 @@ from lab.layers.gated_channel_transformation import GatedChannelTransformation, 
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
 from lab.layers.padding import pad_to_multiple, reflect
 from lab.layers.partial_convolution import PartialConvolution
+from lab.layers.patch_attention import PatchAttention, PatchAttentionForm
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "GatedConvolution",
     "Initialization",
     "PartialConvolution",
+    "PatchAttention",
+    "PatchAttentionForm",
     "SelfAttention",
     "pad_to_multiple",
     "reflect",

@@ -1,5 +1,6 @@
 """Building blocks of networks."""
 
+from lab.layers.clipping import clip
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
@@ -21,6 +22,7 @@ __all__ = [
     "PatchAttention",
     "PatchAttentionForm",
     "SelfAttention",
+    "clip",
     "pad_to_multiple",
     "reflect",
 ]

@@ -44,7 +44,7 @@ class PatchAttention(nn.Module):
         ValueError: another form.
     """
 
-    def __init__(self, form: PatchAttentionForm = "mmagic", scale: float = 10.0) -> None:
+    def __init__(self, form: PatchAttentionForm, scale: float = 10.0) -> None:
         super().__init__()
         if form not in get_args(PatchAttentionForm):
             known = get_args(PatchAttentionForm)

@@ -7,6 +7,8 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.deepfill_v1 import DeepFillv1
+from lab.networks.deepfill_v1_critics import DeepFillv1Critics
 from lab.networks.fill_selector import FillSelector
 from lab.networks.global_local import GlobalLocal
 from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
@@ -46,6 +48,8 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "DeepFillv1",
+    "DeepFillv1Critics",
     "FillSelector",
     "GlobalLocal",
     "GlobalLocalDiscriminator",

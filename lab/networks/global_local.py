@@ -5,8 +5,9 @@ Completion" (ACM Transactions on Graphics, SIGGRAPH 2017), in the form of MMagic
 weights it loads: the hole is shown as mid grey rather than the mean colour of the photos, and the
 answer is clipped rather than the sigmoid's. `GlobalLocalDiscriminator` is its judge.
 
-Differs from the published code in form only: any image size is accepted (padded inside, cropped
-back), and pixels under the hole are replaced rather than multiplied away. The paper's blending
+Differs from the published code in form: any image size is accepted (padded inside, cropped back),
+and pixels under the hole are replaced rather than multiplied away. And in one gradient: where the
+answer is clipped, it still leads back into the range (`lab.layers.clip`). The paper's blending
 after the network is left to strategies.
 """
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import pad_to_multiple
+from lab.layers import clip, pad_to_multiple
 from lab.networks.registry import PublishedForm, register
 
 # The encoder halves the image twice.
@@ -96,7 +97,7 @@ class GlobalLocal(nn.Module):
         answer = self.output(self.decoder(self.encoder(x))).float()
         if self.start == "residual":
             answer = shown + padded_mask * answer
-        answer = answer.clamp(-1.0, 1.0)
+        answer = clip(answer, -1.0, 1.0)
         return Stages(images=((answer[..., :height, :width] + 1.0) / 2.0,))
 
 

@@ -90,7 +90,7 @@ def test_training_keeps_nothing_the_size_of_all_pairs(monkeypatch):
 
     features = torch.randn(1, 2, 48, 48, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        PatchAttention()(features, torch.zeros(1, 1, 24, 24))
+        PatchAttention("mmagic")(features, torch.zeros(1, 1, 24, 24))
     assert 0 < largest <= 4 * 2 * 48**2  # the pairs would be 24**4, eighteen times that
 
 
@@ -110,7 +110,7 @@ def test_a_hole_is_rebuilt_from_the_patches_around_it():
     hole = torch.zeros(1, 1, 16, 16)
     hole[..., 6:10, 6:10] = 1
     torch.testing.assert_close(
-        PatchAttention()(3 * stripes, hole)[..., 4:-4, 4:-4], 3 * stripes[..., 4:-4, 4:-4]
+        PatchAttention("mmagic")(3 * stripes, hole)[..., 4:-4, 4:-4], 3 * stripes[..., 4:-4, 4:-4]
     )
 
 
@@ -118,8 +118,14 @@ def test_a_hole_is_rebuilt_from_the_patches_around_it():
     ("call", "message"),
     [
         (lambda: PatchAttention("mmedit"), "no form of patch attention .* Did you mean 'mmagic'"),
-        (lambda: PatchAttention()(torch.ones(1, 2, 5, 4), torch.ones(1, 1, 2, 2)), "even sides"),
-        (lambda: PatchAttention()(torch.ones(1, 2, 4, 4), torch.ones(1, 1, 4, 4)), "half of each"),
+        (
+            lambda: PatchAttention("mmagic")(torch.ones(1, 2, 5, 4), torch.ones(1, 1, 2, 2)),
+            "even sides",
+        ),
+        (
+            lambda: PatchAttention("mmagic")(torch.ones(1, 2, 4, 4), torch.ones(1, 1, 4, 4)),
+            "half of each",
+        ),
     ],
 )
 def test_it_states_its_rules(call, message):

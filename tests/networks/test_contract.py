@@ -18,6 +18,12 @@ from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "DeepFillv1": [
+        {"width": 8},
+        {"width": 4, "form": "mmagic"},
+        {"width": 4, "start": "fill"},
+        {"width": 4, "form": "mmagic", "start": "residual"},
+    ],
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},

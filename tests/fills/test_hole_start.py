@@ -28,6 +28,9 @@ def photo(seed=0):
     mask[1, :, 20:, 30:] = 1
     return image, mask
 
+# Without normalization a step too large overshoots.
+SLOWER = {"DeepFillv1"}
+
 
 def test_every_network_of_the_documents_has_a_start():
     assert {"InpaintSANet", "RFR"} <= set(STARTING)
@@ -81,7 +84,7 @@ def test_training_gets_on_from_the_fill(name):
         return difference.sum() / (3 * mask.sum())
 
     first = loss().item()
-    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3 if name in SLOWER else 3e-3)
     for _ in range(60):
         optimizer.zero_grad()
         loss().backward()

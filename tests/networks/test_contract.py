@@ -184,7 +184,9 @@ def test_bfloat16_disturbs_no_more_than_noise_of_its_own_step(network):
         found = network(image, mask).images
     for ours, noisy, exact in zip(found, disturbed, expected, strict=True):
         assert ours.dtype == torch.float32
-        assert (ours - exact).abs().mean() < 1.5 * (noisy - exact).abs().mean()
+        # Half a step is what rounding the answer itself may take.
+        bound = max(1.5 * (noisy - exact).abs().mean(), step / 2)
+        assert (ours - exact).abs().mean() < bound
 
 
 @pytest.mark.parametrize(("name", "arguments"), ROWS)

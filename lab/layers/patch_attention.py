@@ -32,9 +32,9 @@ class PatchAttention(nn.Module):
     high; it divides by 4 at the border too, where fewer patches overlap, and softens the lengths
     of the patches by 1e-4 a value.
 
-    Computed in float32 also under autocast: scores of hundreds pass a softmax. Memory grows with
-    the number of positions, not with its square: all pairs are scored in parts, which training
-    computes again rather than keeps.
+    Computed in float32 also under autocast: scores of hundreds pass a softmax. Memory does not grow
+    with the square of the number of positions: all pairs are scored in parts of whole rows, which
+    training computes again rather than keeps.
 
     Args:
         form: ``"mmagic"`` or ``"generative_inpainting"``.
@@ -166,5 +166,5 @@ def _with_neighbours(scores: Tensor) -> Tensor:
 
 
 def _shifted(row: Tensor, columns: int) -> Tensor:
-    """Move the queries of ``row [1, w, N]`` by one column, with nothing where none is left."""
+    """Move the queries of ``row [1, w, N]`` by some columns, with nothing where none is left."""
     return F.pad(row, (0, 0, columns, -columns))

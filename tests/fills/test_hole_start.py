@@ -28,6 +28,7 @@ def photo(seed=0):
     mask[1, :, 20:, 30:] = 1
     return image, mask
 
+
 # Without normalization a step too large overshoots.
 SLOWER = {"DeepFillv1"}
 

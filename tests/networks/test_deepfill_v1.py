@@ -189,3 +189,11 @@ def test_the_critics_judge_at_any_size_they_are_built_for(size, local_side):
 def test_they_state_their_rules(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_the_published_defaults_are_the_papers():
+    with torch.device("meta"):
+        network, critics = DeepFillv1(), DeepFillv1Critics()
+    assert (network.width, network.form) == (32, "generative_inpainting")
+    assert max(p.shape[0] for p in network.parameters()) == 128
+    assert (critics.global_critic.score.in_features, critics.local_side) == (65536, 128)

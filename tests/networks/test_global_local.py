@@ -153,7 +153,8 @@ def test_they_state_their_rules(build, message):
 
 
 def test_the_published_defaults_are_mmagics():
-    network, judge = GlobalLocal(), GlobalLocalDiscriminator()
+    with torch.device("meta"):
+        network, judge = GlobalLocal(), GlobalLocalDiscriminator()
     assert max(p.shape[0] for p in network.parameters()) == 256
     assert (len(judge.global_branch.layers), len(judge.local_branch.layers)) == (6, 5)
     assert judge.judge.in_features == 2048

@@ -6,6 +6,7 @@ File formats, 8-bit pixels and BGR exist only here.
 from lab.imaging.conversion import from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
+from lab.imaging.hole_crops import crop_round_hole
 from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
@@ -49,6 +50,7 @@ __all__ = [
     "UnreadablePhotoError",
     "check_destination",
     "contact_sheet",
+    "crop_round_hole",
     "decode_photo",
     "dilate",
     "erode",

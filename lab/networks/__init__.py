@@ -7,6 +7,8 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.deepfill_v1 import DeepFillv1
+from lab.networks.deepfill_v1_critics import DeepFillv1Critics
 from lab.networks.deepfill_v2 import DeepFillv2
 from lab.networks.deepfill_v2_discriminator import DeepFillv2Discriminator
 from lab.networks.edge_connect import (
@@ -17,6 +19,8 @@ from lab.networks.edge_connect import (
 )
 from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator
 from lab.networks.fill_selector import FillSelector
+from lab.networks.global_local import GlobalLocal
+from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
 from lab.networks.patch_discriminator import PatchDiscriminator
@@ -54,6 +58,8 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "DeepFillv1",
+    "DeepFillv1Critics",
     "DeepFillv2",
     "DeepFillv2Discriminator",
     "EdgeConnect",
@@ -61,6 +67,8 @@ __all__ = [
     "EdgeGenerator",
     "EdgePainter",
     "FillSelector",
+    "GlobalLocal",
+    "GlobalLocalDiscriminator",
     "InpaintSANet",
     "LumaUpscaler",
     "MissingWeightsError",

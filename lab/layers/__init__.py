@@ -3,7 +3,7 @@
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
-from lab.layers.partial_convolution import PartialConvolution
+from lab.layers.partial_convolution import PartialConvolution, PartialScaling
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "GatedConvolution",
     "Initialization",
     "PartialConvolution",
+    "PartialScaling",
     "SelfAttention",
 ]

@@ -9,6 +9,7 @@ from lab.networks.checkpoints import (
 )
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
+from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
@@ -48,6 +49,7 @@ __all__ = [
     "InpaintSANet",
     "LumaUpscaler",
     "MissingWeightsError",
+    "PartialConvolutionUNet",
     "PatchDiscriminator",
     "PublishedForm",
     "RegisteredNetwork",

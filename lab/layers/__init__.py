@@ -1,5 +1,6 @@
 """Building blocks of networks."""
 
+from lab.layers.bidirectional_attention import AsymmetricGaussianGate, updated_mask
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
@@ -7,6 +8,7 @@ from lab.layers.partial_convolution import PartialConvolution, PartialScaling
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
 __all__ = [
+    "AsymmetricGaussianGate",
     "AttentionScale",
     "CoordinateAttention",
     "CoordinatePlace",
@@ -18,4 +20,5 @@ __all__ = [
     "PartialConvolution",
     "PartialScaling",
     "SelfAttention",
+    "updated_mask",
 ]

@@ -9,6 +9,7 @@ from lab.networks.checkpoints import (
 )
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
+from lab.networks.lbam import LBAM
 from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
@@ -39,6 +40,7 @@ from lab.networks.weight_files import (
 __all__ = [
     "ESPCN",
     "FSRCNN",
+    "LBAM",
     "NETWORKS",
     "RFR",
     "U2NET_WEIGHTS",

@@ -10,6 +10,7 @@ from lab.networks.checkpoints import (
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.lbam import LBAM
+from lab.networks.lbam_discriminator import LBAMDiscriminator
 from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
@@ -49,6 +50,7 @@ __all__ = [
     "BicubicUpscaler",
     "FillSelector",
     "InpaintSANet",
+    "LBAMDiscriminator",
     "LumaUpscaler",
     "MissingWeightsError",
     "PartialConvolutionUNet",

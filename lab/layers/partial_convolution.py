@@ -4,9 +4,15 @@ Guilin Liu et al., "Image Inpainting for Irregular Holes Using Partial Convoluti
 section 3.1.
 """
 
+from typing import Literal, get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lab.checks import unknown_name_message
+
+PartialScaling = Literal["share", "count"]
 
 
 class PartialConvolution(nn.Conv2d):
@@ -24,9 +30,12 @@ class PartialConvolution(nn.Conv2d):
         bias: whether an offset is learned; it is 0 where a window knows nothing.
         multi_channel: ``valid`` tells each input channel apart, ``(B, in_channels, H, W)``; else
             it is one plane for all of them, ``(B, 1, H, W)``.
+        scaling: what the sum over a window's known values is divided by: their ``"share"`` of the
+            window, as in the paper; or their ``"count"``, as others have published it, with which
+            every answer, but for the bias, is ``in_channels * kernel_size ** 2`` times smaller.
 
     Raises:
-        ValueError: a padding of more than half the kernel.
+        ValueError: a padding of more than half the kernel, or another scaling.
     """
 
     def __init__(
@@ -38,7 +47,10 @@ class PartialConvolution(nn.Conv2d):
         padding: int = 0,
         bias: bool = True,
         multi_channel: bool = False,
+        scaling: PartialScaling = "share",
     ) -> None:
+        if scaling not in get_args(PartialScaling):
+            raise ValueError(unknown_name_message("scaling", scaling, get_args(PartialScaling)))
         if padding > kernel_size // 2:
             raise ValueError(
                 f"padding must be at most half the kernel, {kernel_size // 2}, not {padding}"
@@ -46,6 +58,7 @@ class PartialConvolution(nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
         self.multi_channel = multi_channel
         self.border = padding
+        self.scaling = scaling
 
     def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Convolve ``features (B, in_channels, H, W)`` where ``valid`` is 1.
@@ -68,6 +81,8 @@ class PartialConvolution(nn.Conv2d):
             window = valid.shape[1] * self.kernel_size[0] * self.kernel_size[1]
             updated = known.clamp(0.0, 1.0)
             scale = updated * window / (known + 1e-8)
+            if self.scaling == "count":
+                scale = scale / self.weight[0].numel()
         raw = F.conv2d(features * valid, self.weight, None, self.stride, self.padding)
         answer = raw * scale.to(raw.dtype)
         if self.bias is not None:

@@ -11,18 +11,16 @@ from lab.networks.deepfill_v1 import DeepFillv1
 from lab.networks.deepfill_v1_critics import DeepFillv1Critics
 from lab.networks.deepfill_v2 import DeepFillv2
 from lab.networks.deepfill_v2_discriminator import DeepFillv2Discriminator
-from lab.networks.edge_connect import (
-    EdgeConnect,
-    EdgeGenerator,
-    EdgePainter,
-    load_edge_connect,
-)
+from lab.networks.edge_connect import EdgeConnect, EdgeGenerator, EdgePainter, load_edge_connect
 from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator
 from lab.networks.fill_selector import FillSelector
 from lab.networks.global_local import GlobalLocal
 from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
 from lab.networks.inpaint_sanet import InpaintSANet
+from lab.networks.lbam import LBAM
+from lab.networks.lbam_discriminator import LBAMDiscriminator
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
+from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
@@ -52,6 +50,7 @@ from lab.networks.weight_files import (
 __all__ = [
     "ESPCN",
     "FSRCNN",
+    "LBAM",
     "NETWORKS",
     "RFR",
     "U2NET_WEIGHTS",
@@ -70,9 +69,11 @@ __all__ = [
     "GlobalLocal",
     "GlobalLocalDiscriminator",
     "InpaintSANet",
+    "LBAMDiscriminator",
     "LumaUpscaler",
     "MissingWeightsError",
     "MultiscaleDiscriminator",
+    "PartialConvolutionUNet",
     "PatchDiscriminator",
     "PublishedForm",
     "RegisteredNetwork",

@@ -38,8 +38,8 @@ _CONVOLUTIONS: dict[VGGArchitecture, tuple[int, ...]] = {
     "vgg19": (2, 2, 4, 4, 4),
 }
 _WIDTHS = (64, 128, 256, 512, 512)
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def vgg_layer_names(architecture: VGGArchitecture) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class VGGFeatures(nn.Module):
         check_finite(path, renamed)
         self.load_state_dict(renamed, assign=True)
         _parameters_to_buffers(self)
-        for name, values in (("mean", _IMAGENET_MEAN), ("deviation", _IMAGENET_DEVIATION)):
+        for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_DEVIATION)):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.eval()
 

@@ -14,11 +14,18 @@ STARTING = [
 ]
 
 
-# As published, what drawn weights of DeepFillv2 see fades on the way, and EdgeConnect is deep.
+# What makes a network small besides its width. As published, what drawn weights of DeepFillv2 see
+# fades on the way, and a deep network of a small photo is mostly padding.
 SMALL = {
+    "ContextEncoder": {"view_size": 64, "bottleneck": 100},
     "DeepFillv2": {"initialization": "identity"},
     "EdgeConnect": {"blocks": 2},
     "EdgePainter": {"blocks": 2},
+    "LBAM": {"depth": 3},
+    "LaMa": {"blocks": 1},
+    "MIGAN": {"resolution": 32},
+    "PartialConvolutionUNet": {"depth": 3},
+    "ShiftNet": {"depth": 5},
 }
 
 

@@ -72,6 +72,26 @@ def test_one_plane_for_all_channels_is_the_same_plane_for_each():
     assert torch.equal(one_valid.expand(-1, 4, -1, -1), other_valid)
 
 
+@pytest.mark.parametrize("multi_channel", [False, True])
+@torch.no_grad()
+def test_it_can_divide_by_the_count_of_known_values(multi_channel):
+    layer = PartialConvolution(3, 4, 3, 2, 1, multi_channel=multi_channel, scaling="count")
+    features, valid = some(multi_channel)
+    answer, updated = layer(features, valid)
+    # As published: a convolution of ones counts, and a window that knows nothing answers nothing.
+    valid = valid.expand_as(features)
+    count = F.conv2d(valid, torch.ones_like(layer.weight), stride=2, padding=1)
+    raw = F.conv2d(features * valid, layer.weight, stride=2, padding=1)
+    expected = torch.where(count > 0, raw / count + layer.bias[:, None, None], 0.0)
+    torch.testing.assert_close(answer, expected)
+    assert torch.equal(updated.expand_as(count), (count > 0).float())
+
+
+def test_another_scaling_is_refused():
+    with pytest.raises(ValueError, match="no scaling is called 'area'"):
+        PartialConvolution(3, 4, 3, scaling="area")
+
+
 def test_a_padding_beyond_half_the_kernel_is_refused():
     with pytest.raises(ValueError, match="at most half the kernel, 1, not 2"):
         PartialConvolution(3, 4, 3, padding=2)

@@ -60,6 +60,18 @@ SMALL = {
         {"width": 8, "start": "fill"},
         {"width": 8, "start": "residual"},
     ],
+    "LBAM": [
+        {"width": 8, "depth": 2},
+        {"width": 8, "depth": 2, "start": "fill"},
+        {"width": 8, "depth": 2, "start": "residual"},
+    ],
+    "PartialConvolutionUNet": [
+        {"width": 8, "depth": 3},
+        {"width": 8, "depth": 2, "form": "naoto0804"},
+        {"width": 8, "depth": 3, "freeze_normalization": True},
+        {"width": 8, "depth": 3, "start": "fill"},
+        {"width": 8, "depth": 3, "start": "residual"},
+    ],
     "RFR": [
         {"width": 8, "recurrences": 3},
         {"width": 8, "recurrences": 2, "start": "fill"},
@@ -68,10 +80,14 @@ SMALL = {
 }
 
 # Softmax over the keys takes no notice of what is added to all of them, and normalization by the
-# batch takes a bias before it away again.
+# batch takes a bias before it away again. First masks of LBAM lie below their gates' maximum, and
+# what shapes the other side waits for them.
 WITHOUT_EFFECT = {
+    "forward_attention.0.gate.sigma2",
+    "forward_attention.1.gate.sigma2",
     "refine_attention.key.bias",
     "refine_attention.coordinate_attention.shared.0.bias",
+    "reverse_attention.0.gate.sigma2",
 }
 
 
@@ -87,7 +103,7 @@ def without_effect(network):
 
 
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].
-UNBOUNDED = {"RFR"}
+UNBOUNDED = {"PartialConvolutionUNet", "RFR"}
 
 # Nor has what they add to a fill.
 UNBOUNDED_CORRECTION = {"DeepFillv2", "EdgeConnect", "EdgePainter"}

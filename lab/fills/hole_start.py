@@ -48,7 +48,7 @@ def start_at_zero(last: nn.Module) -> None:
     """
     normalizations = [module for module in last.modules() if isinstance(module, nn.BatchNorm2d)]
     layer = normalizations[-1] if normalizations else last
-    assert isinstance(layer, nn.BatchNorm2d | nn.Conv2d)
+    assert isinstance(layer, nn.BatchNorm2d | nn.Conv2d | nn.ConvTranspose2d)
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

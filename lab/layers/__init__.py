@@ -3,6 +3,8 @@
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
+from lab.layers.hole_view import HoleView
+from lab.layers.normal_initialization import draw_normal_weights
 from lab.layers.partial_convolution import PartialConvolution
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
 
@@ -14,7 +16,9 @@ __all__ = [
     "Gate",
     "GatedChannelTransformation",
     "GatedConvolution",
+    "HoleView",
     "Initialization",
     "PartialConvolution",
     "SelfAttention",
+    "draw_normal_weights",
 ]

@@ -7,6 +7,8 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.context_encoder import ContextEncoder
+from lab.networks.context_encoder_discriminator import ContextEncoderDiscriminator
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
@@ -44,6 +46,8 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "ContextEncoder",
+    "ContextEncoderDiscriminator",
     "FillSelector",
     "InpaintSANet",
     "LumaUpscaler",

@@ -18,6 +18,12 @@ from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "ContextEncoder": [
+        {"width": 8, "view_size": 32},
+        {"width": 4, "view_size": 64, "bottleneck": 50},
+        {"width": 8, "view_size": 32, "start": "fill"},
+        {"width": 8, "view_size": 32, "start": "residual"},
+    ],
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},

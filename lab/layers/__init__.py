@@ -7,6 +7,8 @@ from lab.layers.hole_view import HoleView
 from lab.layers.normal_initialization import draw_normal_weights
 from lab.layers.partial_convolution import PartialConvolution
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
+from lab.layers.shift_connection import MaskReduction, ShiftConnection
+from lab.layers.unet import UNetDoubling, UNetHalving, unet_widths
 
 __all__ = [
     "AttentionScale",
@@ -18,7 +20,12 @@ __all__ = [
     "GatedConvolution",
     "HoleView",
     "Initialization",
+    "MaskReduction",
     "PartialConvolution",
     "SelfAttention",
+    "ShiftConnection",
+    "UNetDoubling",
+    "UNetHalving",
     "draw_normal_weights",
+    "unet_widths",
 ]

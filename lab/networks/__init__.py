@@ -14,6 +14,7 @@ from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
+from lab.networks.shift_net import ShiftNet
 from lab.networks.super_resolution import (
     ESPCN,
     FSRCNN,
@@ -56,6 +57,7 @@ __all__ = [
     "PublishedForm",
     "RegisteredNetwork",
     "Segmenter",
+    "ShiftNet",
     "U2Net",
     "UnreadableCheckpointError",
     "Upscaler",

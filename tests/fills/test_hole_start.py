@@ -13,7 +13,7 @@ STARTING = [
 ]
 
 # What makes a network small besides its width.
-SMALL = {"ContextEncoder": {"view_size": 64, "bottleneck": 100}}
+SMALL = {"ContextEncoder": {"view_size": 64, "bottleneck": 100}, "ShiftNet": {"depth": 5}}
 
 
 def build(name, start, width=8):

@@ -41,11 +41,19 @@ SMALL = {
         {"width": 8, "recurrences": 2, "start": "fill"},
         {"width": 8, "recurrences": 2, "start": "residual"},
     ],
+    "ShiftNet": [
+        {"width": 4, "depth": 5},
+        {"width": 4, "depth": 5, "mask_reduction": "any"},
+        {"width": 4, "depth": 5, "start": "fill"},
+        {"width": 4, "depth": 5, "start": "residual"},
+    ],
 }
 
 # Softmax over the keys takes no notice of what is added to all of them, and normalization by the
-# batch takes a bias before it away again.
+# batch or the instance takes a bias before it away again.
 WITHOUT_EFFECT = {
+    *(f"decoder.{level}.convolution.bias" for level in range(4)),  # Shift-Net's, as published
+    *(f"encoder.{level}.convolution.bias" for level in range(1, 4)),
     "refine_attention.key.bias",
     "refine_attention.coordinate_attention.shared.0.bias",
 }

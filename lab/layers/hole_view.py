@@ -40,8 +40,8 @@ class HoleView:
             side: of the view, in its own pixels.
             hole_side: the largest side that the box may have there.
         """
-        low, high = zip(*(_span(mask[:, 0].amax(3 - axis)) for axis in (1, 2)), strict=True)
-        first, last = torch.stack(low, dim=1), torch.stack(high, dim=1)  # [b, 2]
+        spans = _span(mask[:, 0].amax(2)), _span(mask[:, 0].amax(1))  # of rows, of columns
+        first, last = (torch.stack(ends, dim=1) for ends in zip(*spans, strict=True))  # [b, 2]
         length = (last - first).clamp(min=0.0).amax(1)
         step = (length / hole_side).clamp(min=1.0)
         start = (first + last) / 2.0 - side * step[:, None] / 2.0

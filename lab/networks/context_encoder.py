@@ -1,24 +1,27 @@
-"""Context Encoder: the first network that learned to fill holes, through a bottleneck.
+"""Context Encoder: fills the middle of a photo through a bottleneck of one position.
 
 Deepak Pathak, Philipp Krähenbühl, Jeff Donahue, Trevor Darrell, Alexei A. Efros, "Context
 Encoders: Feature Learning by Inpainting" (CVPR 2016), in the form of the PyTorch code by Boyuan
-Jiang. It is shown a square photo of 128 pixels whose middle is painted over, and answers the
-middle 64. It is told of no hole: that it lies in the middle is all that the network knows of it.
+Jiang. It is shown a square photo of 128 pixels a side whose middle is painted over, and answers
+the middle 64. It is told nothing of the hole: that it lies in the middle is all it knows of it.
 
-How any photo and any hole are served, where the published code takes one square in one place: the
-network looks through a square window (`lab.layers.HoleView`) that holds the box round the hole in
-the middle of its middle, so that 4 pixels round it are known there and answered too, as published.
-A box of up to 56 pixels is looked at pixel by pixel; the window of a larger one is wider, shrunk
-to 128, and the answer is enlarged, so that it is as blurred as its enlargement. What lies beyond
-the photo's border is its border repeated. The published photo with the published hole comes out as
-published. What it costs: as published, the whole 56 square is painted over, known pixels beside
-the hole too, so a hole that winds through the photo hides all of it. Holes far apart are better
-given one by one, by the strategies that cut a photo up. ``start="fill"`` or ``"residual"`` show
-the known pixels beside the hole, and are what to train for holes that are no squares.
+Differs from the published code in what it can be given. The published code takes one square hole
+in one place; here any photo and any hole get a whole image:
 
-The answer is whole as any network's: known pixels as they are, but in the middle of the window,
-where the network answered. The colour in the hole is the published code's (117, 104, 123) for R, G
-and B, which is the mean colour of ImageNet, (123, 117, 104), in neither order.
+- The network looks through a square window (`lab.layers.HoleView`) whose middle holds the box
+  round the hole. As published, the box is at most 56 pixels a side there, and the answer reaches
+  over 4 known pixels all round. The published hole of a photo of 128 pixels gives exactly the
+  published answer.
+- A smaller box is not enlarged. For a larger one the window is wider and shrunk to 128, and the
+  answer is enlarged, so that it is blurred. Beyond the photo, its border is repeated.
+- As published, all 56 pixels square are painted over: known pixels beside the hole too, so that a
+  hole which winds through a photo hides most of it. Holes far apart are better given one by one,
+  by a strategy that cuts the photo up. ``start="fill"`` and ``"residual"`` show the known pixels
+  beside the hole: train these for holes that are no squares.
+- Outside the middle half of the window, the answered image is the photo itself.
+
+The paint is the published code's (117, 104, 123) for R, G and B: the mean colour of ImageNet,
+(123, 117, 104), in another order.
 """
 
 import re

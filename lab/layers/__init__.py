@@ -6,11 +6,15 @@ from lab.layers.contextual_attention import ContextualAttention
 from lab.layers.coordinate_attention import CoordinateAttention
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Activation, Gate, GatedConvolution, Initialization
+from lab.layers.hole_view import HoleView
+from lab.layers.normal_initialization import draw_normal_weights
 from lab.layers.padding import pad_to_multiple, reflect
 from lab.layers.partial_convolution import PartialConvolution, PartialScaling
 from lab.layers.patch_attention import PatchAttention, PatchAttentionForm
 from lab.layers.residual_block import ResidualBlock
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
+from lab.layers.shift_connection import MaskReduction, ShiftConnection
+from lab.layers.unet import UNetDoubling, UNetHalving, unet_widths
 
 __all__ = [
     "Activation",
@@ -23,15 +27,22 @@ __all__ = [
     "Gate",
     "GatedChannelTransformation",
     "GatedConvolution",
+    "HoleView",
     "Initialization",
+    "MaskReduction",
     "PartialConvolution",
     "PartialScaling",
     "PatchAttention",
     "PatchAttentionForm",
     "ResidualBlock",
     "SelfAttention",
+    "ShiftConnection",
+    "UNetDoubling",
+    "UNetHalving",
     "clip",
+    "draw_normal_weights",
     "pad_to_multiple",
     "reflect",
+    "unet_widths",
     "updated_mask",
 ]

@@ -7,6 +7,8 @@ from lab.networks.checkpoints import (
     describe_network,
     load_network,
 )
+from lab.networks.context_encoder import ContextEncoder
+from lab.networks.context_encoder_discriminator import ContextEncoderDiscriminator
 from lab.networks.deepfill_v1 import DeepFillv1
 from lab.networks.deepfill_v1_critics import DeepFillv1Critics
 from lab.networks.deepfill_v2 import DeepFillv2
@@ -24,6 +26,7 @@ from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
+from lab.networks.shift_net import ShiftNet
 from lab.networks.super_resolution import (
     ESPCN,
     FSRCNN,
@@ -57,6 +60,8 @@ __all__ = [
     "UPSCALER_WEIGHTS",
     "VGG_WEIGHTS",
     "BicubicUpscaler",
+    "ContextEncoder",
+    "ContextEncoderDiscriminator",
     "DeepFillv1",
     "DeepFillv1Critics",
     "DeepFillv2",
@@ -78,6 +83,7 @@ __all__ = [
     "PublishedForm",
     "RegisteredNetwork",
     "Segmenter",
+    "ShiftNet",
     "U2Net",
     "UnreadableCheckpointError",
     "Upscaler",

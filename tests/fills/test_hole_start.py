@@ -13,7 +13,6 @@ STARTING = [
     name for name, kind in NETWORKS.items() if "start" in inspect.signature(kind.build).parameters
 ]
 
-
 # What makes a network small besides its width. As published, what drawn weights of DeepFillv2 see
 # fades on the way, and a deep network of a small photo is mostly padding.
 SMALL = {

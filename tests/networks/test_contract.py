@@ -20,6 +20,18 @@ from tests.tiny import fit_tiny
 
 # Small forms of every network, by the arguments that they take. A new network is a row here.
 SMALL = {
+    "ContextEncoder": [
+        {"width": 8, "view_size": 32},
+        {"width": 4, "view_size": 64, "bottleneck": 50},
+        {"width": 8, "view_size": 32, "start": "fill"},
+        {"width": 8, "view_size": 32, "start": "residual"},
+    ],
+    "DeepFillv1": [
+        {"width": 8},
+        {"width": 4, "form": "mmagic"},
+        {"width": 4, "start": "fill"},
+        {"width": 4, "form": "mmagic", "start": "residual"},
+    ],
     "DeepFillv2": [
         {"width": 8, "initialization": "identity"},
         {"width": 8, "initialization": "identity", "sketch": True, "fuse": False, "start": "fill"},
@@ -37,12 +49,6 @@ SMALL = {
     ],
     "EdgeGenerator": [{"width": 4, "blocks": 2}],
     "EdgePainter": [{"width": 4, "blocks": 2}, {"width": 4, "blocks": 1, "start": "residual"}],
-    "DeepFillv1": [
-        {"width": 8},
-        {"width": 4, "form": "mmagic"},
-        {"width": 4, "start": "fill"},
-        {"width": 4, "form": "mmagic", "start": "residual"},
-    ],
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},
@@ -77,12 +83,20 @@ SMALL = {
         {"width": 8, "recurrences": 2, "start": "fill"},
         {"width": 8, "recurrences": 2, "start": "residual"},
     ],
+    "ShiftNet": [
+        {"width": 4, "depth": 5},
+        {"width": 4, "depth": 5, "mask_reduction": "any"},
+        {"width": 4, "depth": 5, "start": "fill"},
+        {"width": 4, "depth": 5, "start": "residual"},
+    ],
 }
 
 # Softmax over the keys takes no notice of what is added to all of them, and normalization by the
-# batch takes a bias before it away again. First masks of LBAM lie below their gates' maximum, and
-# what shapes the other side waits for them.
+# batch or the instance takes a bias before it away again. First masks of LBAM lie below their gates'
+# maximum, and what shapes the other side waits for them.
 WITHOUT_EFFECT = {
+    *(f"decoder.{level}.convolution.bias" for level in range(4)),  # Shift-Net's, as published
+    *(f"encoder.{level}.convolution.bias" for level in range(1, 4)),
     "forward_attention.0.gate.sigma2",
     "forward_attention.1.gate.sigma2",
     "refine_attention.key.bias",

@@ -1,6 +1,7 @@
 """Building blocks of networks."""
 
 from lab.layers.coordinate_attention import CoordinateAttention
+from lab.layers.fast_fourier_convolution import FastFourierConvolution
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Gate, GatedConvolution, Initialization
 from lab.layers.partial_convolution import PartialConvolution
@@ -10,6 +11,7 @@ __all__ = [
     "AttentionScale",
     "CoordinateAttention",
     "CoordinatePlace",
+    "FastFourierConvolution",
     "GCTNorm",
     "Gate",
     "GatedChannelTransformation",

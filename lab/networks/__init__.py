@@ -9,6 +9,8 @@ from lab.networks.checkpoints import (
 )
 from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
+from lab.networks.lama import LaMa
+from lab.networks.lama_discriminator import LaMaDiscriminator
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
@@ -46,6 +48,8 @@ __all__ = [
     "BicubicUpscaler",
     "FillSelector",
     "InpaintSANet",
+    "LaMa",
+    "LaMaDiscriminator",
     "LumaUpscaler",
     "MissingWeightsError",
     "PatchDiscriminator",

@@ -30,6 +30,11 @@ SMALL = {
         {"width": 8, "start": "fill"},
         {"width": 8, "start": "residual"},
     ],
+    "LaMa": [
+        {"width": 4, "blocks": 2},
+        {"width": 4, "blocks": 1, "start": "fill"},
+        {"width": 4, "blocks": 1, "start": "residual"},
+    ],
     "RFR": [
         {"width": 8, "recurrences": 3},
         {"width": 8, "recurrences": 2, "start": "fill"},
@@ -42,6 +47,9 @@ SMALL = {
 WITHOUT_EFFECT = {
     "refine_attention.key.bias",
     "refine_attention.coordinate_attention.shared.0.bias",
+    "doubling.0.0.bias",
+    "doubling.1.0.bias",
+    "doubling.2.0.bias",
 }
 
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].

@@ -11,6 +11,8 @@ from lab.networks.fill_selector import FillSelector
 from lab.networks.inpaint_sanet import InpaintSANet
 from lab.networks.lama import LaMa
 from lab.networks.lama_discriminator import LaMaDiscriminator
+from lab.networks.migan import MIGAN
+from lab.networks.migan_discriminator import MIGANDiscriminator
 from lab.networks.patch_discriminator import PatchDiscriminator
 from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
 from lab.networks.rfr import RFR
@@ -40,6 +42,7 @@ from lab.networks.weight_files import (
 __all__ = [
     "ESPCN",
     "FSRCNN",
+    "MIGAN",
     "NETWORKS",
     "RFR",
     "U2NET_WEIGHTS",
@@ -51,6 +54,7 @@ __all__ = [
     "LaMa",
     "LaMaDiscriminator",
     "LumaUpscaler",
+    "MIGANDiscriminator",
     "MissingWeightsError",
     "PatchDiscriminator",
     "PublishedForm",

@@ -13,7 +13,7 @@ STARTING = [
 ]
 
 # What keeps a network small besides its width.
-SHALLOW = {"LaMa": {"blocks": 1}}
+SHALLOW = {"LaMa": {"blocks": 1}, "MIGAN": {"resolution": 32}}
 
 
 def build(name, start, width=8):

@@ -35,6 +35,12 @@ SMALL = {
         {"width": 4, "blocks": 1, "start": "fill"},
         {"width": 4, "blocks": 1, "start": "residual"},
     ],
+    "MIGAN": [
+        {"width": 8, "resolution": 32},
+        {"width": 8, "resolution": 16, "branches": 3},
+        {"width": 8, "resolution": 32, "start": "fill"},
+        {"width": 8, "resolution": 32, "branches": 2, "start": "residual"},
+    ],
     "RFR": [
         {"width": 8, "recurrences": 3},
         {"width": 8, "recurrences": 2, "start": "fill"},
@@ -53,7 +59,7 @@ WITHOUT_EFFECT = {
 }
 
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].
-UNBOUNDED = {"RFR"}
+UNBOUNDED = {"MIGAN", "RFR"}
 
 
 def test_every_network_is_in_this_suite():

@@ -49,7 +49,9 @@ class BranchedConvolution(nn.Module):
         branches: int = 9,
     ) -> None:
         super().__init__()
-        shape = (branches, out_channels, in_channels // groups, kernel_size, kernel_size)
+        self.count = branches
+        # One below the other: a fifth dimension would have no channels-last layout.
+        shape = (branches * out_channels, in_channels // groups, kernel_size, kernel_size)
         self.branches = nn.Parameter(torch.randn(shape))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.groups = groups
@@ -57,7 +59,7 @@ class BranchedConvolution(nn.Module):
     @property
     def kernel(self) -> Tensor:
         """The sum, ``(out_channels, in_channels / groups, K, K)``, of length 1 for each output."""
-        total = self.branches.sum(0) / math.sqrt(len(self.branches))
+        total = self.branches.unflatten(0, (self.count, -1)).sum(0) / math.sqrt(self.count)
         length = total.square().sum((1, 2, 3), keepdim=True)
         return total * (length + 1e-8).rsqrt()
 

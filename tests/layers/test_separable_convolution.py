@@ -24,9 +24,11 @@ def test_a_branched_convolution_is_the_plain_one_of_its_kernel():
     torch.manual_seed(0)
     layer = BranchedConvolution(6, 6, 3, groups=6, branches=4)
     x = torch.randn(2, 6, 7, 9)
-    total = sum(layer.branches[number] for number in range(4)) / 2
+    total = sum(layer.branches[6 * number : 6 * (number + 1)] for number in range(4)) / 2
     kernel = total / total.flatten(1).norm(dim=1)[:, None, None, None]
-    torch.testing.assert_close(layer(x), F.conv2d(x, kernel, layer.bias, padding=1, groups=6))
+    expected = F.conv2d(x, kernel, layer.bias, padding=1, groups=6)
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(layer.to(memory_format=torch.channels_last)(x), expected)
 
 
 @pytest.mark.parametrize("branches", [0, 1, 9])

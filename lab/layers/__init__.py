@@ -1,9 +1,11 @@
 """Building blocks of networks."""
 
 from lab.layers.bidirectional_attention import AsymmetricGaussianGate, updated_mask
+from lab.layers.binomial_resampling import double, halve
 from lab.layers.clipping import clip
 from lab.layers.contextual_attention import ContextualAttention
 from lab.layers.coordinate_attention import CoordinateAttention
+from lab.layers.fast_fourier_convolution import FastFourierConvolution
 from lab.layers.gated_channel_transformation import GatedChannelTransformation, GCTNorm
 from lab.layers.gated_convolution import Activation, Gate, GatedConvolution, Initialization
 from lab.layers.hole_view import HoleView
@@ -13,6 +15,12 @@ from lab.layers.partial_convolution import PartialConvolution, PartialScaling
 from lab.layers.patch_attention import PatchAttention, PatchAttentionForm
 from lab.layers.residual_block import ResidualBlock
 from lab.layers.self_attention import AttentionScale, CoordinatePlace, SelfAttention
+from lab.layers.separable_convolution import (
+    BranchedConvolution,
+    SeparableConvolution,
+    scaled_leaky_relu,
+    unit_convolution,
+)
 from lab.layers.shift_connection import MaskReduction, ShiftConnection
 from lab.layers.unet import UNetDoubling, UNetHalving, unet_widths
 
@@ -20,9 +28,11 @@ __all__ = [
     "Activation",
     "AsymmetricGaussianGate",
     "AttentionScale",
+    "BranchedConvolution",
     "ContextualAttention",
     "CoordinateAttention",
     "CoordinatePlace",
+    "FastFourierConvolution",
     "GCTNorm",
     "Gate",
     "GatedChannelTransformation",
@@ -36,13 +46,18 @@ __all__ = [
     "PatchAttentionForm",
     "ResidualBlock",
     "SelfAttention",
+    "SeparableConvolution",
     "ShiftConnection",
     "UNetDoubling",
     "UNetHalving",
     "clip",
+    "double",
     "draw_normal_weights",
+    "halve",
     "pad_to_multiple",
     "reflect",
+    "scaled_leaky_relu",
     "unet_widths",
+    "unit_convolution",
     "updated_mask",
 ]

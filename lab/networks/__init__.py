@@ -19,8 +19,12 @@ from lab.networks.fill_selector import FillSelector
 from lab.networks.global_local import GlobalLocal
 from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
 from lab.networks.inpaint_sanet import InpaintSANet
+from lab.networks.lama import LaMa
+from lab.networks.lama_discriminator import LaMaDiscriminator
 from lab.networks.lbam import LBAM
 from lab.networks.lbam_discriminator import LBAMDiscriminator
+from lab.networks.migan import MIGAN
+from lab.networks.migan_discriminator import MIGANDiscriminator
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
 from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
@@ -54,6 +58,7 @@ __all__ = [
     "ESPCN",
     "FSRCNN",
     "LBAM",
+    "MIGAN",
     "NETWORKS",
     "RFR",
     "U2NET_WEIGHTS",
@@ -75,7 +80,10 @@ __all__ = [
     "GlobalLocalDiscriminator",
     "InpaintSANet",
     "LBAMDiscriminator",
+    "LaMa",
+    "LaMaDiscriminator",
     "LumaUpscaler",
+    "MIGANDiscriminator",
     "MissingWeightsError",
     "MultiscaleDiscriminator",
     "PartialConvolutionUNet",

@@ -194,7 +194,8 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
         path: a file that ``torch.save`` wrote, of the present format or the old one.
 
     Returns:
-        dict[str, Any]: the saved dictionary: a state dict, or a trainer's checkpoint around one.
+        dict[str, Any]: the saved dictionary: a state dict, or a trainer's checkpoint around one,
+        whose settings and callbacks are read as objects without content.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -207,7 +208,7 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     try:
         with open_regular(path) as file:
             _check_unpacked(file)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_read_as_nothing(path)):
             # Of files that others wrote; what torch cannot read of them is an error.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -248,6 +249,41 @@ def write_checkpoint(path: Path | str, content: Mapping[str, Any], durable: bool
         except RuntimeError as error:
             # In torch's own words, a full disk is an unexpected position.
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+
+
+class _Nothing:
+    """Stands for an object whose class a checkpoint names, and which nobody here wants."""
+
+    def __new__(cls, *_: object) -> "_Nothing":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        """Forget ``state``."""
+
+
+def _no_defaults(*_: object) -> dict[Any, Any]:
+    return {}
+
+
+# What Lightning's trainers save beside the tensors: settings, and callbacks by their class.
+_UNWANTED = re.compile(
+    r"(omegaconf|pytorch_lightning)(\.\w+)+|typing\.Any"
+    r"|(__builtin__|builtins)\.(bool|bytes|dict|float|int|list|str|tuple)"
+)
+
+
+def _read_as_nothing(path: Path) -> list[Any]:
+    """What stands, while ``path`` is read, for the classes in it that :data:`_UNWANTED` names.
+
+    None of them is imported or called. Whatever else the file names stays refused.
+    """
+    named: list[str] = []
+    with suppress(Exception):  # torch says what is wrong with it; the old format is left as it is
+        named = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    stand_ins: list[Any] = [(_Nothing, name) for name in named if _UNWANTED.fullmatch(name)]
+    if "collections.defaultdict" in named:
+        stand_ins.append((_no_defaults, "collections.defaultdict"))
+    return stand_ins
 
 
 def _check_unpacked(file: BinaryIO) -> None:

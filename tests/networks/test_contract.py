@@ -78,6 +78,17 @@ SMALL = {
         {"width": 8, "depth": 3, "start": "fill"},
         {"width": 8, "depth": 3, "start": "residual"},
     ],
+    "LaMa": [
+        {"width": 4, "blocks": 2},
+        {"width": 4, "blocks": 1, "start": "fill"},
+        {"width": 4, "blocks": 1, "start": "residual"},
+    ],
+    "MIGAN": [
+        {"width": 8, "resolution": 32},
+        {"width": 8, "resolution": 16, "branches": 3},
+        {"width": 8, "resolution": 32, "start": "fill"},
+        {"width": 8, "resolution": 32, "branches": 2, "start": "residual"},
+    ],
     "RFR": [
         {"width": 8, "recurrences": 3},
         {"width": 8, "recurrences": 2, "start": "fill"},
@@ -92,8 +103,8 @@ SMALL = {
 }
 
 # Softmax over the keys takes no notice of what is added to all of them, and normalization by the
-# batch or the instance takes a bias before it away again. First masks of LBAM lie below their gates'
-# maximum, and what shapes the other side waits for them.
+# batch or the instance takes a bias before it away again. First masks of LBAM lie below their
+# gates' maximum, and what shapes the other side waits for them.
 WITHOUT_EFFECT = {
     *(f"decoder.{level}.convolution.bias" for level in range(4)),  # Shift-Net's, as published
     *(f"encoder.{level}.convolution.bias" for level in range(1, 4)),
@@ -101,6 +112,9 @@ WITHOUT_EFFECT = {
     "forward_attention.1.gate.sigma2",
     "refine_attention.key.bias",
     "refine_attention.coordinate_attention.shared.0.bias",
+    "doubling.0.0.bias",
+    "doubling.1.0.bias",
+    "doubling.2.0.bias",
     "reverse_attention.0.gate.sigma2",
 }
 
@@ -117,7 +131,7 @@ def without_effect(network):
 
 
 # Their last layer has no bounds, as published: only training brings their answers to [0, 1].
-UNBOUNDED = {"PartialConvolutionUNet", "RFR"}
+UNBOUNDED = {"MIGAN", "PartialConvolutionUNet", "RFR"}
 
 # Nor has what they add to a fill.
 UNBOUNDED_CORRECTION = {"DeepFillv2", "EdgeConnect", "EdgePainter"}

@@ -1,12 +1,15 @@
 """Weight files: found, downloaded and verified, and read without running code."""
 
+import collections
 import hashlib
 import http.client
 import http.server
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
+import types
 import urllib.request
 import warnings
 from collections.abc import Iterator
@@ -242,6 +245,49 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path, how):
     with pytest.raises(UnreadableCheckpointError, match=r"w\.pth"):
         read_checkpoint(path)
     assert not traces.exists()
+
+
+@pytest.fixture
+def settings_class(monkeypatch):
+    """A class of a package that is not installed where the file is read, and its module's name."""
+    module = types.ModuleType("omegaconf.dictconfig")
+
+    class DictConfig:
+        def __setstate__(self, state):
+            raise AssertionError("the class of the file has been called")
+
+    DictConfig.__module__, DictConfig.__qualname__ = module.__name__, "DictConfig"
+    module.DictConfig = DictConfig
+    monkeypatch.setitem(sys.modules, "omegaconf", types.ModuleType("omegaconf"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return DictConfig
+
+
+def test_settings_and_callbacks_of_other_trainers_are_read_as_nothing(tmp_path, settings_class):
+    settings = settings_class()
+    settings.content = {"kind": int, "cache": collections.defaultdict(dict, {"a": {"b": 1}})}
+    content = {
+        "state_dict": {"weight": torch.arange(4.0)},
+        "hyper_parameters": settings,
+        "callbacks": {settings_class: {"best_model_score": torch.ones(1)}},
+    }
+    torch.save(content, tmp_path / "best.ckpt")
+    read = read_checkpoint(tmp_path / "best.ckpt")
+    assert torch.equal(read["state_dict"]["weight"], torch.arange(4.0))
+    assert not isinstance(read["hyper_parameters"], settings_class)
+    assert not vars(read["hyper_parameters"])
+
+
+def test_settings_open_no_way_for_code_beside_them(tmp_path, settings_class):
+    traces, allowed = tmp_path / "traces", set(torch.serialization.get_safe_globals())
+    settings = settings_class()
+    settings.content = _RunsCode(traces)
+    torch.save({"hyper_parameters": settings}, tmp_path / "best.ckpt")
+    with pytest.raises(UnreadableCheckpointError, match=r"best\.ckpt.*tensors and plain values"):
+        read_checkpoint(tmp_path / "best.ckpt")
+    assert not traces.exists()
+    # Nor is what was let through for one file let through for the next.
+    assert set(torch.serialization.get_safe_globals()) == allowed
 
 
 def test_the_error_survives_the_way_out_of_a_worker(tmp_path):

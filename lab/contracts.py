@@ -58,10 +58,13 @@ class Network(Protocol):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """``(image, mask) -> image``: wraps a network, a classical method or another strategy."""
+    """``(image, mask, guides) -> image``: a network, a method without, or another strategy in it."""
 
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity."""
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity.
+
+        ``guides`` go to the networks that read them; what reads none ignores them.
+        """
         ...
 
 
@@ -95,6 +98,7 @@ class LossInputs:
     the hole and the truth elsewhere. ``judge`` scores an image with the discriminator (the mask is
     already bound); it is ``None`` when no term asked for a discriminator. ``last_layer`` holds the
     parameters of the network's last layer, where balancing measures what each term pulls.
+    ``guides`` are the batch's.
     """
 
     stages: Stages
@@ -103,6 +107,7 @@ class LossInputs:
     completed: Tensor
     judge: Callable[[Tensor], DiscriminatorOutput] | None = None
     last_layer: tuple[Tensor, ...] = ()
+    guides: Guides = field(default_factory=dict)
 
 
 class LossTerm(Protocol):

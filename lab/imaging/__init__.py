@@ -7,6 +7,7 @@ from lab.imaging.conversion import from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
 from lab.imaging.in_memory import Picture, photo_file
+from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, erode, rim
@@ -27,6 +28,7 @@ from lab.imaging.similarity import (
     ssim_maps,
 )
 from lab.imaging.source_photo import SourcePhoto
+from lab.imaging.stroke_reading import StrokeReading, read_strokes
 from lab.imaging.writing import (
     WRITTEN_SUFFIXES,
     check_destination,
@@ -46,6 +48,7 @@ __all__ = [
     "PhotoMetadata",
     "Picture",
     "SourcePhoto",
+    "StrokeReading",
     "UnreadablePhotoError",
     "check_destination",
     "contact_sheet",
@@ -59,8 +62,10 @@ __all__ = [
     "paste_into_source",
     "photo_file",
     "read_image",
+    "read_instances",
     "read_mask",
     "read_source",
+    "read_strokes",
     "region_mean",
     "rim",
     "show_hole",

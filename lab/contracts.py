@@ -58,7 +58,7 @@ class Network(Protocol):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """``(image, mask, guides) -> image``: a network, a method without, or another strategy in it."""
+    """``(image, mask, guides) -> image``: what completes photos, by a network or without one."""
 
     def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity.

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from lab.contracts import DiscriminatorOutput, LossInputs, Network, Stages, Strategy
+from lab.contracts import DiscriminatorOutput, Guides, LossInputs, Network, Stages, Strategy
 from lab.data import Batch
+from lab.guides import ask_network
 from lab.losses import Objective
 from lab.metrics import measure, measure_answer
 from lab.networks import InpaintSANet, PatchDiscriminator, load_network, read_checkpoint
@@ -221,10 +222,9 @@ class InpaintingModule(lightning.LightningModule):
             )
         self.prepare(data.size)
 
-    def forward(self, image: Tensor, mask: Tensor) -> Stages:
-        """The network's stages for ``image (B, 3, H, W)`` and ``mask (B, 1, H, W)``."""
-        stages: Stages = self.network(image, mask)
-        return stages
+    def forward(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Stages:
+        """The network's stages for ``image (B, 3, H, W)``, ``mask (B, 1, H, W)`` and guides."""
+        return ask_network(self.network, image, mask, guides)
 
     def take_network(self, network: nn.Module) -> None:
         """Go on with ``network`` in place of the one that was built, under the same strategy."""
@@ -241,9 +241,9 @@ class InpaintingModule(lightning.LightningModule):
         if settings.normalization_epochs and epoch >= settings.normalization_epochs:
             freeze_normalization(self.network)
 
-    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
+    def complete(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """The completed image ``(B, 3, H, W)``, by the module's strategy."""
-        return self.strategy(image, mask)
+        return self.strategy(image, mask, guides)
 
     def validation_step(self, batch: Batch, batch_index: int) -> Validated:
         """Complete and score the samples of a batch, in float32 whatever the training's precision.
@@ -255,9 +255,9 @@ class InpaintingModule(lightning.LightningModule):
         # As every checkpoint is scored later: bfloat16 moves hole SSIM by up to 0.005.
         with torch.autocast(self.device.type, enabled=False):
             with answers_to(self.network, image) as answers:
-                completed = self.complete(image, mask)
+                completed = self.complete(image, mask, batch.guides)
             # A strategy may have asked about tiles or other sizes only.
-            stages = answers[-1] if answers else self(image, mask)
+            stages = answers[-1] if answers else self(image, mask, batch.guides)
         self._check_finite({"the network's answer": completed.mean()})
         scores = {
             **measure(completed, image, mask),
@@ -272,7 +272,7 @@ class InpaintingModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One step of the discriminator, if there is one, then one of the network."""
         image, mask = batch.image, batch.mask
-        stages = self(image, mask)
+        stages = self(image, mask, batch.guides)
         # Before the discriminator sees it: its loss would take the blame.
         self._check_finite({"the network's answer": stages.refined.mean()})
         completed = torch.where(mask > 0.5, stages.refined, image)
@@ -286,8 +286,9 @@ class InpaintingModule(lightning.LightningModule):
         if self.discriminator is not None:
             self.discriminator.requires_grad_(False)
             judge = self._judge(self.discriminator, mask)
+        last_layer = _last_layer(self.network)
         value = self.objective(
-            LossInputs(stages, image, mask, completed, judge, _last_layer(self.network))
+            LossInputs(stages, image, mask, completed, judge, last_layer, batch.guides)
         )
         self._check_finite({"total": value.total, **value.terms})
         self._descend(value.total, self.network, optimizers[0])

@@ -328,7 +328,8 @@ def _fill(
                 job,
                 filler,
                 given.invert_mask,
-                given.overwrite,
+                # Of several answers, an interruption may have left some, which come again the same.
+                given.overwrite or (given.skip_existing and given.samples > 1),
                 given.lossy,
                 dilation,
                 mask_source,

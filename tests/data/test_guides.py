@@ -97,7 +97,10 @@ def test_shards_give_guides_too_and_batches_across_processes_keep_them_together(
     shards = pack(tmp_path)
     options = {"size": 32, "batch_size": 5, "guides": DRAWN}
     plain = PhotoDataModule(shards, **{**options, "guides": ()})
-    alone, shared = PhotoDataModule(shards, **options), PhotoDataModule(shards, workers=2, **options)
+    alone, shared = (
+        PhotoDataModule(shards, **options),
+        PhotoDataModule(shards, workers=2, **options),
+    )
     for one, other in zip(first_epoch(plain), first_epoch(alone), strict=True):
         assert torch.equal(one.image, other.image)
         assert torch.equal(one.mask, other.mask)

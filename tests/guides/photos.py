@@ -9,7 +9,9 @@ from lab.imaging import from_uint8
 def photo(height, width, number=0):
     """A part of the astronaut ``(3, height, width)``, every second pixel; another for a number."""
     top = 10 + 60 * number
-    return from_uint8(data.astronaut()[::2, ::2])[:, top : top + height, 60 : 60 + width].contiguous()
+    return from_uint8(data.astronaut()[::2, ::2])[
+        :, top : top + height, 60 : 60 + width
+    ].contiguous()
 
 
 def ramp(samples, height, width):

@@ -146,7 +146,7 @@ def test_several_answers_without_noise_are_refused(tmp_path, monkeypatch, capsys
     assert "EdgeReader reads no noise, and all its answers" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"set data.guides\+=noise"):
         next(judge(Direct(NoiseReader()), Tasks(Evaluation(), few()), samples=2))
-    with pytest.raises(ValueError, match="evaluation.samples must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="must be at least 1, not 0"):
         Evaluation(samples=0)
     with pytest.raises(ValueError, match="Did you mean 'hole_ssim'"):
         Evaluation(best_by="hole_sim")

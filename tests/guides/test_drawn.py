@@ -1,4 +1,4 @@
-"""Each guide against what it claims: scikit-image's Canny, pix2pixHD's borders, a hand's strokes."""
+"""Each guide against what it claims: scikit-image's edges, a hand's lines, pix2pixHD's borders."""
 
 import numpy as np
 import pytest

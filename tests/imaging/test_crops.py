@@ -53,7 +53,7 @@ def test_a_map_of_another_size_or_none_is_refused(files, tmp_path):
     # The photo is kept smaller than it is, and its own size is what counts.
     reader = CropReader(32, 1.0, 2**24)
     for _ in range(2):
-        with pytest.raises(ValueError, match="is 221x150 .* but its photo is 220x150"):
+        with pytest.raises(ValueError, match=r"is 221x150 .* but its photo is 220x150"):
             reader.read_with_instances(files[0], tmp_path / "wide.png", Crop())
     with pytest.raises(UnreadablePhotoError, match="no such file"):
         reader.read_with_instances(files[0], tmp_path / "none.png", Crop())

@@ -1,6 +1,6 @@
 """What a network is shown besides a photo and its mask, and how many answers a person wants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -74,7 +74,7 @@ AS_IT_IS = Guidance()
 
 def guide_answers(
     guidance: Guidance, reads: Sequence[str], source: SourcePhoto, mask: Tensor
-) -> tuple[list[Guides], list[str]]:
+) -> tuple[Iterable[Guides], list[str]]:
     """The guides of each answer for one photo, and what a person should know of them.
 
     Args:
@@ -106,7 +106,9 @@ def guide_answers(
             content = int.from_bytes(sha256(known.numpy().tobytes()).digest()[:8])
             drawn = draw_guides((name,), known, mask, (guidance.seed, content))
             given[name] = drawn[name][None]
-    return [_of_answer(given, number) for number in range(1, guidance.samples + 1)], notes
+    # One after the other: the noises of a large photo need not all be there at once.
+    numbers = range(1, guidance.samples + 1)
+    return (_of_answer(given, number) for number in numbers), notes
 
 
 def _of_answer(given: Mapping[str, Tensor], number: int) -> Guides:

@@ -37,7 +37,7 @@ def check_guides(guides: Guides | None, image: Tensor) -> None:
     Raises:
         UserError: an unknown guide; names the nearest.
         TypeError: not a floating-point tensor.
-        ValueError: another shape.
+        ValueError: another shape, or values besides 0 and 1 in a guide of lines.
     """
     if not guides:
         return
@@ -50,6 +50,11 @@ def check_guides(guides: Guides | None, image: Tensor) -> None:
             raise ValueError(
                 f"the guide {name!r} of shape {tuple(planes.shape)} does not fit the image of "
                 f"shape {tuple(image.shape)}: it must be {wanted}"
+            )
+        if GUIDES[name].is_binary and not bool(((planes == 0) | (planes == 1)).all()):
+            raise ValueError(
+                f"the guide {name!r} has values besides 0 and 1, from {float(planes.min()):g} to "
+                f"{float(planes.max()):g}: threshold it, ({name} > 0.5).float()"
             )
 
 
@@ -90,7 +95,6 @@ def show(guide: Guide, planes: Tensor, mask: Tensor) -> Tensor:
     if guide.shown == "everywhere":
         return planes
     hidden = mask > 0 if guide.shown == "known" else mask == 0
-    # `where`, so that a NaN stays out.
     return torch.where(hidden, 0.0, planes)
 
 

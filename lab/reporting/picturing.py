@@ -144,7 +144,8 @@ def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> Non
         device = next(iter(method.network.parameters())).device
     visuals: list[SampleVisual] = []
     asked = method.experiment.evaluation
-    samples = 1 if method.network is None else asked.samples
+    # Training scores one answer, whatever the settings say of evaluations.
+    samples = asked.samples if "checkpoint" in run.record else 1
     there = (task.to(device) for task in tasks)
     for judged in judge(method.strategy, there, samples, asked.best_by):
         for score in judged.scores:

@@ -81,5 +81,7 @@ def test_no_guide_of_an_unknown_name_or_another_size_gets_in():
         check_guides({"edge": torch.zeros(1, 1, 8, 9)}, image)
     with pytest.raises(ValueError, match=r"'edges' of shape \(1, 1, 9, 8\) does not fit"):
         check_guides({"edges": torch.zeros(1, 1, 9, 8)}, image)
+    with pytest.raises(ValueError, match=r"besides 0 and 1, from 0\.5 to 0\.5: thresh"):
+        check_guides({"sketch": torch.full((1, 1, 8, 9), 0.5)}, image)
     with pytest.raises(TypeError, match="int64, but must be a float32"):
         check_guides({"edges": torch.zeros(1, 1, 8, 9, dtype=torch.int64)}, image)

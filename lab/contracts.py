@@ -58,10 +58,13 @@ class Network(Protocol):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """``(image, mask) -> image``: wraps a network, a classical method or another strategy."""
+    """``(image, mask, guides) -> image``: what completes photos, by a network or without one."""
 
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity."""
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Return the completed image, ``(B, 3, H, W)`` in [0, 1]; an empty mask is the identity.
+
+        ``guides`` go to the networks that read them; what reads none ignores them.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from lab.contracts import Strategy
+from lab.guides import blank_guides, guides_of
 
 _ROUNDS = 5
 # No photo comes again in a process: fills of the same one are remembered.
@@ -42,17 +43,18 @@ class Cost:
 
 
 def measure_cost(strategy: Strategy, network: nn.Module, size: int) -> Cost:
-    """Complete one photo of ``size`` x ``size`` pixels several times."""
+    """Complete one photo of ``size`` x ``size`` pixels several times; its guides are blank."""
     # What is in the photo does not matter to the cost. The hole is a tall person's.
     images = [torch.full((1, 3, size, size), next(_SHADES)) for _ in range(_ROUNDS + 1)]
     mask = torch.zeros(1, 1, size, size)
     mask[..., size // 8 : -size // 8, 3 * size // 8 : -3 * size // 8] = 1.0
+    guides = blank_guides(guides_of(network), images[0])
     with FlopCounterMode(display=False) as counter, _LiveMemory() as memory:
-        strategy(images.pop(), mask)
+        strategy(images.pop(), mask, guides)
     seconds = []
     for image in images:
         started = time.perf_counter()
-        strategy(image, mask)
+        strategy(image, mask, guides)
         seconds.append(time.perf_counter() - started)
     return Cost(
         sum(parameter.numel() for parameter in network.parameters()),

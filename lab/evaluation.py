@@ -1,19 +1,21 @@
 """Scoring a strategy: on validation photos, on an evaluation set, on people really removed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lab.contracts import Strategy
+from lab.checks import UserError, unknown_name_message
+from lab.contracts import Guides, Strategy
 from lab.data import EvaluationBatch, EvaluationSet, PhotoDataModule, read_evaluation_set
 from lab.formats.manifests import TRIPLETS
-from lab.imaging import dilate
+from lab.guides import draw_guides, noise_of_sample
+from lab.imaging import dilate, read_instances
 from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
-from lab.metrics import hole_ratio, measure
+from lab.metrics import METRICS, hole_ratio, measure
 from lab.tracking import SampleScore
 
 # GrabCut's box is the person's, this much larger on each side, as somebody would draw it.
@@ -33,6 +35,10 @@ class Evaluation:
         dilation: pixels by which the mask is dilated before anything is filled.
         scored_dilation: triplets are scored within the marked person dilated by this, whatever the
             mask: what a tight mask leaves of the person counts, and sizes can be compared.
+        samples: answers to each hole, of a network that reads noise. Every metric is then the mean
+            over them; what the best of them scored stands in columns of its own, such as
+            ``hole_ssim_best_of_3``.
+        best_by: the metric by which the best of several answers is chosen.
     """
 
     set: Path | None = None
@@ -40,6 +46,8 @@ class Evaluation:
     threshold: float = 0.1
     dilation: int = 0
     scored_dilation: int = 16
+    samples: int = 1
+    best_by: str = "hole_ssim"
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing.
@@ -54,6 +62,10 @@ class Evaluation:
                 raise ValueError(
                     f"evaluation.{name} must not be negative, but is {getattr(self, name)}"
                 )
+        if self.samples < 1:
+            raise ValueError(f"evaluation.samples must be at least 1, not {self.samples}")
+        if self.best_by not in METRICS:
+            raise ValueError(unknown_name_message("metric", self.best_by, METRICS))
         if self.set is None and (self.person != "marked" or self.dilation):
             raise ValueError(
                 "evaluation.person and evaluation.dilation need triplets, in which there is a "
@@ -72,6 +84,7 @@ class Task:
         mask: where it fills, ``(B, 1, H, W)``.
         truth: what is right, ``(B, 3, H, W)``.
         scored: where it is scored, ``(B, 1, H, W)``.
+        guides: what networks may be shown besides, ``(B, C, H, W)`` by name.
     """
 
     sample: list[str]
@@ -80,20 +93,33 @@ class Task:
     mask: Tensor
     truth: Tensor
     scored: Tensor
+    guides: Guides = field(default_factory=dict)
 
     def to(self, device: torch.device | None) -> "Task":
         """The same task on a device; None leaves it where it is."""
         tensors = (self.image, self.mask, self.truth, self.scored)
-        return Task(self.sample, self.photo, *(tensor.to(device) for tensor in tensors))
+        image, mask, truth, scored = (tensor.to(device) for tensor in tensors)
+        guides = {name: planes.to(device) for name, planes in self.guides.items()}
+        return Task(self.sample, self.photo, image, mask, truth, scored, guides)
+
+    def guides_of_answer(self, number: int) -> Guides:
+        """The guides of answer ``number``, from 1: another noise, all else the same."""
+        if "noise" not in self.guides:
+            return self.guides
+        return {**self.guides, "noise": noise_of_sample(self.guides["noise"], number)}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A batch that was filled, with each sample's scores."""
+    """A batch that was filled, with each sample's scores.
+
+    ``further`` are the second answer and those after it, where several were asked for.
+    """
 
     task: Task
     completed: Tensor
     scores: list[SampleScore]
+    further: tuple[Tensor, ...] = ()
 
 
 class Tasks:
@@ -145,7 +171,8 @@ class Tasks:
             self._data.setup("validate")
             for batch in self._data.val_dataloader():
                 names = list(batch.sample), list(batch.photo)
-                yield Task(*names, batch.image, batch.mask, batch.image, batch.mask)
+                images = batch.image, batch.mask, batch.image, batch.mask
+                yield Task(*names, *images, batch.guides)
             return
         self.not_found = []
         height, width = self._set.size
@@ -164,7 +191,24 @@ class Tasks:
                 mask = torch.stack(found)
             mask = dilate(mask, asked.dilation)
         names = list(batch.name), list(batch.photo)
-        return Task(*names, batch.image, mask, batch.truth, scored)
+        guides = self._guides(batch, mask)
+        return Task(*names, batch.image, mask, batch.truth, scored, guides)
+
+    def _guides(self, batch: EvaluationBatch, mask: Tensor) -> Guides:
+        """Drawn from what is known around the very mask that is filled."""
+        data, drawn = self._data, []
+        if not data.guides:
+            return {}
+        for index, content in enumerate(batch.content):
+            hole = mask[index]
+            right = torch.where(hole > 0, batch.truth[index], batch.image[index])
+            ids = None
+            if data.instance_maps is not None:
+                its_map = data.instance_maps.file_of(batch.name[index])
+                ids = read_instances(its_map, (hole.shape[1], hole.shape[2]))
+            key = (data.validation_seed, content)
+            drawn.append(draw_guides(data.guides, right, hole, key, ids))
+        return {name: torch.stack([guides[name] for guides in drawn]) for name in data.guides}
 
     def _find(self, image: Tensor, marked: Tensor, name: str) -> Tensor:
         """The mask ``(1, H, W)`` that the source gives; empty where it sees nobody."""
@@ -176,11 +220,33 @@ class Tasks:
             return torch.zeros_like(marked)
 
 
-def judge(strategy: Strategy, tasks: Iterable[Task]) -> Iterator[Judged]:
-    """Fill and score batch after batch."""
+def judge(
+    strategy: Strategy, tasks: Iterable[Task], samples: int = 1, best_by: str = "hole_ssim"
+) -> Iterator[Judged]:
+    """Fill and score batch after batch.
+
+    Args:
+        strategy: fills.
+        tasks: what is filled.
+        samples: answers to each hole, each with a noise of its own.
+        best_by: the metric that chooses the best of several.
+
+    Raises:
+        UserError: several answers without noise, which would all be the same.
+    """
     for task in tasks:
-        completed = strategy(task.image, task.mask)
-        metrics = measure(completed, task.truth, task.scored)
+        if samples > 1 and "noise" not in task.guides:
+            raise UserError(
+                f"evaluation.samples is {samples}, but without noise all answers are the same: "
+                "set data.guides+=noise for a network that reads it, or evaluation.samples=1"
+            )
+        answers = [
+            strategy(task.image, task.mask, task.guides_of_answer(number))
+            for number in range(1, samples + 1)
+        ]
+        metrics = _over_answers(
+            [measure(answer, task.truth, task.scored) for answer in answers], best_by
+        )
         ratios = hole_ratio(task.scored)
         scores = [
             SampleScore(
@@ -191,7 +257,26 @@ def judge(strategy: Strategy, tasks: Iterable[Task]) -> Iterator[Judged]:
             )
             for index, sample in enumerate(task.sample)
         ]
-        yield Judged(task, completed, scores)
+        yield Judged(task, answers[0], scores, tuple(answers[1:]))
+
+
+def best_of(metric: str, samples: int) -> str:
+    """The column of what the best of several answers scored: never to be taken for a mean."""
+    return f"{metric}_best_of_{samples}"
+
+
+def _over_answers(scored: list[dict[str, Tensor]], best_by: str) -> dict[str, Tensor]:
+    """Every metric's mean over the answers, then that of the answer that is best by one metric."""
+    if len(scored) == 1:
+        return scored[0]
+    columns = {metric: torch.stack([one[metric] for one in scored]) for metric in scored[0]}
+    sign = 1.0 if METRICS[best_by].higher_is_better else -1.0
+    best = (sign * columns[best_by]).argmax(0, keepdim=True)
+    means = {metric: values.mean(0) for metric, values in columns.items()}
+    return means | {
+        best_of(metric, len(scored)): values.gather(0, best)[0]
+        for metric, values in columns.items()
+    }
 
 
 def _box_around(mask: Tensor) -> tuple[int, int, int, int]:

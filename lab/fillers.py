@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from lab.checks import UserError, unknown_name_message
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
+from lab.guides import guides_of
 from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
 from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, take_packages
 from lab.settings import StrategyFactory, options_from, parse_experiment
@@ -32,16 +33,19 @@ class Filler(Strategy):
         strategy: what fills.
         device: where it computes; images and masks go there and come back.
         tile: side of the tiles that larger photos are cut into; 0 for none.
+        reads: the guides that its network reads.
     """
 
     name: str
     strategy: Strategy
     device: torch.device
     tile: int = 0
+    reads: tuple[str, ...] = ()
 
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1."""
-        return self.strategy(image.to(self.device), mask.to(self.device)).to(image.device)
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``."""
+        there = guides and {name: planes.to(self.device) for name, planes in guides.items()}
+        return self.strategy(image.to(self.device), mask.to(self.device), there).to(image.device)
 
 
 def open_filler(
@@ -88,7 +92,7 @@ def open_filler(
     others, packages = take_packages(options)
     make = _strategy_factory(_trained_with(path), others, packages)
     if not tile or others:
-        return Filler(path.name, make(network), place)
+        return Filler(path.name, make(network), place, reads=guides_of(network))
     shared = tile // 8
     tiled = Tiled(
         network,
@@ -99,7 +103,7 @@ def open_filler(
         blending="smooth",
         on_tile=on_tile,
     )
-    return Filler(path.name, tiled, place, tile)
+    return Filler(path.name, tiled, place, tile, guides_of(network))
 
 
 def _trained_with(checkpoint: Path) -> Mapping[str, Any]:

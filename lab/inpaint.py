@@ -16,7 +16,7 @@ from lab.untrusted import printable
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from lab.completion import Completion, Job, Pairing
+    from lab.completion import Completion, Guidance, Job, Pairing
     from lab.fillers import Filler
 
 EXAMPLE = """\
@@ -29,11 +29,21 @@ EXAMPLE = """\
   python -m lab.inpaint photos/ --mask masks/ -o restored/    # beach.jpg with beach_mask.png
   python -m lab.inpaint photo.jpg --person u2net -o nobody.png --save-mask person.png
   python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o gone.png
+  python -m lab.inpaint photo.jpg --mask mask.png --sketch strokes.png -o drawn.png \\
+      --checkpoint runs/sketched/checkpoints/epoch-050.pt
+  python -m lab.inpaint photo.jpg --mask mask.png --samples 4 -o answer.png \\
+      --checkpoint runs/noisy/checkpoints/epoch-050.pt    # answer-1.png to answer-4.png
 """
 
 _SUCCESS, _SOME_FAILED, _USER_ERROR = 0, 1, 2
 # The largest tile of a photo, and the least that leaves a network something to see, in pixels.
 _TILE, _LEAST_TILE = 512, 64
+_GUIDE_FILES = {
+    "sketch": "lines that say what is to be in the hole, dark on light or light on dark, of the "
+    "photo's size or scaled",
+    "edges": "lines where the known pixels have edges; default: Canny's",
+    "instances": "a PNG in which every object has one value or colour, of the photo's size",
+}
 # What files, masks and checkpoints may be guilty of; anything else is a fault of this program.
 _EXPECTED = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -123,6 +133,22 @@ def parser() -> CommandParser:
         f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
     options.add_variant()
+    for guide, what in _GUIDE_FILES.items():
+        add(f"--{guide}", type=Path, metavar="FILE", help=f"for networks that read it: {what}")
+    add(
+        "--samples",
+        type=int,
+        default=1,
+        metavar="N",
+        help="for networks that read noise: N answers, written as OUT-1.png and so on; default: 1",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="of the noise; an answer of the same number is the same again; default: 0",
+    )
     add(
         "--device",
         choices=("auto", "cpu", "gpu"),
@@ -166,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.output is None:
         options.error("-o OUT is missing")
     _check_person(options, given)
+    _check_guidance(options, given)
     if given.skip_existing and not given.photo.is_dir():
         options.error("--skip-existing goes with a folder of photos")
     if given.tile is not None and given.checkpoint is None:
@@ -216,6 +243,32 @@ def _check_person(options: CommandParser, given: Namespace) -> None:
         options.error(f"{given.photo} is a folder, but a --box belongs to one photo")
 
 
+def _check_guidance(options: CommandParser, given: Namespace) -> None:
+    """End the command where guides or samples are asked for that cannot be."""
+    files = [guide for guide in _GUIDE_FILES if getattr(given, guide) is not None]
+    if files and given.checkpoint is None:
+        options.error(f"--{files[0]} goes with --checkpoint: methods without a network read none")
+    if files and given.photo.is_dir():
+        options.error(f"{given.photo} is a folder, but --{files[0]} belongs to one photo")
+    if given.samples < 1:
+        options.error(f"--samples is {given.samples}, but must be at least 1")
+    if given.samples > 1 and given.checkpoint is None:
+        options.error(
+            f"--samples {given.samples} goes with --checkpoint: all samples of a method without a "
+            "network would be the same"
+        )
+    if given.seed < 0:
+        options.error(f"--seed is {given.seed}, but must not be negative")
+
+
+def _guidance(given: Namespace) -> "Guidance":
+    from lab.completion import Guidance
+
+    files = {guide: getattr(given, guide) for guide in _GUIDE_FILES}
+    there = {guide: path for guide, path in files.items() if path is not None}
+    return Guidance(there, given.samples, given.seed)
+
+
 def _run(given: Namespace, settings: Sequence[str]) -> int:
     """Complete what the options name; a bad pair of a folder does not stop the others."""
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
@@ -228,7 +281,7 @@ def _run(given: Namespace, settings: Sequence[str]) -> int:
         pairing = pair_files(given.photo, given.mask, given.output, given.preview, given.save_mask)
     else:
         job = Job(given.photo, given.mask, given.output, given.preview, given.save_mask)
-        check_targets(job, given.overwrite)
+        check_targets(job, given.overwrite, _guidance(given))
         pairing = Pairing((job,))
     with Console(stderr=True).status("") as status:
         return _fill(given, settings, pairing, status, is_folder)
@@ -254,6 +307,8 @@ def _fill(
     filler = open_filler(
         given.checkpoint, given.method, settings, given.tile, given.device, on_tile
     )
+    guidance = _guidance(given)
+    guidance.check(filler.reads, filler.name)
     mask_source, dilation = None, given.dilate or 0
     if given.person is not None:
         mask_source = open_mask_source(given.person, given.box, given.threshold)
@@ -261,7 +316,8 @@ def _fill(
 
     failures, skipped = list(pairing.ambiguous), 0
     for number, job in enumerate(pairing.jobs, start=1):
-        if given.skip_existing and job.output.exists():
+        answers = [answer.output for answer in job.answers(given.samples)]
+        if given.skip_existing and all(path.exists() for path in answers):
             skipped += 1
             continue
         of = f" ({number} of {len(pairing.jobs)})" if is_folder else ""
@@ -272,27 +328,35 @@ def _fill(
                 job,
                 filler,
                 given.invert_mask,
-                given.overwrite,
+                # Of several answers, an interruption may have left some, which come again the same.
+                given.overwrite or (given.skip_existing and given.samples > 1),
                 given.lossy,
                 dilation,
                 mask_source,
+                guidance,
+                filler.reads,
             )
         except _EXPECTED as error:
             if not is_folder:
                 raise
             failures.append((job.photo, _one_line(error)))
         else:
-            _report(job, completion, filler)
+            _report(answers, job, completion, filler)
     return _report_folder(pairing, failures, skipped) if is_folder else _SUCCESS
 
 
-def _report(job: "Job", completion: "Completion", filler: "Filler") -> None:
+def _report(
+    answers: Sequence[Path], job: "Job", completion: "Completion", filler: "Filler"
+) -> None:
     """Say what was done to one photo, and what the user should know."""
     method = filler.name
     if 0 < filler.tile < max(completion.width, completion.height):
         method += f" in tiles of {filler.tile} pixels"
+    written = printable(answers[0])
+    if len(answers) > 1:
+        written += f" to {printable(answers[-1].name)}"
     say(
-        f"{printable(job.output)}: {100 * completion.hole_share:.3g} % of "
+        f"{written}: {100 * completion.hole_share:.3g} % of "
         f"{completion.width}x{completion.height} pixels restored by {method} "
         f"in {completion.seconds:.1f} s"
     )

@@ -32,6 +32,7 @@ from lab.formats.runs import (
     read_record,
     write_record,
 )
+from lab.guides import ask_network, guides_of
 from lab.networks import (
     MissingWeightsError,
     UnreadableCheckpointError,
@@ -384,7 +385,8 @@ def evaluate_run(
         group: the study, in W&B.
 
     Raises:
-        SettingsError: a set that cannot be read, weights that are missing.
+        SettingsError: a set that cannot be read, weights that are missing, several answers of a
+            network that reads no noise.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint.
     """
     refuse_missing_device(experiment.fit)
@@ -392,6 +394,12 @@ def evaluate_run(
     os.environ.setdefault("WANDB_SILENT", "true")
     device = compute_device(experiment.fit.device)
     network = load_network(checkpoint).to(device)
+    samples = experiment.evaluation.samples
+    if samples > 1 and "noise" not in guides_of(network):
+        raise SettingsError(
+            f"evaluation.samples is {samples}, but {type(network).__name__} reads no noise, and "
+            "all its answers to a hole are the same: leave it at 1"
+        )
     experiment.model.take_network(network)
     run_id = _begin(experiment, folder, tasks.digest, checkpoint=str(checkpoint.resolve()))
     tracker = start_wandb(folder, name, group, run_id, experiment.plain)
@@ -431,8 +439,12 @@ def _evaluate(
 ) -> EpochScore:
     scores: list[SampleScore] = []
     visuals: list[SampleVisual] = []
+    asked = tasks.evaluation
+    # A method without a network has one answer.
+    samples = 1 if network is None else asked.samples
     try:
-        for judged in judge(strategy, (task.to(device) for task in tasks)):
+        there = (task.to(device) for task in tasks)
+        for judged in judge(strategy, there, samples, asked.best_by):
             scores += judged.scores
             visuals += visuals_of(judged, network, VISUAL_SAMPLES - len(visuals))
     except ValueError as error:
@@ -472,7 +484,10 @@ def visuals_of(judged: Judged, network: Network | None, most: int) -> list[Sampl
     task, count = judged.task, max(0, min(most, len(judged.task.sample)))
     if not count:
         return []
-    stages = None if network is None else network(task.image[:count], task.mask[:count])
+    stages = None
+    if network is not None:
+        guides = {name: planes[:count] for name, planes in task.guides.items()}
+        stages = ask_network(network, task.image[:count], task.mask[:count], guides)
     return [
         SampleVisual(
             sample=task.sample[index],
@@ -481,6 +496,7 @@ def visuals_of(judged: Judged, network: Network | None, most: int) -> list[Sampl
             coarse=None if stages is None else stages.coarse[index].float().cpu(),
             refined=None if stages is None else stages.refined[index].float().cpu(),
             completed=judged.completed[index].cpu(),
+            further=tuple(answer[index].cpu() for answer in judged.further),
         )
         for index in range(count)
     ]

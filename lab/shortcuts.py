@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from lab.checks import UserError, unknown_name_message
-from lab.completion import Completed, complete_picture
+from lab.completion import Completed, Guidance, complete_picture
 from lab.data import PhotoDataModule
 from lab.devices import Device
 from lab.fillers import TILE, Filler, open_filler
-from lab.imaging import Picture
+from lab.imaging import Picture, photo_file
 from lab.mask_sources import Box
 from lab.settings import (
     build_data,
@@ -103,6 +103,11 @@ def complete(
     invert_mask: bool = False,
     tile: int = TILE,
     device: Device = "auto",
+    sketch: Picture | None = None,
+    edges: Picture | None = None,
+    instances: Picture | None = None,
+    samples: int = 1,
+    seed: int = 0,
 ) -> Completed:
     """Take out of a photo what a mask marks, or a person.
 
@@ -120,10 +125,22 @@ def complete(
         invert_mask: black marks the hole.
         tile: photos above this many pixels are completed in tiles; 0 always whole.
         device: "auto", "cpu" or "gpu".
+        sketch: for networks that read it: lines that say what is to be in the hole.
+        edges: for networks that read them: lines on known pixels; None finds them.
+        instances: for networks that read them: a value or colour for every object.
+        samples: answers, of a network that reads noise; all are in ``answers`` of what is returned.
+        seed: of the noise.
 
     Raises:
         UserError, ValueError, UnreadablePhotoError: what does not fit, with what to do.
     """
+    drawn = {"sketch": sketch, "edges": edges, "instances": instances}
+    files = {
+        guide: photo_file(picture, f"the {guide}")
+        for guide, picture in drawn.items()
+        if picture is not None
+    }
+    guidance = Guidance(files, samples, seed)
     names = [variant] if isinstance(variant, str) else list(variant)
     filler = open_filler(checkpoint, method, [f"--variant={name}" for name in names], tile, device)
     return complete_picture(
@@ -136,6 +153,8 @@ def complete(
         person=person,
         box=box,
         threshold=threshold,
+        guidance=guidance,
+        reads=filler.reads,
     )
 
 
@@ -161,7 +180,9 @@ def compare(
     if not fillers:
         raise UserError("there is nothing to compare: name checkpoints or methods")
     opened = [_open(name, device) for name in fillers]
-    made = [complete_picture(photo, mask, filler, filler.name) for filler in opened]
+    made = [
+        complete_picture(photo, mask, filler, filler.name, reads=filler.reads) for filler in opened
+    ]
     return Comparison(made, truth)
 
 

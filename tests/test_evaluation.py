@@ -6,9 +6,10 @@ import torch
 
 from data_prep import clean_plate
 from lab import evaluate, evaluation
-from lab.data import read_evaluation_set
+from lab.data import PhotoDataModule, read_evaluation_set
 from lab.evaluation import Evaluation, Tasks, judge
 from lab.fills import OpenCVInpainting
+from lab.guides import find_edges
 from lab.imaging import dilate
 from lab.mask_sources import NoPersonError
 from lab.metrics import METRICS, measure
@@ -43,7 +44,7 @@ class Truth:
     def __init__(self, known):
         self.samples = {sample.image.numpy().tobytes(): sample.truth for sample in known}
 
-    def __call__(self, image, mask):
+    def __call__(self, image, mask, guides=None):
         truth = torch.stack([self.samples[one.numpy().tobytes()] for one in image])
         return torch.where(mask > 0, truth, image)
 
@@ -109,6 +110,22 @@ def test_triplets_are_scored_against_the_background_round_the_person(triplets):
         expected = measure(completed, sample.truth[None], dilate(mask, 5))
         assert (one.sample, one.photo) == (sample.name, "clip.avi")
         assert one.metrics["hole_psnr"] == pytest.approx(float(expected["hole_psnr"]))
+
+
+def test_guides_are_of_the_mask_that_is_filled_and_of_what_is_to_be_there(triplets):
+    photos = PhotoDataModule(size=32, guides=["edges", "sketch", "noise"])
+    noises = {}
+    for dilation in (0, 3):
+        for task in Tasks(Evaluation(set=triplets, dilation=dilation), photos):
+            assert torch.equal(task.guides["edges"], find_edges(task.image, task.mask))
+            assert not (task.guides["sketch"] * (1 - task.mask)).any()
+            noises[dilation] = task.guides["noise"]
+            # A person sketches the background, not who is taken out.
+            behind = torch.where(task.mask > 0, task.truth, task.image)
+            near = dilate(find_edges(behind, torch.zeros_like(task.mask)), 4)
+            assert (task.guides["sketch"] * near).sum() >= 0.9 * task.guides["sketch"].sum()
+    assert torch.equal(noises[0], noises[3])
+    assert len({one.numpy().tobytes() for one in noises[0]}) == len(noises[0])
 
 
 class BoxItself:

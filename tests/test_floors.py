@@ -11,7 +11,7 @@ FLOORS = [
     {"untrusted"},
     {"checks", "contracts", "files", "command_line", "processors", "terminal", "wording"},
     {"devices", "formats", "imaging", "layers", "masks"},
-    {"fills"},
+    {"fills", "guides"},
     {"networks", "parsing"},
     {"faults", "losses", "metrics", "mask_sources", "strategies"},
     {"data", "statistics"},

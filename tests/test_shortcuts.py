@@ -225,7 +225,7 @@ def test_without_a_truth_a_seam_is_seen_in_levels(tmp_path):
     pixels[hole > 0] = 132
 
     made = [
-        complete_picture(pixels, hole, lambda image, _: image, "as it is"),
+        complete_picture(pixels, hole, lambda image, mask, guides: image, "as it is"),
         lab.complete(pixels, hole, method="telea"),
     ]
     steps = Comparison(made).without_truth["rim_step"]

@@ -8,11 +8,13 @@ from lab.completion.files import (
     complete_file,
     pair_files,
 )
+from lab.completion.guiding import Guidance
 from lab.completion.pictures import Completed, complete_picture
 
 __all__ = [
     "Completed",
     "Completion",
+    "Guidance",
     "Job",
     "Pairing",
     "check_targets",

@@ -2,12 +2,14 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 from torch import Tensor
 
+from lab.completion.guiding import AS_IT_IS, Guidance, guide_answers
 from lab.completion.photos import (
     complete_photo,
     find_person,
@@ -47,6 +49,19 @@ class Job:
     output: Path
     preview: Path | None = None
     saved_mask: Path | None = None
+
+    def answers(self, samples: int) -> list["Job"]:
+        """A job for each of several answers: ``beach-1.png`` and so on; itself for one."""
+        if samples == 1:
+            return [self]
+        return [
+            replace(
+                self,
+                output=_numbered(self.output, number),
+                preview=self.preview and _numbered(self.preview, number),
+            )
+            for number in range(1, samples + 1)
+        ]
 
 
 @dataclass(frozen=True)
@@ -152,8 +167,12 @@ def complete_file(
     lossy: bool = False,
     dilation: int = 0,
     mask_source: MaskSource | None = None,
+    guidance: Guidance = AS_IT_IS,
+    reads: Sequence[str] = (),
 ) -> Completion:
     """Complete one photo file and write the result, known pixels, alpha and EXIF as they were.
+
+    Several answers are written as ``NAME-1.png``, ``NAME-2.png`` and so on.
 
     Args:
         job: the files. Neither the photo nor the mask is ever written to.
@@ -163,6 +182,8 @@ def complete_file(
         lossy: allow an output format that changes known pixels (see ``check_destination``).
         dilation: pixels by which the hole is grown, in steps of a 3x3 square.
         mask_source: finds the hole where the job names no mask file.
+        guidance: files of guides, and how many answers.
+        reads: the guides that the strategy's network reads.
 
     Raises:
         UnreadablePhotoError: the photo or the mask cannot be read.
@@ -172,23 +193,26 @@ def complete_file(
         OSError: the result cannot be written.
     """
     started = time.monotonic()
-    check_targets(job, overwrite)
+    guidance.check(reads, "what fills the hole")
+    check_targets(job, overwrite, guidance)
     source = read_source(job.photo)
     # A JPEG has lost before what a JPEG loses again; how much is measured and said.
     lossy = lossy or (_is_jpeg(job.photo) and _is_jpeg(job.output))
     check_destination(job.output, source, lossy)
     reading = _find_hole(job, source, invert_mask, dilation, mask_source)
-    result = complete_photo(source, reading.mask, strategy)
-    write_photo(job.output, result, lossy)
-    if job.preview is not None:
-        # A preview is for looking at: no promise is broken by writing it as JPEG.
-        write_image(job.preview, side_by_side(source, result, reading.mask), lossy=True)
+    answers, guide_notes = guide_answers(guidance, reads, source, reading.mask)
+    notes = [*source.notes, *([reading.note] if reading.note else []), *guide_notes]
+    notes += transparency_note(source, reading.mask)
+    for one, guides in zip(job.answers(guidance.samples), answers, strict=True):
+        result = complete_photo(source, reading.mask, strategy, guides)
+        write_photo(one.output, result, lossy)
+        if one.preview is not None:
+            # A preview is for looking at: no promise is broken by writing it as JPEG.
+            write_image(one.preview, side_by_side(source, reading.mask, result), lossy=True)
+        notes += [_jpeg_loss(one.output, result, reading.mask)] if _is_jpeg(one.output) else []
     if job.saved_mask is not None:
         white = (255 * reading.mask[0, :, :, None]).byte().numpy()
         write_photo(job.saved_mask, SourcePhoto(white))
-    notes = [*source.notes, *([reading.note] if reading.note else [])]
-    notes += transparency_note(source, reading.mask)
-    notes += [_jpeg_loss(job.output, result, reading.mask)] if _is_jpeg(job.output) else []
     return Completion(
         source.width,
         source.height,
@@ -196,6 +220,10 @@ def complete_file(
         time.monotonic() - started,
         tuple(notes),
     )
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def _is_jpeg(path: Path) -> bool:
@@ -213,14 +241,20 @@ def _jpeg_loss(path: Path, photo: SourcePhoto, mask: Tensor) -> str:
     )
 
 
-def check_targets(job: Job, overwrite: bool) -> None:
+def check_targets(job: Job, overwrite: bool, guidance: Guidance = AS_IT_IS) -> None:
     """Raise ``ValueError`` where writing the results would replace what must stay."""
+    for one in job.answers(guidance.samples):
+        _check_targets(one, overwrite, guidance)
+
+
+def _check_targets(job: Job, overwrite: bool, guidance: Guidance) -> None:
+    files = [(what, path) for what, path in guidance.files.items() if isinstance(path, Path)]
     named = (("result", job.output), ("preview", job.preview), ("mask", job.saved_mask))
     targets = [(what, path) for what, path in named if path is not None]
     for _, target in targets:
         if target.is_dir():
             raise ValueError(f"{printable(target)} is a folder: name the file to write")
-        for what, source in (("photo", job.photo), ("mask", job.mask)):
+        for what, source in (("photo", job.photo), ("mask", job.mask), *files):
             if source is not None and _is_same_file(target, source):
                 raise ValueError(f"{printable(target)} is the {what} itself: choose another name")
         if target.exists() and not overwrite:

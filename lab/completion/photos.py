@@ -4,7 +4,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.imaging import (
     MaskReading,
     SourcePhoto,
@@ -18,9 +18,11 @@ from lab.mask_sources import GrabCut, MaskSource, cut_by_box
 _PREVIEW_SIDE = 1024
 
 
-def complete_photo(source: SourcePhoto, mask: Tensor, strategy: Strategy) -> SourcePhoto:
+def complete_photo(
+    source: SourcePhoto, mask: Tensor, strategy: Strategy, guides: Guides | None = None
+) -> SourcePhoto:
     """Fill a decoded photo where ``mask (1, H, W)`` is 1; all else stays as the file has it."""
-    completed = strategy(source.image()[None], mask[None])[0]
+    completed = strategy(source.image()[None], mask[None], guides)[0]
     return paste_into_source(source, completed, mask)
 
 
@@ -50,17 +52,18 @@ def grown_mask(mask: Tensor, dilation: int, name: str) -> Tensor:
     return grown
 
 
-def side_by_side(source: SourcePhoto, result: SourcePhoto, mask: Tensor) -> Tensor:
-    """Return the photo and the result side by side, no larger than a screen, the hole outlined."""
+def side_by_side(source: SourcePhoto, mask: Tensor, *results: SourcePhoto) -> Tensor:
+    """Return the photo and its results side by side, no larger than a screen, the hole outlined."""
     scale = min(1.0, _PREVIEW_SIDE / max(source.width, source.height))
     size = (max(1, round(source.height * scale)), max(1, round(source.width * scale)))
     # The largest value, not the mean: a thin hole must not vanish.
     hole = F.adaptive_max_pool2d(mask, size)
     pictures = [
         outline_hole(F.adaptive_avg_pool2d(photo.image(), size).clamp(0.0, 1.0), hole)
-        for photo in (source, result)
+        for photo in (source, *results)
     ]
-    return contact_sheet([pictures], ["photo", "completed"])
+    further = [f"completed, {number}" for number in range(2, len(results) + 1)]
+    return contact_sheet([pictures], ["photo", "completed", *further])
 
 
 def transparency_note(source: SourcePhoto, mask: Tensor) -> list[str]:

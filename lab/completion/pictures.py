@@ -2,12 +2,14 @@
 
 import io
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 
+from lab.completion.guiding import AS_IT_IS, Guidance, guide_answers
 from lab.completion.photos import (
     complete_photo,
     find_person,
@@ -39,6 +41,7 @@ class Completed:
         mask: ``(1, H, W)`` of 0 and 1, 1 = hole.
         seconds: that filling took.
         notes: what a person should know.
+        further: the second answer and those after it, where several were asked for.
     """
 
     name: str
@@ -47,6 +50,13 @@ class Completed:
     mask: Tensor
     seconds: float
     notes: tuple[str, ...] = ()
+    further: tuple[SourcePhoto, ...] = ()
+
+    @property
+    def answers(self) -> "tuple[Completed, ...]":
+        """Every answer by itself; a tuple of this one where one was asked for."""
+        results = (self.result, *self.further)
+        return tuple(replace(self, result=result, further=()) for result in results)
 
     @property
     def image(self) -> Image.Image:
@@ -70,7 +80,7 @@ class Completed:
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
-        shown = to_uint8(side_by_side(self.source, self.result, self.mask))
+        shown = to_uint8(side_by_side(self.source, self.mask, self.result, *self.further))
         Image.fromarray(shown).save(file, "PNG")
         return file.getvalue()
 
@@ -95,6 +105,8 @@ def complete_picture(
     person: str | None = None,
     box: Box | None = None,
     threshold: float | None = None,
+    guidance: Guidance = AS_IT_IS,
+    reads: Sequence[str] = (),
 ) -> Completed:
     """Fill what a mask marks, or where a mask source finds the person.
 
@@ -108,12 +120,16 @@ def complete_picture(
         person: one of `MASK_SOURCES`.
         box: for GrabCut.
         threshold: for U²-Net.
+        guidance: files of guides, and how many answers.
+        reads: the guides that the strategy's network reads.
 
     Raises:
+        UserError: a guide that is not read, or missing; several answers that would be the same.
         ValueError: both or neither of mask and person, an unknown source, a mask that will not do.
         UnreadablePhotoError: photo or mask cannot be read.
         NoPersonError: the mask source found nobody.
     """
+    guidance.check(reads, name)
     source = read_source(photo_file(photo))
     notes = list(source.notes)
     if (mask is None) == (person is None):
@@ -134,6 +150,8 @@ def complete_picture(
         notes += [found.note] if found.note else []
     hole = grown_mask(hole, dilation, "the photo")
     started = time.monotonic()
-    result = complete_photo(source, hole, strategy)
-    notes += transparency_note(source, hole)
-    return Completed(name, source, result, hole, time.monotonic() - started, tuple(notes))
+    answers, guide_notes = guide_answers(guidance, reads, source, hole)
+    result, *further = (complete_photo(source, hole, strategy, guides) for guides in answers)
+    notes += [*guide_notes, *transparency_note(source, hole)]
+    seconds = time.monotonic() - started
+    return Completed(name, source, result, hole, seconds, tuple(notes), tuple(further))

@@ -31,7 +31,8 @@ class EvaluationSample(NamedTuple):
     ``image`` is what a strategy is given and ``truth`` what it is scored against; they are equal
     outside the mask. ``photo`` is what is independent of other samples: the photo itself in pairs,
     the clip in triplets, whose people share one background. ``ratio_bin`` is the hole ratio's bin,
-    such as ``0.3-0.5``, in sets that are counted by it, else None.
+    such as ``0.3-0.5``, in sets that are counted by it, else None. ``content`` is a number made of
+    the photo and its mask, which guides are drawn from.
     """
 
     image: Tensor
@@ -40,10 +41,11 @@ class EvaluationSample(NamedTuple):
     name: str
     photo: str
     ratio_bin: str | None
+    content: int
 
 
 class EvaluationBatch(NamedTuple):
-    """Samples as a batch: tensors ``(B, C, H, W)``, names and bins."""
+    """Samples as a batch: tensors ``(B, C, H, W)``, names, bins and contents."""
 
     image: Tensor
     mask: Tensor
@@ -51,6 +53,7 @@ class EvaluationBatch(NamedTuple):
     name: Sequence[str]
     photo: Sequence[str]
     ratio_bin: Sequence[str | None]
+    content: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,9 @@ class EvaluationSet(Dataset[EvaluationSample]):
         image = self._image(record.image)
         truth = image if record.truth == record.image else self._image(record.truth)
         mask = read_mask(record.mask.path, self.size).mask
-        return EvaluationSample(image, mask, truth, record.name, record.photo, record.ratio_bin)
+        content = int(record.image.sha256[:16], 16) ^ int(record.mask.sha256[:16], 16)
+        names = record.name, record.photo, record.ratio_bin
+        return EvaluationSample(image, mask, truth, *names, content)
 
     def batches(self, batch_size: int = 1, workers: int = 0) -> DataLoader[EvaluationSample]:
         """Each ``EvaluationBatch`` in order; any ``batch_size`` fits: samples are equally large."""

@@ -1,6 +1,6 @@
 """Photos from a folder or from shards, or the starter photos, as batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 
@@ -8,12 +8,15 @@ import pytorch_lightning as lightning
 import torch
 from torch.utils.data import DataLoader
 
+from lab.checks import UserError
 from lab.contracts import MaskGenerator
+from lab.data.instance_maps import InstanceMaps
 from lab.data.photo_datasets import Batch, SampleCutter, ValidationPhotos
 from lab.data.photo_sets import find_photos, starter_photos
 from lab.data.photo_source import Feed, PhotoSource, TrainingBatches
 from lab.data.shard_set import open_shards
 from lab.formats.shards import INDEX
+from lab.guides import check_guide_names
 from lab.imaging import CropReader
 from lab.masks import PersonMixture, PersonRectangle
 
@@ -45,8 +48,13 @@ class PhotoDataModule(lightning.LightningDataModule):
         workers: loader processes; 0 loads in the training process.
         seed: of crops and training masks.
         validation_seed: of the validation's crops and masks; keep it, or runs cannot be compared.
+        guides: what is drawn beside photo and mask for networks that read it, by the names of
+            `lab.guides.GUIDES`; no crop and no mask changes with them.
+        instance_maps: for ``instances``: a folder with a map of objects for each photo, called
+            like it, of its size.
 
     Raises:
+        UserError: an unknown guide, or ``instances`` and their maps without each other.
         ValueError: a value out of its range.
     """
 
@@ -66,6 +74,8 @@ class PhotoDataModule(lightning.LightningDataModule):
         workers: int = 0,
         seed: int = 0,
         validation_seed: int = 0,
+        guides: Sequence[str] = (),
+        instance_maps: Path | None = None,
     ) -> None:
         super().__init__()
         _at_least("size", size, 32)
@@ -83,6 +93,14 @@ class PhotoDataModule(lightning.LightningDataModule):
             raise ValueError(f"data.smallest_crop must lie in (0, 1], not {smallest_crop}")
         if not 0.0 < validation_share < 1.0:
             raise ValueError(f"data.validation_share must lie in (0, 1), not {validation_share}")
+        check_guide_names(guides)
+        if ("instances" in guides) != (instance_maps is not None):
+            raise UserError(
+                f"data.guides is [{', '.join(guides)}] and data.instance_maps {instance_maps}, but "
+                "the guide instances and a folder of maps go together: give both or neither"
+            )
+        if instance_maps is not None and not instance_maps.is_dir():
+            raise UserError(f"data.instance_maps is {instance_maps}, which is no folder of maps")
         self.folder = photos
         self.size = size
         self.batch_size = batch_size
@@ -97,6 +115,8 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.validation_seed = validation_seed
+        self.guides = tuple(guides)
+        self.instance_maps = None if instance_maps is None else InstanceMaps(instance_maps)
         self._source: PhotoSource | None = None
         self._first_epoch = 0
 
@@ -162,7 +182,7 @@ class PhotoDataModule(lightning.LightningDataModule):
 
     def _cutter(self, masks: MaskGenerator, seed: int) -> SampleCutter:
         reader = CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
-        return SampleCutter(reader, masks, seed)
+        return SampleCutter(reader, masks, seed, self.guides, self.instance_maps)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

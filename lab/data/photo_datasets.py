@@ -10,10 +10,13 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from lab.contracts import Guides, MaskGenerator
+from lab.data.instance_maps import InstanceMaps
+from lab.guides import draw_guides
 from lab.imaging import Crop, CropReader, PhotoFile
 
 
@@ -21,6 +24,7 @@ class Batch(NamedTuple):
     """``image (B, 3, H, W)``, ``mask (B, 1, H, W)``, and by name each sample and its photo.
 
     Several samples may be crops of one photo; only photos are independent of each other.
+    ``guides`` are those that were asked for, ``(B, C, H, W)`` each.
     """
 
     image: Tensor
@@ -28,6 +32,24 @@ class Batch(NamedTuple):
     sample: Sequence[str]
     photo: Sequence[str]
     guides: Guides = MappingProxyType({})
+
+
+def join_batches(parts: Sequence[Batch]) -> Batch:
+    """The samples of several batches, in order, as one."""
+    return Batch(
+        torch.cat([part.image for part in parts]),
+        torch.cat([part.mask for part in parts]),
+        [name for part in parts for name in part.sample],
+        [name for part in parts for name in part.photo],
+        {name: torch.cat([part.guides[name] for part in parts]) for name in parts[0].guides},
+    )
+
+
+def select_samples(batch: Batch, chosen: slice) -> Batch:
+    """Some samples of a batch."""
+    image, mask, sample, photo, guides = batch
+    theirs = {name: planes[chosen] for name, planes in guides.items()}
+    return Batch(image[chosen], mask[chosen], sample[chosen], photo[chosen], theirs)
 
 
 class EpochKey(NamedTuple):
@@ -83,6 +105,11 @@ class KnownPhoto(Protocol):
         ...
 
     @property
+    def stem(self) -> str:
+        """What its file is called, without folders and suffix."""
+        ...
+
+    @property
     def sha256(self) -> str:
         """Of its bytes, in hexadecimal."""
         ...
@@ -96,14 +123,24 @@ class SampleCutter:
         reader: cuts, and keeps photos in memory.
         masks: draws the holes.
         seed: of the run for training; of the validation, which must not vary, for validation.
+        guides: the names of those that are drawn, after crop and mask.
+        instance_maps: what ``instances`` are drawn from.
     """
 
     reader: CropReader
     masks: MaskGenerator
     seed: int
+    guides: Sequence[str] = ()
+    instance_maps: InstanceMaps | None = None
 
     def cut(
-        self, file: PhotoFile, photo: str, key: Sequence[int], crop: int = 0, central: bool = False
+        self,
+        file: PhotoFile,
+        photo: str,
+        key: Sequence[int],
+        crop: int = 0,
+        central: bool = False,
+        stem: str = "",
     ) -> Batch:
         """Return one sample, without a batch axis.
 
@@ -113,17 +150,26 @@ class SampleCutter:
             key: what the sample is for; together with the seed, all that its draws depend on.
             crop: which crop of the photo it is; the first is called as the photo is.
             central: take the central square in place of a random crop, mirrored half of the time.
+            stem: what the photo's file is called, which its map of objects is found by.
 
         Raises:
-            UnreadablePhotoError: the file cannot be read.
+            UnreadablePhotoError: the file, or its map of objects, cannot be read.
+            ValueError: a map of objects is missing, or has another size than the photo.
         """
         generator = np.random.default_rng([self.seed, *key])
         place = Crop() if central else _random_crop(generator, self.reader.smallest_side)
-        image = self.reader.read(file, place)
+        instance_ids = None
+        if self.instance_maps is None:
+            image = self.reader.read(file, place)
+        else:
+            its_map = self.instance_maps.file_of(stem)
+            image, instance_ids = self.reader.read_with_instances(file, its_map, place)
         size = self.reader.size
         # No photo's name has a tilde: no sample is called like another photo.
         sample = photo if crop == 0 else f"{photo}~crop{crop}"
-        return Batch(image, self.masks(size, size, generator), sample, photo)
+        mask = self.masks(size, size, generator)
+        guides = draw_guides(self.guides, image, mask, (self.seed, *key), instance_ids)
+        return Batch(image, mask, sample, photo, guides)
 
 
 class TrainingPhotos(Dataset[Batch]):
@@ -135,7 +181,7 @@ class TrainingPhotos(Dataset[Batch]):
 
     def __getitem__(self, key: EpochKey) -> Batch:
         photo = self._photos[key.sample % len(self._photos)]
-        return self._cutter.cut(photo.path, photo.name, key)
+        return self._cutter.cut(photo.path, photo.name, key, stem=photo.stem)
 
 
 class ValidationPhotos(Dataset[Batch]):
@@ -161,7 +207,9 @@ class ValidationPhotos(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         photo, crop = self._samples[index]
         content = int(photo.sha256[:16], 16)
-        return self._cutter.cut(photo.path, photo.name, (content, crop), crop, central=crop == 0)
+        return self._cutter.cut(
+            photo.path, photo.name, (content, crop), crop, central=crop == 0, stem=photo.stem
+        )
 
 
 def _random_crop(generator: np.random.Generator, smallest_side: float) -> Crop:

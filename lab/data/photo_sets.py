@@ -77,6 +77,11 @@ class Photo:
     height: int
     width: int
 
+    @property
+    def stem(self) -> str:
+        """What its file is called, without folders and suffix."""
+        return self.path.stem
+
 
 @dataclass(frozen=True)
 class UnreadablePhoto:

@@ -16,7 +16,7 @@ import webdataset
 from torch.utils.data import DataLoader, IterableDataset
 from webdataset.utils import make_seed, pytorch_worker_info
 
-from lab.data.photo_datasets import Batch, SampleCutter
+from lab.data.photo_datasets import Batch, SampleCutter, join_batches, select_samples
 from lab.data.photo_source import Feed
 from lab.imaging import CropReader, PhotoBytes
 
@@ -103,7 +103,8 @@ class ShardStream(IterableDataset[Batch]):
         key = sample["__key__"]
         photo = PhotoBytes(f"{sample['__url__']}: {key}", _photo_of(sample))
         drawn_for = int.from_bytes(sha256(key.encode()).digest()[:8])
-        return self._cutter.cut(photo, key, (epoch, drawn_for, number))
+        stem = key.rpartition("/")[2]
+        return self._cutter.cut(photo, key, (epoch, drawn_for, number), stem=stem)
 
 
 class ShardBatches:
@@ -167,11 +168,9 @@ def _whole(batches: DataLoader[Batch], size: int) -> Iterator[Batch]:
             continue
         rest.append(batch)
         if sum(len(part.sample) for part in rest) >= size:
-            images, masks, samples, photos = zip(*rest, strict=True)
-            image, mask = torch.cat(images), torch.cat(masks)
-            sample, photo = (list(itertools.chain(*names)) for names in (samples, photos))
-            yield Batch(image[:size], mask[:size], sample[:size], photo[:size])
-            rest = [Batch(image[size:], mask[size:], sample[size:], photo[size:])]
+            joined = join_batches(rest)
+            yield select_samples(joined, slice(size))
+            rest = [select_samples(joined, slice(size, None))]
 
 
 def _photo_of(sample: dict) -> bytes:

@@ -76,6 +76,11 @@ class ShardPhoto:
         """Of the photo's file, in hexadecimal."""
         return self.path.sha256
 
+    @property
+    def stem(self) -> str:
+        """What its file was called, without folders and suffix."""
+        return self.path.key.rpartition("/")[2]
+
 
 @dataclass(frozen=True)
 class ShardSet:

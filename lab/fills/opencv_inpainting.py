@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.fills.holed import refuse_full
 from lab.imaging import from_uint8, to_uint8
 
@@ -42,10 +42,11 @@ class OpenCVInpainting(Strategy):
         self.radius = radius
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
 
         Known pixels come back bit for bit; a sample with an empty mask comes back as it is.
+        No guide is read.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.

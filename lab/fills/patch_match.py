@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.fills.blending import blend
 from lab.fills.patch_field import PatchField
 from lab.fills.shrinking import shrink
@@ -70,10 +70,11 @@ class PatchMatch(Strategy):
         self.seed = seed
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
 
         Known pixels come back bit for bit; a sample with an empty mask comes back as it is.
+        No guide is read.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.fills.blending import blend
 from lab.fills.smooth import across_fill
 from lab.fills.windows import complete_windows
@@ -45,10 +45,11 @@ class ShiftMap(Strategy):
         self.blend = blend
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
 
         Known pixels come back bit for bit; a sample with an empty mask comes back as it is.
+        No guide is read.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.

@@ -49,7 +49,9 @@ def photo_table(run: Path) -> "EpochTable":
     """``photos.csv``: a row an epoch and sample, a column a metric.
 
     ``photo`` is what the sample was cut from, or the clip that it was taken from: what is
-    independent. ``hole_ratio`` is the hole's share of the sample.
+    independent. ``hole_ratio`` is the hole's share of the sample. Where a hole has several answers,
+    a metric is their mean, and ``<metric>_best_of_<N>`` what one of them scored: the best of N by
+    ``evaluation.best_by``.
     """
     return EpochTable(run / "photos.csv", _SAMPLE_COLUMNS, names=("photo", "sample"))
 

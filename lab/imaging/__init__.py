@@ -8,6 +8,7 @@ from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
 from lab.imaging.hole_crops import crop_round_hole
 from lab.imaging.in_memory import Picture, photo_file
+from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, erode, rim
@@ -28,6 +29,7 @@ from lab.imaging.similarity import (
     ssim_maps,
 )
 from lab.imaging.source_photo import SourcePhoto
+from lab.imaging.stroke_reading import StrokeReading, read_strokes
 from lab.imaging.writing import (
     WRITTEN_SUFFIXES,
     check_destination,
@@ -47,6 +49,7 @@ __all__ = [
     "PhotoMetadata",
     "Picture",
     "SourcePhoto",
+    "StrokeReading",
     "UnreadablePhotoError",
     "check_destination",
     "contact_sheet",
@@ -61,8 +64,10 @@ __all__ = [
     "paste_into_source",
     "photo_file",
     "read_image",
+    "read_instances",
     "read_mask",
     "read_source",
+    "read_strokes",
     "region_mean",
     "rim",
     "show_hole",

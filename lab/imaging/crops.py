@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from lab.imaging.conversion import from_uint8
+from lab.imaging.instance_reading import read_instances
 from lab.imaging.reading import PhotoFile, decode_photo
 
 
@@ -40,7 +42,7 @@ class CropReader:
         self._kept_short_side = int(np.ceil(size / smallest_side))
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        self._cache: OrderedDict[PhotoFile, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[tuple[PhotoFile, bool], _Kept] = OrderedDict()
 
     def read(self, file: PhotoFile, crop: Crop) -> Tensor:
         """The crop as a float32 image ``(3, size, size)`` in [0, 1].
@@ -48,31 +50,82 @@ class CropReader:
         Raises:
             UnreadablePhotoError: the file cannot be read.
         """
+        return self._image(self._photo(file), crop)
+
+    def read_with_instances(
+        self, file: PhotoFile, instances: PhotoFile, crop: Crop
+    ) -> tuple[Tensor, Tensor]:
+        """The crop of a photo, and the same pixels of its map of objects.
+
+        Returns:
+            The image as of `read`, and int32 ``(1, size, size)``, equal on one object.
+
+        Raises:
+            UnreadablePhotoError: one of the files cannot be read.
+            ValueError: the map has another size than the photo, or is no map.
+        """
         photo = self._photo(file)
-        height, width = photo.shape[:2]
-        side = max(1, round(crop.side * min(height, width)))
-        top = round(crop.top * (height - side))
-        left = round(crop.left * (width - side))
-        square = _resize(photo[top : top + side, left : left + side], (self.size, self.size))
-        if crop.mirrored:
-            square = square[:, ::-1]
+        ids = self._instances(instances, photo)
+        square = _cut(ids, crop, (self.size, self.size), cv2.INTER_NEAREST_EXACT)
+        return self._image(photo, crop), torch.from_numpy(np.ascontiguousarray(square))[None]
+
+    def _image(self, photo: "_Kept", crop: Crop) -> Tensor:
+        square = _cut(photo.pixels, crop, (self.size, self.size))
         return from_uint8(np.ascontiguousarray(square))
 
-    def _photo(self, file: PhotoFile) -> np.ndarray:
-        if file in self._cache:
-            self._cache.move_to_end(file)
-            return self._cache[file]
+    def _photo(self, file: PhotoFile) -> "_Kept":
+        if (file, False) in self._cache:
+            self._cache.move_to_end((file, False))
+            return self._cache[file, False]
         photo = decode_photo(file)
         height, width = photo.shape[:2]
         scale = self._kept_short_side / min(height, width)
         if scale < 1.0:
             photo = _resize(photo, (round(width * scale), round(height * scale)))
-        if photo.nbytes <= self._cache_bytes:
-            self._cache[file] = photo
-            self._cached_bytes += photo.nbytes
+        return self._keep((file, False), _Kept(photo, height, width))
+
+    def _instances(self, file: PhotoFile, photo: "_Kept") -> np.ndarray:
+        """The map of objects, as large as the photo is kept."""
+        if (file, True) in self._cache:
+            self._cache.move_to_end((file, True))
+            return self._cache[file, True].pixels
+        ids = read_instances(file, (photo.height, photo.width))[0].numpy()
+        height, width = photo.pixels.shape[:2]
+        if ids.shape != (height, width):
+            ids = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return self._keep((file, True), _Kept(ids, photo.height, photo.width)).pixels
+
+    def _keep(self, key: tuple[PhotoFile, bool], kept: "_Kept") -> "_Kept":
+        if kept.pixels.nbytes <= self._cache_bytes:
+            self._cache[key] = kept
+            self._cached_bytes += kept.pixels.nbytes
             while self._cached_bytes > self._cache_bytes:
-                self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
-        return photo
+                self._cached_bytes -= self._cache.popitem(last=False)[1].pixels.nbytes
+        return kept
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A photo or its map, shrunk once; ``height`` and ``width`` are those of its file."""
+
+    pixels: np.ndarray
+    height: int
+    width: int
+
+
+def _cut(
+    pixels: np.ndarray, crop: Crop, size: tuple[int, int], interpolation: int | None = None
+) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    side = max(1, round(crop.side * min(height, width)))
+    top = round(crop.top * (height - side))
+    left = round(crop.left * (width - side))
+    square = pixels[top : top + side, left : left + side]
+    if interpolation is None:
+        square = _resize(square, size)
+    else:
+        square = cv2.resize(square, size, interpolation=interpolation)
+    return square[:, ::-1] if crop.mirrored else square
 
 
 def _resize(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -13,6 +13,10 @@ Picture = str | Path | Image.Image | np.ndarray
 floating point in [0, 1]."""
 
 
+# What is drawn in two colours.
+_DRAWN = ("the mask", "the sketch", "the edges")
+
+
 def photo_file(picture: Picture, name: str = "the photo") -> PhotoFile:
     """What is given as something that `read_source` and `read_mask` read.
 
@@ -64,7 +68,7 @@ def _image_of(array: np.ndarray, name: str) -> Image.Image:
             f"{name} is an array of {array.dtype}, but must be uint8, bool or floating point in "
             "[0, 1]"
         )
-    elif name == "the mask" and array.ndim == 2 and array.max(initial=0) == 1:
+    elif name in _DRAWN and array.ndim == 2 and array.max(initial=0) == 1:
         # 0 and 1 would be black and nearly black.
         array = array * 255
     return Image.fromarray(np.ascontiguousarray(array))

@@ -14,7 +14,7 @@ from lab.networks.deepfill_v1_critics import DeepFillv1Critics
 from lab.networks.deepfill_v2 import DeepFillv2
 from lab.networks.deepfill_v2_discriminator import DeepFillv2Discriminator
 from lab.networks.edge_connect import EdgeConnect, EdgeGenerator, EdgePainter, load_edge_connect
-from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator
+from lab.networks.edge_connect_discriminator import EdgeConnectDiscriminator, EdgeDiscriminator
 from lab.networks.fill_selector import FillSelector
 from lab.networks.global_local import GlobalLocal
 from lab.networks.global_local_discriminator import GlobalLocalDiscriminator
@@ -23,6 +23,7 @@ from lab.networks.lama import LaMa
 from lab.networks.lama_discriminator import LaMaDiscriminator
 from lab.networks.lbam import LBAM
 from lab.networks.lbam_discriminator import LBAMDiscriminator
+from lab.networks.local_discriminator import LocalDiscriminator
 from lab.networks.migan import MIGAN
 from lab.networks.migan_discriminator import MIGANDiscriminator
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
@@ -73,6 +74,7 @@ __all__ = [
     "DeepFillv2Discriminator",
     "EdgeConnect",
     "EdgeConnectDiscriminator",
+    "EdgeDiscriminator",
     "EdgeGenerator",
     "EdgePainter",
     "FillSelector",
@@ -82,6 +84,7 @@ __all__ = [
     "LBAMDiscriminator",
     "LaMa",
     "LaMaDiscriminator",
+    "LocalDiscriminator",
     "LumaUpscaler",
     "MIGANDiscriminator",
     "MissingWeightsError",

@@ -88,6 +88,21 @@ class EdgeConnectDiscriminator(nn.Module):
         return DiscriminatorOutput(logits=(x.float().flatten(1),), features=tuple(features))
 
 
+class EdgeDiscriminator(EdgeConnectDiscriminator):
+    """EdgeConnect's judge of edges: whether they could be those of the gray image.
+
+    Args:
+        size: side of the images, in pixels, at least 24.
+        width: channels of the first layer; 64 as published.
+
+    Raises:
+        ValueError: images that are too small, or a width below 1.
+    """
+
+    def __init__(self, size: int = 256, width: int = 64) -> None:
+        super().__init__(size, width, judged="edges")
+
+
 def _refuse_smaller(side: int) -> None:
     if side < _SMALLEST:
         raise ValueError(

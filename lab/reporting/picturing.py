@@ -13,6 +13,7 @@ from lab.contracts import Network, Strategy
 from lab.devices import compute_device
 from lab.evaluation import Task, judge
 from lab.formats.runs import SETTINGS, visual_path
+from lab.guides import select_sample
 from lab.metrics import METRICS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.reporting.pictures import MAIN_STAGE
@@ -130,8 +131,9 @@ def _tasks(
 
 def _one(task: Task, index: int) -> Task:
     tensors = (task.image, task.mask, task.truth, task.scored)
-    parts = (tensor[index : index + 1].clone() for tensor in tensors)
-    return Task([task.sample[index]], [task.photo[index]], *parts)
+    image, mask, truth, scored = (tensor[index : index + 1].clone() for tensor in tensors)
+    names, guides = ([task.sample[index]], [task.photo[index]]), select_sample(task.guides, index)
+    return Task(*names, image, mask, truth, scored, guides)
 
 
 def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> None:
@@ -141,7 +143,11 @@ def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> Non
     if isinstance(method.network, torch.nn.Module):
         device = next(iter(method.network.parameters())).device
     visuals: list[SampleVisual] = []
-    for judged in judge(method.strategy, (task.to(device) for task in tasks)):
+    asked = method.experiment.evaluation
+    # Training scores one answer, whatever the settings say of evaluations.
+    samples = asked.samples if "checkpoint" in run.record else 1
+    there = (task.to(device) for task in tasks)
+    for judged in judge(method.strategy, there, samples, asked.best_by):
         for score in judged.scores:
             _refuse_another_score(run, score, goal)
         visuals += visuals_of(judged, method.network, len(judged.scores))

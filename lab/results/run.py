@@ -75,8 +75,9 @@ class Run:
         """What was measured: a row an (epoch, sample), a column a metric.
 
         Besides the metrics, ``photo`` is what the sample was cut from, and ``hole_ratio`` the
-        hole's share of it. Nothing is pasted over ``answer_…`` metrics. No rows before the first
-        epoch is scored.
+        hole's share of it. Nothing is pasted over ``answer_…`` metrics. Of several answers to a
+        hole, a metric is the mean, and ``<metric>_best_of_<N>`` that of the best one. No rows
+        before the first epoch is scored.
 
         Raises:
             ResultsError: ``photos.csv`` is damaged.

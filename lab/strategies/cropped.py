@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_image_and_mask
-from lab.contracts import Network, Strategy
+from lab.contracts import Guides, Network, Strategy
+from lab.guides import check_guides, crop_guides
 from lab.strategies.direct import Direct
 
 
@@ -47,17 +48,21 @@ class Cropped(Strategy):
         self.smallest_side = smallest_side
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
         """
         check_image_and_mask(image, mask)
+        check_guides(guides, image)
         completed = image.clone()
         for index in mask.flatten(1).any(1).nonzero().flatten().tolist():
-            crop = (slice(index, index + 1), slice(None), *self._crop(mask[index, 0]))
-            answer = self.inner(image[crop], mask[crop])
+            sample, (rows, columns) = slice(index, index + 1), self._crop(mask[index, 0])
+            crop = (sample, slice(None), rows, columns)
+            theirs = crop_guides(guides, sample, rows, columns)
+            answer = self.inner(image[crop], mask[crop], theirs)
             completed[crop] = torch.where(mask[crop] > 0, answer, image[crop])
         return completed
 

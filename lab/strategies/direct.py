@@ -7,15 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import check_image_and_mask
-from lab.contracts import Network, Stages, Strategy
+from lab.contracts import Guides, Network, Stages, Strategy
 from lab.fills.holed import complete_holed
+from lab.guides import ask_network, check_guides
 
 
 class Direct(Strategy):
     """Calls a network once and pastes its answer into the hole.
 
     The network runs in evaluation mode and without gradients, and has its own mode back
-    afterwards. Samples with an empty mask never reach it.
+    afterwards. Samples with an empty mask never reach it. Of the guides it is given those that it
+    names.
 
     Args:
         network: the network.
@@ -28,18 +30,20 @@ class Direct(Strategy):
         self.paste = paste
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
         """
         check_image_and_mask(image, mask)
-        return complete_holed(image, mask, self.paste, self._ask)
+        check_guides(guides, image)
+        return complete_holed(image, mask, self.paste, self._ask, guides)
 
-    def _ask(self, known: Tensor, hole: Tensor) -> Tensor:
+    def _ask(self, known: Tensor, hole: Tensor, guides: Guides | None) -> Tensor:
         with _evaluating(self.network):
-            return self.network(known, hole).refined.clamp(0, 1)
+            return ask_network(self.network, known, hole, guides).refined.clamp(0, 1)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from lab.checks import check_image_and_mask
-from lab.contracts import Network, Strategy
+from lab.contracts import Guides, Network, Strategy
+from lab.guides import check_guides
 from lab.imaging import erode
 from lab.strategies.direct import Direct
 
@@ -43,14 +44,16 @@ class Feathered(Strategy):
         self.width = width
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
         """
         check_image_and_mask(image, mask)
-        answer = self.inner(image, mask)
+        check_guides(guides, image)
+        answer = self.inner(image, mask, guides)
         missing = torch.where(mask > 0, 0.0, image - answer)
         # Smoothed over known pixels alone: normalized convolution.
         near = self._smooth(1 - mask)

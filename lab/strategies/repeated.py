@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_image_and_mask
-from lab.contracts import Network, Strategy
+from lab.contracts import Guides, Network, Strategy
+from lab.guides import check_guides, show_guides
 from lab.imaging import erode
 from lab.strategies.direct import Direct
 
@@ -55,18 +56,22 @@ class Repeated(Strategy):
         self.on_round = on_round
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
         """
         check_image_and_mask(image, mask)
+        check_guides(guides, image)
         current, hole = image, mask
+        # Of the photo's own hole: a round's smaller one would show what lay under it.
+        shown = show_guides(guides, mask)
         for number in range(1, self.rounds + 1):
             if not bool(hole.any()):
                 break
-            current = self.inner(current, hole)
+            current = self.inner(current, hole, shown)
             if self.paste_between:
                 current = torch.where(mask > 0, current, image)
             if self.on_round is not None:

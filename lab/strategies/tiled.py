@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
-from lab.contracts import Network, Strategy
+from lab.contracts import Guides, Network, Strategy
 from lab.fills.shrinking import shrink
+from lab.guides import check_guides, crop_guides, shrink_guides
 from lab.strategies.direct import Direct
 
 Blending = Literal["none", "smooth"]
@@ -113,19 +114,22 @@ class Tiled(Strategy):
         return self._edges(height, self.rows)[1:-1], self._edges(width, self.columns)[1:-1]
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1.
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
             ValueError: the photo is too small for so many tiles, or so much overlap.
         """
         check_image_and_mask(image, mask)
+        check_guides(guides, image)
         down = self._spans(image.shape[2], self.rows, image)
         across = self._spans(image.shape[3], self.columns, image)
         completed = torch.where(mask > 0, 0.0, image)
         for index in mask.flatten(1).any(1).nonzero().flatten().tolist():
             sample = slice(index, index + 1)
+            theirs = crop_guides(guides, sample)
             holed = [
                 (rows, columns)
                 for rows, columns in product(down, across)
@@ -134,7 +138,7 @@ class Tiled(Strategy):
             for number, (rows, columns) in enumerate(holed, start=1):
                 if self.on_tile is not None:
                     self.on_tile(number, len(holed))
-                self._add(completed[sample], image[sample], mask[sample], rows, columns)
+                self._add(completed[sample], image[sample], mask[sample], theirs, rows, columns)
         # Weights add up to 1 but for rounding.
         return completed.clamp_(0, 1)
 
@@ -171,27 +175,38 @@ class Tiled(Strategy):
         return spans
 
     def _add(
-        self, completed: Tensor, image: Tensor, mask: Tensor, rows: _Span, columns: _Span
+        self,
+        completed: Tensor,
+        image: Tensor,
+        mask: Tensor,
+        guides: Guides | None,
+        rows: _Span,
+        columns: _Span,
     ) -> None:
         """Add one tile's share to the hole of one photo, ``(1, 3, H, W)``."""
         hole = mask[..., rows.start : rows.stop, columns.start : columns.stop]
         weight = rows.weight[:, None] * columns.weight
-        share = torch.where(hole > 0, weight * self._complete(image, mask, rows, columns), 0.0)
+        answer = self._complete(image, mask, guides, rows, columns)
+        share = torch.where(hole > 0, weight * answer, 0.0)
         completed[..., rows.start : rows.stop, columns.start : columns.stop] += share
 
-    def _complete(self, image: Tensor, mask: Tensor, rows: _Span, columns: _Span) -> Tensor:
+    def _complete(
+        self, image: Tensor, mask: Tensor, guides: Guides | None, rows: _Span, columns: _Span
+    ) -> Tensor:
         """The pixels that a tile writes, completed with what its view shows."""
         seen_rows, seen_columns = self._view(mask, rows, columns)
         view = (..., seen_rows, seen_columns)
         factor = 1
         if self.tile is not None:
             largest = self.tile + self.overlap + 2 * self.context
-            sides = (seen.stop - seen.start for seen in (seen_rows, seen_columns))
+            sides = (side.stop - side.start for side in (seen_rows, seen_columns))
             factor = math.ceil(max(sides) / largest)
+        seen = crop_guides(guides, slice(None), seen_rows, seen_columns)
         if factor == 1:
-            answer = self.inner(image[view], mask[view])
+            answer = self.inner(image[view], mask[view], seen)
         else:
-            answer = self.inner(*shrink(image[view], mask[view], factor))
+            small = shrink_guides(seen, mask[view], factor)
+            answer = self.inner(*shrink(image[view], mask[view], factor), small)
         first_row, first_column = rows.start - seen_rows.start, columns.start - seen_columns.start
         wanted = (
             (first_row, rows.stop - rows.start),

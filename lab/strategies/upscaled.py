@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
-from lab.contracts import Network, Strategy
+from lab.contracts import Guides, Network, Strategy
 from lab.fills.holed import complete_holed
 from lab.fills.shrinking import shrink
+from lab.guides import check_guides, shrink_guides
 from lab.networks import BicubicUpscaler, LumaUpscaler, load_upscaler
 from lab.strategies.direct import Direct
 
@@ -59,19 +60,22 @@ class Upscaled(Strategy):
         self.keep_known = keep_known
 
     @torch.no_grad()
-    def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1; the size is kept.
 
         Samples with an empty mask come back as they are.
 
         Raises:
             TypeError, ValueError: the inputs break the conventions or do not fit each other.
+            UserError: a guide that the network reads is missing, or there is no such guide.
         """
         check_image_and_mask(image, mask)
-        return complete_holed(image, mask, self.keep_known, self._enlarged)
+        check_guides(guides, image)
+        return complete_holed(image, mask, self.keep_known, self._enlarged, guides)
 
-    def _enlarged(self, known: Tensor, hole: Tensor) -> Tensor:
-        small = self.inner(*shrink(known, hole, self.factor))
+    def _enlarged(self, known: Tensor, hole: Tensor, guides: Guides | None) -> Tensor:
+        small_guides = shrink_guides(guides, hole, self.factor)
+        small = self.inner(*shrink(known, hole, self.factor), small_guides)
         height, width = known.shape[-2:]
         return self.upscaler.to(known.device)(small)[..., :height, :width]
 

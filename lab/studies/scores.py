@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.metrics import METRICS, ratio_bin
-from lab.results import Study, score_text
+from lab.results import Run, Study, score_text
 from lab.studies.result_table import plain_table
 
 _SHOWN = ("hole_psnr", "hole_ssim", "hole_rmse", "rim_ssim", "hole_blur")
@@ -22,6 +22,8 @@ def print_scores(study: Study, console: Console) -> None:
     network, *baselines = study.runs
     bins = network.best_scores["hole_ratio"].map(ratio_bin)
     console.print(_means(study))
+    for sentence in _best_answers(network):
+        console.print(sentence, highlight=False, soft_wrap=True)
     if bins.nunique() > 1:
         console.print(_by_bin(study, bins))
     for other in baselines:
@@ -33,6 +35,20 @@ def print_scores(study: Study, console: Console) -> None:
                 soft_wrap=True,
             )
     console.print(f"Everything is in {study.folder}", soft_wrap=True, highlight=False)
+
+
+def _best_answers(run: Run) -> list[str]:
+    """Say what the best of several answers scored, beside their mean, which tables show."""
+    said = []
+    for column in run.best_scores:
+        metric, best_of, count = str(column).partition("_best_of_")
+        if best_of and metric in _COMPARED:
+            mean, best = (score_text(metric, run.mean(name)) for name in (metric, str(column)))
+            said.append(
+                f"{metric}: {mean} is the mean over {count} answers to each hole; the best of "
+                f"{count}, chosen by the truth, has {best}"
+            )
+    return said
 
 
 def _means(study: Study) -> Table:

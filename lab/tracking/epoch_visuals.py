@@ -18,7 +18,8 @@ STAGES_BY_EPOCH = ("coarse", "refined", "completed")
 class SampleVisual:
     """What one epoch shows of one sample: images ``(3, H, W)`` in [0, 1], mask ``(1, H, W)``.
 
-    A method without a network has no stages.
+    A method without a network has no stages. ``further`` are other answers to the same hole, from
+    the second on, where several were asked for.
     """
 
     sample: str
@@ -27,10 +28,12 @@ class SampleVisual:
     coarse: Tensor | None
     refined: Tensor | None
     completed: Tensor
+    further: tuple[Tensor, ...] = ()
 
     def stages(self) -> dict[str, Tensor]:
-        """What there is, by name, coarse to fine, as it can be shown."""
+        """What there is, by name, coarse to fine, as it can be shown; then ``completed-2`` on."""
         images = {name: getattr(self, name) for name in STAGES_BY_EPOCH}
+        images |= {f"completed-{number}": image for number, image in enumerate(self.further, 2)}
         return {name: image.clamp(0.0, 1.0) for name, image in images.items() if image is not None}
 
 

@@ -149,7 +149,7 @@ class AdversarialCompletion(CompletionModule):
             size: side of the training's crops, in pixels.
 
         Raises:
-            ValueError: a judge that does not fit the size, or is not there.
+            ValueError: a judge that does not fit the size.
         """
         super().prepare(size)
         for name in self._asked():
@@ -202,12 +202,12 @@ class AdversarialCompletion(CompletionModule):
         self.check_finite({"the network's answer": stages.refined.mean()})
         completed = torch.where(mask > 0.5, stages.refined, image)
         judges = {name: self.judges[name] for name in self.objective.judges}
-        judged = judged_pairs(judges, image, completed, mask, stages, batch.guides)
+        judged = judged_pairs(judges, image, completed, mask, stages)
         optimizers = self.optimizers()
         if not isinstance(optimizers, list):
             optimizers = [optimizers]
         if any(_moves(judge) for judge in judges.values()):
-            self._judges_step(judged, mask, optimizers[1])
+            self._judges_step(judged, optimizers[1])
         if network_trains:
             inputs = LossInputs(
                 stages, image, mask, completed, judged, _last_layer(self.network), batch.guides
@@ -254,7 +254,6 @@ class AdversarialCompletion(CompletionModule):
     def _judges_step(
         self,
         judged: dict[str, JudgedPair],
-        mask: Tensor,
         optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
     ) -> None:
         losses: list[Tensor] = []
@@ -262,7 +261,7 @@ class AdversarialCompletion(CompletionModule):
             judge = self.judges[name]
             if not _moves(judge):
                 continue
-            real, fake = zip(*judge_both(judge, pair, mask), strict=True)
+            real, fake = zip(*judge_both(judge, pair), strict=True)
             loss = self.objective.discriminator_loss(real, fake)
             paid = self.objective.penalties(pair.judge, pair.real, pair.fake)
             prefix = "" if name == "whole" else f"{name}_"

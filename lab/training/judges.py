@@ -1,14 +1,19 @@
-"""The judges of a training: which there are, what each is shown, and how it is trained."""
+"""The judges of a training: which there are, what each is shown, and what it answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from kornia.color import rgb_to_grayscale
 from torch import Tensor, nn
 
-from lab.contracts import DiscriminatorOutput, Guides, JudgedPair, Stages
-from lab.networks import MultiscaleDiscriminator, PatchDiscriminator
+from lab.contracts import DiscriminatorOutput, JudgedPair, Stages
+from lab.guides import find_edges
+from lab.networks import (
+    EdgeDiscriminator,
+    LocalDiscriminator,
+    MultiscaleDiscriminator,
+    PatchDiscriminator,
+)
 from lab.training.parts import has_batch_normalization
 
 JudgeFactory = Callable[[int], nn.Module]
@@ -25,57 +30,51 @@ class Judges:
         whole: judges whole images.
         local: judges what lies round the hole; it cuts the crop itself.
         pyramid: judges images at several sizes; it shrinks them itself.
-        edges: judges ``(B, 2, H, W)``, gray photo and edges: a network's extra ``edges`` against
-            the guide of that name.
+        edges: judges ``edges``, a guide that it takes third, beside the true photo: those that a
+            network draws (its extra ``drawn_edges``, else ``edges``) against the photo's own.
     """
 
     whole: JudgeFactory = PatchDiscriminator
-    local: JudgeFactory | None = None
+    local: JudgeFactory = LocalDiscriminator
     pyramid: JudgeFactory = MultiscaleDiscriminator
-    edges: JudgeFactory | None = None
+    edges: JudgeFactory = EdgeDiscriminator
 
     def build(self, name: str, size: int) -> nn.Module:
         """Make a judge for photos of ``size`` pixels a side.
 
         Raises:
-            ValueError: there is none of this name, or it does not fit the size.
+            ValueError: it does not fit the size.
         """
-        make = getattr(self, name)
-        if make is None:
-            raise ValueError(
-                f"a loss term with a weight asks the judge {name!r}, but there is none: set "
-                f"model.judges.{name}"
-            )
-        built: nn.Module = make(size)
+        make: JudgeFactory = getattr(self, name)
         # channels_last is what the convolutions of this processor and of GPUs read fastest.
-        return built.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return make(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def judged_pairs(
-    judges: Mapping[str, nn.Module],
-    image: Tensor,
-    completed: Tensor,
-    mask: Tensor,
-    stages: Stages,
-    guides: Guides,
+    judges: Mapping[str, nn.Module], image: Tensor, completed: Tensor, mask: Tensor, stages: Stages
 ) -> dict[str, JudgedPair]:
     """What each judge is asked about in a batch.
 
     Raises:
-        ValueError: edges are to be judged, and the network answers none or the batch has none.
+        ValueError: edges are to be judged, and the network draws none.
     """
     pairs = {}
     for name, judge in judges.items():
-        fake, real = completed, image
-        if name == "edges":
-            gray = rgb_to_grayscale(image)
-            fake = torch.cat([gray, _named(stages.extras, "the network answers")], dim=1)
-            real = torch.cat([gray, _named(guides, "the photos come with")], dim=1)
-        pairs[name] = JudgedPair(_asked(judge, mask), fake, real)
+        if name != "edges":
+            pairs[name] = JudgedPair(_of_images(judge, mask), completed, image)
+            continue
+        drawn = stages.extras.get("drawn_edges", stages.extras.get("edges"))
+        if drawn is None:
+            raise ValueError(
+                "a loss term with a weight judges edges, but the network draws none: take one that "
+                "completes edges, such as EdgeConnect, or leave the terms edges_… out"
+            )
+        edges = find_edges(image, torch.zeros_like(mask))
+        pairs[name] = JudgedPair(_of_edges(judge, image, mask), drawn, edges)
     return pairs
 
 
-def judge_both(judge: nn.Module, pair: JudgedPair, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
+def judge_both(judge: nn.Module, pair: JudgedPair) -> list[tuple[Tensor, Tensor]]:
     """The logits of a judge for real and for fake, in this order, a pair a scale.
 
     Both at once, but for a judge whose answers depend on the rest of the batch.
@@ -83,22 +82,29 @@ def judge_both(judge: nn.Module, pair: JudgedPair, mask: Tensor) -> list[tuple[T
     fake = pair.fake.detach()
     if has_batch_normalization(judge):
         return list(zip(pair.judge(pair.real).logits, pair.judge(fake).logits, strict=True))
-    both: DiscriminatorOutput = judge(torch.cat([pair.real, fake]), torch.cat([mask, mask]))
+    both = pair.judge(torch.cat([pair.real, fake]))
     return [(scale.chunk(2)[0], scale.chunk(2)[1]) for scale in both.logits]
 
 
-def _asked(judge: nn.Module, mask: Tensor) -> Callable[[Tensor], DiscriminatorOutput]:
+def _of_images(judge: nn.Module, mask: Tensor) -> Callable[[Tensor], DiscriminatorOutput]:
     def ask(image: Tensor) -> DiscriminatorOutput:
-        answer: DiscriminatorOutput = judge(image, mask)
+        answer: DiscriminatorOutput = judge(image, _as_many(mask, image))
         return answer
 
     return ask
 
 
-def _named(edges: Mapping[str, Tensor], who: str) -> Tensor:
-    if "edges" not in edges:
-        raise ValueError(
-            f"a loss term with a weight judges edges, but {who} no edges: take a network that "
-            "completes edges and set data.guides to [edges], or leave those terms out"
-        )
-    return edges["edges"]
+def _of_edges(
+    judge: nn.Module, image: Tensor, mask: Tensor
+) -> Callable[[Tensor], DiscriminatorOutput]:
+    def ask(edges: Tensor) -> DiscriminatorOutput:
+        seen = _as_many(image, edges), _as_many(mask, edges)
+        answer: DiscriminatorOutput = judge(*seen, {"edges": edges})
+        return answer
+
+    return ask
+
+
+def _as_many(bound: Tensor, asked: Tensor) -> Tensor:
+    """What is bound to a judge, once for each batch that it is asked about together."""
+    return bound.repeat(len(asked) // len(bound), 1, 1, 1)

@@ -167,7 +167,7 @@ class _Weights:
     """What is the same for weights of whatever terms."""
 
     def __post_init__(self) -> None:
-        for name, weight in asdict(self).items():  # type: ignore[call-overload]
+        for name, weight in asdict(self).items():
             if not math.isfinite(weight) or weight < 0:
                 raise ValueError(
                     f"the weight of {name} is {weight}, but must be finite and at least 0 "
@@ -178,7 +178,7 @@ class _Weights:
 
     def active(self) -> dict[str, float]:
         """Return the weights that are not 0, by name."""
-        weights: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        weights: dict[str, float] = asdict(self)
         return {name: weight for name, weight in weights.items() if weight != 0}
 
     def changed(self, weights: Mapping[str, float]) -> "LossWeights":
@@ -188,7 +188,7 @@ class _Weights:
             ValueError: a name of no term, with the nearest.
         """
         check_terms(weights)
-        everything: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        everything: dict[str, float] = asdict(self)
         return LossWeights(**(everything | dict(weights)))
 
     def judges(self) -> list[str]:

@@ -47,7 +47,7 @@ class Judges:
         """
         make: JudgeFactory = getattr(self, name)
         # channels_last is what the convolutions of this processor and of GPUs read fastest.
-        return make(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return make(size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def judged_pairs(

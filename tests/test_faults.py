@@ -27,7 +27,7 @@ from tests.tiny import PROJECT, TINY, read_photos
 class Disk:
     """A disk below ``folder`` that is full from the n-th write on, by the interpreter's own events.
 
-    Files opened for writing and moved, and folders made.
+    Files opened for writing, added to and moved, and folders made.
     """
 
     def __init__(self):
@@ -46,7 +46,8 @@ class Disk:
             return
         path = arguments[1] if event == "os.rename" else arguments[0]
         # The empty file that is made first is the one that is opened for writing then.
-        if event == "open" and (not arguments[2] & os.O_CREAT or arguments[2] & os.O_EXCL):
+        writes = os.O_CREAT | os.O_APPEND
+        if event == "open" and (not arguments[2] & writes or arguments[2] & os.O_EXCL):
             return
         if isinstance(path, str | os.PathLike) and str(path).startswith(self.folder):
             self.writes += 1

@@ -13,8 +13,14 @@ from lab.files import append, replacing
 from lab.formats.plain import read_json
 from lab.untrusted import open_regular
 
+SCORES = "photos.csv"
+"""What was measured: a row an epoch and sample."""
+
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
+
+RESULTS = "results.csv"
+"""In a study's folder: its settings, best first, written when the sweep ends."""
 
 BOARD = "board.csv"
 """In a study's folder: every run against the reference, and what each costs."""
@@ -53,7 +59,7 @@ def photo_table(run: Path) -> "EpochTable":
     ``photo`` is what the sample was cut from, or the clip that it was taken from: what is
     independent. ``hole_ratio`` is the hole's share of the sample.
     """
-    return EpochTable(run / "photos.csv", _SAMPLE_COLUMNS, names=("photo", "sample"))
+    return EpochTable(run / SCORES, _SAMPLE_COLUMNS, names=("photo", "sample"))
 
 
 def loss_table(run: Path) -> "EpochTable":

@@ -54,6 +54,14 @@ def _imports(path):
             yield from (alias.name for alias in node.names)
 
 
+def test_imports_are_read_however_they_are_written(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text(
+        "from lab import runs as r, train\nimport lab.files\nfrom lab.data import a\n"
+    )
+    assert list(_imports(path)) == ["lab.runs", "lab.train", "lab.files", "lab.data"]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_only_from_lower_floors_or_its_own_room(path):
     room = _room(path)
@@ -65,6 +73,7 @@ def test_imports_only_from_lower_floors_or_its_own_room(path):
         if not module.startswith("lab."):
             continue
         other = module.split(".")[1]
+        assert other in FLOOR_OF, f"{path.name} imports {module}: import it from its room"
         assert other == room or FLOOR_OF[other] < FLOOR_OF[room], (
             f"{path.name} on floor {FLOOR_OF[room]} imports {module} of floor {FLOOR_OF[other]}"
         )

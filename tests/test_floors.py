@@ -56,9 +56,7 @@ def _imports(path):
 
 def test_imports_are_read_however_they_are_written(tmp_path):
     path = tmp_path / "a.py"
-    path.write_text(
-        "from lab import runs as r, train\nimport lab.files\nfrom lab.data import a\n"
-    )
+    path.write_text("from lab import runs as r, train\nimport lab.files\nfrom lab.data import a\n")
     assert list(_imports(path)) == ["lab.runs", "lab.train", "lab.files", "lab.data"]
 
 

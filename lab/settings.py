@@ -9,7 +9,9 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -137,9 +139,18 @@ def parse_experiment(
     others, packages = take_packages(options)
     options = _with_variants(others)
     with allowed_imports(packages):
-        settings = _parse(options, config, parser or experiment_parser())
+        if config is None and parser is None and not packages:
+            settings = deepcopy(_parse_once(tuple(options)))
+        else:
+            settings = _parse(options, config, parser or experiment_parser())
     settings[_PACKAGES] = packages
     return settings
+
+
+@lru_cache(maxsize=256)
+def _parse_once(options: tuple[str, ...]) -> Namespace:
+    """A sweep asks for the same settings many times, and checking them takes half a second."""
+    return _parse(options, None, experiment_parser())
 
 
 def _parse(options: Sequence[str], config: Path | None, parser: ArgumentParser) -> Namespace:

@@ -27,13 +27,16 @@ ARGUMENTS = [
 ]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """For ``-n auto``: a process a core; two on one, for some tests wait for other processes."""
     return max(2, min(4, usable_processors()))
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Keep in one process what shares costly fixtures: a file, and all of the browser."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         group = "browser" if "browser" in item.fixturenames else item.path.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))

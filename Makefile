@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A process a core, from two to four; `make test PARALLEL=` takes one (tests/conftest.py).
+PARALLEL ?= -n auto --dist loadgroup
 
 .PHONY: sweep test quick-test lint bench lab clean
 
@@ -13,11 +15,11 @@ sweep: $(READY)
 
 # The whole suite.
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # Without the tests that take minutes.
 quick-test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

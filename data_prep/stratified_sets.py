@@ -18,7 +18,7 @@ from data_prep.photo_pools import PhotoPool, PoolPhoto, open_pool
 from data_prep.pictures import begin_folder, end_folder, write_png
 from lab.formats import manifests
 from lab.imaging import UnreadablePhotoError, to_uint8
-from lab.metrics.ratios import RATIO_BINS
+from lab.metrics.regions import RATIO_BINS
 
 DOCUMENTED = {
     "valid": (100, 400, 400, 100),

@@ -57,6 +57,24 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
         os.close(held)
 
 
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file that is there; it is on disk when this returns.
+
+    A kill or a full disk may leave a part: whoever reads the file must tell a part from the whole.
+
+    Raises:
+        OSError: there is no such file, it is a link, or the disk is full; names the file.
+    """
+    try:
+        with open(path, "ab", opener=_open_own) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def sync_files(paths: Iterable[Path]) -> None:
     """Have on disk what was written with ``durable=False``, and its names, a few at a time."""
     files = list(paths)
@@ -180,6 +198,10 @@ def _clear_litter(folder: Path, suffix: str) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             finally:
                 os.close(found)
+
+
+def _open_own(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _sync_file(path: Path) -> None:

@@ -23,7 +23,6 @@ from lab.contracts import Network, Strategy
 from lab.devices import compute_device
 from lab.evaluation import Judged, Tasks, judge
 from lab.files import lock_run, replacing
-from lab.formats.plain import read_yaml
 from lab.formats.runs import (
     SETTINGS,
     checkpoint_path,
@@ -41,6 +40,7 @@ from lab.networks import (
     read_checkpoint,
     write_checkpoint,
 )
+from lab.results import ResultsError, open_run
 from lab.settings import Experiment, Fit, SettingsError
 from lab.tracking import (
     VISUAL_SAMPLES,
@@ -333,14 +333,13 @@ def _begun_with(folder: Path) -> dict[str, Any]:
     Raises:
         SettingsError: they are damaged.
     """
-    path = folder / SETTINGS
     try:
-        settings = read_yaml(path)
-        if not isinstance(settings, dict) or not isinstance(settings.get("fit"), dict):
-            raise ValueError("it holds no settings of a run")
-    except ValueError as error:
+        settings = open_run(folder).settings
+        if not isinstance(settings.get("fit"), dict):
+            raise ResultsError(f"{folder / SETTINGS} is damaged (it holds no settings of a run)")
+    except ResultsError as error:
         raise SettingsError(
-            f"{path} is damaged ({error}): put it back as it was, or give this run another --name"
+            f"{error}: put it back as it was, or give this run another --name"
         ) from error
     return settings
 

@@ -5,7 +5,9 @@ same way on the command line, in a YAML file and in a sweep's search space.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,11 +137,22 @@ def parse_experiment(
     others, packages = take_packages(options)
     options = _with_variants(others)
     with allowed_imports(packages):
-        settings = parse_options(
-            options, parser or experiment_parser(), config, groups=("fit", "evaluation")
-        )
+        if config is None and parser is None and not packages:
+            settings = deepcopy(_parse_once(tuple(options)))
+        else:
+            settings = _parse(options, config, parser or experiment_parser())
     settings[_PACKAGES] = packages
     return settings
+
+
+@lru_cache(maxsize=256)
+def _parse_once(options: tuple[str, ...]) -> Namespace:
+    """A sweep asks for the same settings many times, and checking them takes half a second."""
+    return _parse(options, None, experiment_parser())
+
+
+def _parse(options: Sequence[str], config: Path | None, parser: ArgumentParser) -> Namespace:
+    return parse_options(options, parser, config, groups=("fit", "evaluation"))
 
 
 def build_experiment(settings: Namespace) -> Experiment:

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from lab.processors import usable_processors
+
 # Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
 # their time waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +25,21 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """For ``-n auto``: a process a core; two on one, for some tests wait for other processes."""
+    return max(2, min(4, usable_processors()))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep in one process what shares costly fixtures: a file, and all of the browser."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        group = "browser" if "browser" in item.fixturenames else item.path.as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

@@ -328,7 +328,7 @@ def newer(path, other):
     return path.exists() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
-def wait_until(process, condition, seconds=120):
+def wait_until(process, condition, seconds=300):
     """Wait for what a process does on disk."""
     end = time.monotonic() + seconds
     while not condition():

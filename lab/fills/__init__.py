@@ -7,13 +7,13 @@ from lab.fills.remembered import patch_match_fill
 from lab.fills.shift_map import ShiftMap
 from lab.fills.smooth import (
     SMOOTH_FILLS,
+    SmoothFill,
     across_fill,
     directional_fill,
     even_fill,
     inward_fill,
     smooth_fills,
 )
-from lab.fills.smooth_fill import SmoothFill
 
 __all__ = [
     "SMOOTH_FILLS",

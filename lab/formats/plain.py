@@ -5,6 +5,7 @@ nesting ends Python's own recursion. So what is read is limited, before anything
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,19 @@ def read_json(path: Path, most: int = LARGEST_JSON) -> Any:  # noqa: ANN401 (any
         PlainDataError: it is no JSON, or nests too deeply.
     """
     return parse_json(_text_of(path, most), path)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as pairs of a dotted path and a value; a chosen class is one, too."""
+    # A class goes first: options of its arguments are checked against it.
+    for key in sorted(values, key=lambda name: name != "class_path"):
+        path, value = f"{prefix}{key}", values[key]
+        if key == "class_path":
+            yield prefix.removesuffix("."), value
+        elif isinstance(value, Mapping):
+            yield from flatten(value, prefix if key == "init_args" else f"{path}.")
+        else:
+            yield path, value
 
 
 def check_yaml(text: str) -> None:

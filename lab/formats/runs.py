@@ -3,19 +3,24 @@
 import io
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lab.files import replacing
+from lab.files import append, replacing
 from lab.formats.plain import read_json
 from lab.untrusted import open_regular
 
+SCORES = "photos.csv"
+"""What was measured: a row an epoch and sample."""
+
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
+
+RESULTS = "results.csv"
+"""In a study's folder: its settings, best first, written when the sweep ends."""
 
 BOARD = "board.csv"
 """In a study's folder: every run against the reference, and what each costs."""
@@ -25,6 +30,9 @@ SELECTION = "selection.json"
 
 MOST_EPOCHS = 10**6
 """Epochs are below this: their number stands in the names of files."""
+
+# What no row holds, and CSV readers skip.
+_END = b"\n\n"
 
 _SAMPLE_COLUMNS = ("photo", "sample", "hole_ratio")
 
@@ -53,7 +61,7 @@ def photo_table(run: Path) -> "EpochTable":
     a metric is their mean, and ``<metric>_best_of_<N>`` what one of them scored: the best of N by
     ``evaluation.best_by``.
     """
-    return EpochTable(run / "photos.csv", _SAMPLE_COLUMNS, names=("photo", "sample"))
+    return EpochTable(run / SCORES, _SAMPLE_COLUMNS, names=("photo", "sample"))
 
 
 def loss_table(run: Path) -> "EpochTable":
@@ -88,6 +96,9 @@ def write_record(run: Path, record: Mapping[str, Any]) -> None:
 class EpochTable:
     """A CSV file whose first column is ``epoch``: whole epochs only, nothing twice.
 
+    An empty line ends an epoch. What follows the last one was cut off by a kill, a full disk or a
+    power cut, or is being written: no reader sees it, and the next epoch is written in its place.
+
     Args:
         path: of the file.
         required: columns that a file must have besides ``epoch``; all others are numbers.
@@ -109,13 +120,14 @@ class EpochTable:
             return pd.DataFrame({column: [] for column in self._required})
         try:
             # A photo may be called "NA" or "null"; only a number may be missing.
-            with io.BufferedReader(open_regular(self.path)) as file:
-                table = pd.read_csv(
-                    file,
-                    dtype={**self._names, "epoch": int},
-                    keep_default_na=False,
-                    na_values=[""],
-                )
+            with open_regular(self.path) as file:
+                content = _whole_epochs(file.readall())
+            table = pd.read_csv(
+                io.BytesIO(content),
+                dtype={**self._names, "epoch": int},
+                keep_default_na=False,
+                na_values=[""],
+            )
             missing = [column for column in self._required if column not in table]
             if missing:
                 raise ValueError(f"it has no column {', '.join(missing)}")
@@ -141,29 +153,51 @@ class EpochTable:
         """Add ``rows``, without their epoch, in place of rows of ``epoch`` and of any later one.
 
         A run that was killed after scoring an epoch but before its checkpoint repeats that epoch:
-        its rows are replaced, so nothing is counted twice. Otherwise the file is copied as it is
-        and added to: an epoch costs as much after a thousand others as after none.
+        its rows are replaced, so nothing is counted twice. Otherwise they are appended: an epoch
+        costs as much after a thousand others as after none.
         """
         new = rows.copy()
         new.insert(0, "epoch", epoch)
-        with replacing(self.path) as temporary:
-            if self._ends_before(epoch, list(new)):
-                shutil.copyfile(self.path, temporary)
-                new.to_csv(temporary, mode="a", header=False, index=False, float_format="%.6g")
-                return
-            earlier = self.read()
-            earlier = earlier[earlier["epoch"] < epoch]
-            table = pd.concat([earlier, new], ignore_index=True) if len(earlier) else new
-            table.to_csv(temporary, index=False, float_format="%.6g")
+        block = _block(new)
+        # A name with an empty line in it would look like the end before it is there.
+        if _END not in block[:-1] and self._ends_before(epoch, list(new)):
+            append(self.path, block)
+            return
+        earlier = self.read()
+        earlier = earlier[earlier["epoch"] < epoch]
+        table = pd.concat([earlier, new], ignore_index=True) if len(earlier) else new
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            file.write(_csv(table[:0]))
+            for _, one in table.groupby("epoch", sort=False):
+                file.write(_block(one))
 
     def _ends_before(self, epoch: int, columns: Sequence[str]) -> bool:
-        """Whether the file has these very columns, and its last row is of an earlier epoch."""
-        if not self.path.exists():
+        """Whether the file has these very columns, and its last row, of an earlier epoch, is whole.
+
+        It must be the run's alone: not a link, and under no second name, as in a copy by links.
+        """
+        if not self.path.exists() or self.path.is_symlink() or self.path.stat().st_nlink > 1:
             return False
         with self.path.open("rb") as file:
             heading = file.readline().decode(errors="replace").strip()
             file.seek(max(0, self.path.stat().st_size - 65_536))
             tail = file.read()
         last = tail.rstrip(b"\n").rpartition(b"\n")[2].partition(b",")[0]
-        whole = tail.endswith(b"\n") and last.isdigit()
+        whole = tail.endswith(_END) and last.isdigit()
         return whole and heading == ",".join(columns) and int(last) < epoch
+
+
+def _block(rows: pd.DataFrame) -> bytes:
+    """The rows of an epoch, and its end."""
+    return _csv(rows, header=False) + b"\n"
+
+
+def _csv(table: pd.DataFrame, header: bool = True) -> bytes:
+    text: str = table.to_csv(header=header, index=False, float_format="%.6g", lineterminator="\n")
+    return text.encode()
+
+
+def _whole_epochs(content: bytes) -> bytes:
+    """All but an epoch whose writing has not ended; all of what other hands wrote, without ends."""
+    end = content.rfind(_END)
+    return content if end < 0 else content[:end]

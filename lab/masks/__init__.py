@@ -30,14 +30,11 @@ from collections.abc import Callable, Mapping
 from lab.contracts import MaskGenerator
 from lab.masks.boundary_attack import BoundaryAttack
 from lab.masks.boxes import Boxes
-from lab.masks.degradation import MaskDegradation
-from lab.masks.degraded import Degraded
-from lab.masks.mixture import Mixture
-from lab.masks.person_mixture import PersonMixture
-from lab.masks.person_rectangle import PersonRectangle
+from lab.masks.combined import Degraded, Mixture, Union
+from lab.masks.drawing import MaskDegradation
+from lab.masks.person import PersonMixture, PersonRectangle
 from lab.masks.scribbles import Scribbles
 from lab.masks.silhouettes import Silhouettes
-from lab.masks.union import Union
 
 __all__ = [
     "MASK_GENERATORS",

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.masks.degradation import MaskDegradation
-from lab.masks.ranges import check_probability, check_range
+from lab.masks.drawing import MaskDegradation, check_probability, check_range
 
 SQUARE = np.ones((3, 3), np.uint8)
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.contracts import MaskGenerator
-from lab.masks.ranges import check_range
-from lab.masks.usable import draw_usable
+from lab.masks.drawing import check_range, draw_usable
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lab.contracts import MaskGenerator
-from lab.masks.ranges import check_range
-from lab.masks.usable import draw_usable
+from lab.masks.drawing import check_range, draw_usable
 
 # Yu et al. draw at 256x256; the mean length of a segment is an eighth of the diagonal.
 MEAN_ANGLE = 2 * math.pi / 5

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from lab.contracts import MaskGenerator
 from lab.files import replacing
-from lab.masks.ranges import check_range
-from lab.masks.usable import draw_usable
+from lab.masks.drawing import check_range, draw_usable
 from lab.untrusted import open_regular
 
 # Half of a pixel's area makes it hole; a little less keeps thin arms of small figures.

@@ -8,7 +8,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from lab.checks import UserError, unknown_name_message
 from lab.command_line import CALLED_ELSEWHERE
-from lab.formats.plain import PlainDataError, parse_yaml, read_yaml
+from lab.formats.plain import PlainDataError, flatten, parse_yaml, read_yaml
 from lab.parsing.limits import denied_import
 from lab.wording import one_line, setting_path, shortened
 
@@ -79,19 +79,7 @@ def options_from(values: Mapping[str, Any]) -> list[str]:
 
     ``{"data": {"size": 64}}`` becomes ``["--data.size=64"]``; dotted keys stay as they are.
     """
-    return [f"--{path}={_as_text(value)}" for path, value in _flatten(values)]
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    # A class goes first: options of its arguments are checked against it.
-    for key in sorted(values, key=lambda name: name != "class_path"):
-        path, value = f"{prefix}{key}", values[key]
-        if key == "class_path":
-            yield prefix.removesuffix("."), value
-        elif isinstance(value, Mapping):
-            yield from _flatten(value, prefix if key == "init_args" else f"{path}.")
-        else:
-            yield path, value
+    return [f"--{path}={_as_text(value)}" for path, value in flatten(values)]
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401 (any YAML value)
@@ -182,7 +170,7 @@ def _path(option: str) -> str:
 def flat_settings(settings: Namespace, parser: ArgumentParser) -> dict[str, Any]:
     """Every setting with its value, by its dotted path; chosen classes are settings too."""
     dumped = parser.dump(settings, skip_unset=False, skip_validation=True)
-    return dict(_flatten(parse_yaml(dumped)))
+    return dict(flatten(parse_yaml(dumped)))
 
 
 def _unknown(given: Sequence[str], known: Mapping[str, Any]) -> list[str]:

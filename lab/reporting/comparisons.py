@@ -1,6 +1,7 @@
 """The verdict of a study in numbers: every run against one of them, as the page draws it."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -20,41 +21,32 @@ def compare_all(study: Study) -> dict[str, Any] | None:
         rests on in ``bins``. None where there is nothing to compare.
     """
     anchor = study.compared_with
-    scored = [run for run in study.settings if run.best is not None]
-    if anchor is None or len(scored) < 2:
+    if anchor is None or sum(run.best is not None for run in study.settings) < 2:
         return None
     measured = [metric for metric in METRICS if metric in anchor.best_scores]
-    bins = anchor.best_scores["hole_ratio"].map(ratio_bin)
+    ratios = anchor.best_scores["hole_ratio"].map(ratio_bin)
+    bins = {str(name): part for name, part in anchor.best_scores.groupby(ratios)}
     return {
         "with": anchor.name,
         "why": _why(study, anchor),
         "seeds": on_seeds(study),
         "byMetric": {
-            metric: {
-                run.name: _numbers(study.compare(run, anchor, metric))
-                for run in scored
-                if run is not anchor and _share(run, anchor.best_scores.index, metric)
-            }
+            metric: {run: _numbers(lead) for run, lead in study.differences(metric).items()}
             for metric in measured
         },
-        "bins": {
-            name: rests_on(len(samples), samples["photo"].nunique())
-            for name, samples in anchor.best_scores.groupby(bins)
-        },
-        "byRatio": {
-            goal: {
-                run.name: {
-                    name: _numbers(study.compare(run, anchor, goal, samples.index))
-                    for name, samples in anchor.best_scores.groupby(bins)
-                    if _share(run, samples.index, goal)
-                }
-                for run in scored
-                if run is not anchor
-            }
-            for goal in study.goals
-            if goal in measured
-        },
+        "bins": {name: rests_on(len(part), part["photo"].nunique()) for name, part in bins.items()},
+        "byRatio": {goal: _by_ratio(study, goal, bins) for goal in study.goals if goal in measured},
     }
+
+
+def _by_ratio(
+    study: Study, goal: str, bins: Mapping[str, pd.DataFrame]
+) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {run: {} for run in study.differences(goal)}
+    for name, part in bins.items():
+        for run, lead in study.differences(goal, part.index).items():
+            found[run][name] = _numbers(lead)
+    return found
 
 
 def _why(study: Study, anchor: Run) -> str:
@@ -67,11 +59,6 @@ def _why(study: Study, anchor: Run) -> str:
     return (
         f"{named.label}, which the question names, {has}: each run against the best, {anchor.label}"
     )
-
-
-def _share(run: Run, samples: pd.Index, metric: str) -> bool:
-    scores = run.best_scores
-    return metric in scores and bool(len(scores.index.intersection(samples)))
 
 
 def _numbers(difference: PairedDifference) -> dict[str, Any]:

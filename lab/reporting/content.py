@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.formats.runs import SETTINGS
 from lab.metrics import METRICS
 from lab.reporting.comparisons import compare_all
 from lab.reporting.pictures import Photo, shown_path
@@ -158,7 +159,7 @@ def _reproduced(run: Run) -> dict[str, Any]:
         "train": None
         if run.is_untrained or not run.settings_text
         else "python -m lab.train --config "
-        + shlex.quote(shown_path(run.folder / "config.yaml"))
+        + shlex.quote(shown_path(run.folder / SETTINGS))
         + " --name "
         + shlex.quote(f"{run.folder.name}-again"),
         "use": None

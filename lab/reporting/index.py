@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from lab.checks import UserError
 from lab.files import replacing_folder
-from lab.formats.runs import photo_table
 from lab.reporting.document import index_document, refuse_foreign
 from lab.reporting.page import write_report
 from lab.reporting.pictures import MAIN_STAGE, link, shown_path, write_serial
@@ -41,8 +40,7 @@ class Entry:
     def changed(self) -> float:
         """When its scores last changed, in seconds since 1970; its folder's time without any."""
         runs = self.study.runs if self.study else []
-        tables = [photo_table(run.folder).path for run in runs]
-        times = [path.stat().st_mtime for path in tables if path.exists()]
+        times = [run.changed / 1e9 for run in runs if run.changed]
         return max(times, default=self.folder.stat().st_mtime)
 
 

@@ -12,7 +12,7 @@ from lab.checks import UserError
 from lab.contracts import Network, Strategy
 from lab.devices import compute_device
 from lab.evaluation import Task, judge
-from lab.formats.runs import SETTINGS, visual_path
+from lab.formats.runs import SETTINGS
 from lab.guides import select_sample
 from lab.metrics import METRICS
 from lab.networks import UnreadableCheckpointError, load_network
@@ -82,7 +82,7 @@ def picture_more(
 
 def _is_missing(run: Run, sample: str) -> bool:
     scored = sample in run.scores_at(run.best).index
-    return scored and not visual_path(run.folder, sample, MAIN_STAGE, run.best).exists()
+    return scored and run.picture(sample, MAIN_STAGE, run.best) is None
 
 
 def _method(run: Run, anchor: Run) -> _Method:

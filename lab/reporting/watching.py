@@ -8,7 +8,8 @@ from time import perf_counter
 
 from lab.checks import UserError
 from lab.files import file_state
-from lab.results import Study
+from lab.formats.runs import BOARD, RESULTS, SCORES, SELECTION
+from lab.results import DATABASE, Study
 
 SECONDS = 5.0
 """Between two looks at the folder: reading names and times costs milliseconds."""
@@ -19,7 +20,7 @@ _QUIET_LOOKS = 3
 # A picture's width at most.
 _SERIALS = 10_000
 
-_WATCHED = ("photos.csv", "study.db", "results.csv", "board.csv", "selection.json")
+_WATCHED = (SCORES, DATABASE, RESULTS, BOARD, SELECTION)
 
 
 def watch(
@@ -71,12 +72,11 @@ def is_done(study: Study) -> bool:
     """Whether nothing more comes: its sweep has ended, or all epochs of its runs are run."""
     if study.optuna_study is None:
         return all(_is_trained(run.settings, run.last) for run in study.trials)
-    results = study.folder / "results.csv"
+    results = study.folder / RESULTS
     if not results.exists() or any(run.state == "running" for run in study.trials):
         return False
     ended = results.stat().st_mtime_ns
-    scores = study.folder.glob("*/*/photos.csv")
-    return all(path.stat().st_mtime_ns <= ended for path in scores)
+    return all(run.changed <= ended for run in study.runs)
 
 
 def _is_trained(settings: dict[str, object], last: int) -> bool:

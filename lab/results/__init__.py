@@ -3,10 +3,12 @@
 from lab.results.findings import cautions, findings, on_seeds, score_text, verdict
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
+    DATABASE,
     REPEAT_OF,
     RETRY_OF,
     SEED,
     SEEDS,
+    STORAGE_NOTE,
     SettingsAlone,
     alone_in,
     folder_name,
@@ -18,6 +20,7 @@ from lab.results.storage import (
     trial_label,
 )
 from lab.results.study import (
+    COMPARISON_COLUMNS,
     COST_COLUMNS,
     Study,
     find_studies,
@@ -28,12 +31,15 @@ from lab.results.study import (
 )
 
 __all__ = [
+    "COMPARISON_COLUMNS",
     "COST_COLUMNS",
+    "DATABASE",
     "PICTURE_COLUMNS",
     "REPEAT_OF",
     "RETRY_OF",
     "SEED",
     "SEEDS",
+    "STORAGE_NOTE",
     "ResultsError",
     "Run",
     "SettingsAlone",

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from lab.checks import UserError
-from lab.formats.plain import LARGEST_YAML, parse_yaml
+from lab.formats.plain import LARGEST_YAML, flatten, parse_yaml
 from lab.formats.runs import (
+    SCORES,
     SETTINGS,
     checkpoint_path,
     loss_table,
     photo_table,
     read_record,
+    visual_path,
 )
 from lab.metrics import METRICS
 from lab.statistics import Floats, rests_on
@@ -74,10 +76,10 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """What was measured: a row an (epoch, sample), a column a metric.
 
-        Besides the metrics, ``photo`` is what the sample was cut from, and ``hole_ratio`` the
-        hole's share of it. Nothing is pasted over ``answer_…`` metrics. Of several answers to a
-        hole, a metric is the mean, and ``<metric>_best_of_<N>`` that of the best one. No rows
-        before the first epoch is scored.
+        Columns: ``photo`` (what the sample was cut from), ``hole_ratio`` (the hole's share of it),
+        then the metrics of `lab.metrics.METRICS`, and those of a network's answer before anything
+        is pasted over it as ``answer_…``. Of several answers to a hole, a metric is the mean, and
+        ``<metric>_best_of_<N>`` that of the best one. No rows before the first epoch is scored.
 
         Raises:
             ResultsError: ``photos.csv`` is damaged.
@@ -86,13 +88,15 @@ class Run:
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
-        """The mean of every metric over the samples: a row an epoch."""
+        """The mean over the samples: a row an epoch, a column a metric of ``scores``."""
         metrics = self.scores.drop(columns=["photo", "hole_ratio"])
         return metrics.groupby(level="epoch").mean()
 
     @cached_property
     def losses(self) -> pd.DataFrame:
-        """The mean over its steps of every loss and logit that was logged: a row an epoch.
+        """The mean over its steps: a row an epoch, a column a loss or logit that was logged.
+
+        Columns: ``total``, each term of the objective by its name, and what the variant adds.
 
         Raises:
             ResultsError: ``losses.csv`` is damaged.
@@ -118,6 +122,17 @@ class Run:
                     rows.append((folder.name, path.stem, None, path))
         table = pd.DataFrame(rows, columns=list(PICTURE_COLUMNS))
         return table.astype({"epoch": "Int64"})
+
+    def picture(self, sample: str, what: str, epoch: int | None = None) -> Path | None:
+        """Where the picture of a sample lies, as in ``pictures``; None where there is none."""
+        path = visual_path(self.folder, sample, what, epoch)
+        return path if path.exists() else None
+
+    @property
+    def changed(self) -> int:
+        """When its scores last changed, in nanoseconds since 1970; 0 where there are none."""
+        path = self.folder / SCORES
+        return path.stat().st_mtime_ns if path.exists() else 0
 
     @cached_property
     def best(self) -> int | None:
@@ -243,6 +258,11 @@ class Run:
         if not isinstance(plain, dict):
             raise ResultsError(f"{self.folder / SETTINGS} is damaged (it holds no settings)")
         return plain
+
+    @property
+    def options(self) -> "pd.Series[Any]":
+        """``settings`` by dotted path, as `lab.train` takes them: ``data.size`` and so on."""
+        return pd.Series(dict(flatten(self.settings)), name=self.name, dtype=object)
 
     @property
     def seed(self) -> int | None:

@@ -41,7 +41,12 @@ SEED = "seed"
 SEEDS = "seeds"
 """The attribute of a study that says how many seeds a setting may have."""
 
-_NOTE = "study.json"
+DATABASE = "study.db"
+"""In a study's folder: Optuna's database, unless `STORAGE_NOTE` says where it lies."""
+
+STORAGE_NOTE = "study.json"
+"""In a study's folder: where its database lies, if it is not beside it."""
+
 _JOURNAL = "journal:"
 _LONGEST_LINE = 2**20
 
@@ -161,7 +166,7 @@ def _open_database(url: URL) -> RDBStorage:
 
 def _database_url(address: str | None, folder: Path) -> URL:
     if address is None:
-        return URL.create("sqlite", database=str(folder / "study.db"))
+        return URL.create("sqlite", database=str(folder / DATABASE))
     password = _PASSWORDS[0].search(address)
     if password is not None and re.search("[@/]", password["secret"]):
         raise ValueError("its password has an @ or a /: write them as %40 and %2F")
@@ -173,7 +178,7 @@ def _database_url(address: str | None, folder: Path) -> URL:
 def shown_address(address: str | None) -> str:
     """A storage's address as it may be shown and kept: without a password."""
     if address is None:
-        return "study.db"
+        return DATABASE
     for pattern in _PASSWORDS:
         address = pattern.sub(r"\g<before>***\g<after>", address)
     return address
@@ -205,7 +210,7 @@ def note_storage(folder: Path, name: str, address: str | None) -> None:
             "folder": drawn if is_shared(address, folder) else None,
         }
         if note != noted:
-            with replacing(folder / _NOTE) as temporary:
+            with replacing(folder / STORAGE_NOTE) as temporary:
                 temporary.write_text(json.dumps(note) + "\n")
 
 
@@ -218,7 +223,7 @@ def folder_name(folder: Path) -> str | None:
 
 
 def _read_note(folder: Path) -> dict[str, Any] | None:
-    path = folder / _NOTE
+    path = folder / STORAGE_NOTE
     try:
         noted = read_json(path)
     except FileNotFoundError:
@@ -271,7 +276,7 @@ def _database_file(address: str) -> Path | None:
 
 def is_study_folder(folder: Path) -> bool:
     """Whether `lab.sweep` keeps a study in a folder, or notes there where it does."""
-    return (folder / "study.db").exists() or (folder / _NOTE).exists()
+    return (folder / DATABASE).exists() or (folder / STORAGE_NOTE).exists()
 
 
 def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
@@ -285,7 +290,7 @@ def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
         ResultsError: it cannot be read.
     """
     name = folder.name
-    if storage is None and not (folder / "study.db").exists():
+    if storage is None and not (folder / DATABASE).exists():
         noted = _read_note(folder)
         if noted is None:
             return None

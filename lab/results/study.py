@@ -13,7 +13,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.plain import read_json
-from lab.formats.runs import BOARD, SELECTION, SETTINGS, photo_table
+from lab.formats.runs import BOARD, SCORES, SELECTION, SETTINGS
 from lab.metrics import METRICS
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
@@ -36,6 +36,8 @@ COST_COLUMNS = ("parameters", "multiply_adds", "milliseconds", "peak_bytes")
 
 # What `lab.select` lists, and of what kind each item is.
 _SELECTION = {"metrics": str, "sentences": str, "notes": str, "checkpoints": dict}
+
+COMPARISON_COLUMNS = ("mean", "low", "high", "share_won", "samples", "photos", "verdict")
 
 LARGEST_BOARD = 16 * MEBIBYTE
 """Bytes of a board; one of a hundred variants has 50 KB."""
@@ -208,6 +210,43 @@ class Study:
         spread = self._seed_spread(metric, scores.loc[scores.index.intersection(others.index)])
         return compare_scores(scores, others, metric, spread, (first.trainings, second.trainings))
 
+    def differences(
+        self, metric: str, samples: pd.Index | None = None
+    ) -> dict[str, PairedDifference]:
+        """How much better each scored setting is than ``compared_with``, by its run's name.
+
+        Args:
+            metric: of those that `compare` compares by.
+            samples: the samples to compare on; default: all that both have.
+        """
+        anchor = self.compared_with
+        if anchor is None or metric not in anchor.best_scores:
+            return {}
+        shared = anchor.best_scores.index if samples is None else samples
+        return {
+            run.name: self.compare(run, anchor, metric, samples)
+            for run in self.settings
+            if run is not anchor and metric in run.best_scores
+            if len(run.best_scores.index.intersection(shared))
+        }
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """`differences` by every metric: a row a (metric, run), of `COMPARISON_COLUMNS`.
+
+        ``mean`` is above 0 where the run is better than ``compared_with``; ``low`` and ``high`` are
+        the ends of its 95 % interval (infinite where one photo says nothing about others);
+        ``share_won`` is the share of the samples on which it is better, ``samples`` and ``photos``
+        what that rests on; ``verdict`` is "better", "worse" or "no difference".
+        """
+        rows = {
+            (metric, name): [getattr(difference, column) for column in COMPARISON_COLUMNS]
+            for metric in METRICS
+            for name, difference in self.differences(metric).items()
+        }
+        index = pd.MultiIndex.from_tuples(rows, names=["metric", "run"])
+        return pd.DataFrame(list(rows.values()), index, list(COMPARISON_COLUMNS))
+
     def _share_network(self, first: Run, second: Run) -> bool:
         """Whether both completed photos with the same network: the reference's first one."""
         on_reference = [run.state == "applied" or run is self.reference for run in (first, second)]
@@ -369,6 +408,11 @@ class Study:
         return self._joined("losses")
 
     @cached_property
+    def options(self) -> pd.DataFrame:
+        """Every run's `Run.options`: a row a run, a column a setting by its dotted path."""
+        return pd.DataFrame([run.options for run in self.runs]).rename_axis("run")
+
+    @cached_property
     def pictures(self) -> pd.DataFrame:
         """Every run's `Run.pictures`, with its name in ``run``."""
         tables = [run.pictures.assign(run=run.name) for run in self.runs]
@@ -380,7 +424,10 @@ class Study:
 
 
 def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
-    """Open one run's folder.
+    """Open one run's folder; each table is read when it is first asked for.
+
+    ``scores``, ``epochs``, ``losses`` and ``pictures`` are tables, each with its columns in its
+    docstring; ``options`` are the settings by dotted path, ``settings`` the same nested.
 
     Args:
         folder: as `lab.train` wrote it, or a trial's.
@@ -392,7 +439,7 @@ def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
     folder = Path(folder)
     if not _is_run(folder):
         raise ResultsError(
-            f"{folder} is no run: it has neither photos.csv nor {SETTINGS}. Give a folder that "
+            f"{folder} is no run: it has neither {SCORES} nor {SETTINGS}. Give a folder that "
             "lab.train wrote, or one of a study's trials"
         )
     run = Run(folder.name, folder.name, folder, goal)
@@ -408,6 +455,10 @@ def checkpoint_label(path: Path) -> str:
 
 def open_study(folder: str | Path, storage: str | None = None) -> Study:
     """Open the folder of a study, of a run, or one that holds runs.
+
+    ``scores``, ``epochs``, ``losses``, ``pictures`` and ``options`` are those of all ``runs``, by
+    their names; ``results`` has a row a setting, ``comparisons`` what each leads by, ``costs`` what
+    each costs. Each says its columns in its docstring, and is read when it is first asked for.
 
     Args:
         folder: such as ``runs/loss_weights``.
@@ -429,7 +480,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
     runs = _runs_below(folder, DEFAULT_GOAL)
     if not runs:
         raise ResultsError(
-            f"{folder} is neither a run nor a study: it has no photos.csv, and no trial. "
+            f"{folder} is neither a run nor a study: it has no {SCORES}, and no trial. "
             "Give a folder that lab.train or lab.sweep wrote"
         )
     return _in_order(folder, runs)
@@ -480,7 +531,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return photo_table(folder).path.exists() or (folder / SETTINGS).exists()
+    return (folder / SCORES).exists() or (folder / SETTINGS).exists()
 
 
 def _common_samples(runs: Sequence[Run]) -> pd.Index:
@@ -544,7 +595,7 @@ def _runs_below(folder: Path, goal: str) -> list[Run]:
     """Runs in a folder without Optuna's storage."""
     folders = sorted(
         path.parent
-        for path in (*folder.glob("*/photos.csv"), *folder.glob("*/*/photos.csv"))
+        for path in (*folder.glob(f"*/{SCORES}"), *folder.glob(f"*/*/{SCORES}"))
         if path.parents[1].name not in _UNTRAINED
     )
     names = [path.relative_to(folder).as_posix().removeprefix("trials/") for path in folders]
@@ -555,5 +606,5 @@ def _untrained(folder: Path, goal: str) -> list[Run]:
     return [
         Run(f"{kind}/{path.parent.name}", path.parent.name, path.parent, goal, state)
         for kind, state in _UNTRAINED.items()
-        for path in sorted((folder / kind).glob("*/photos.csv"))
+        for path in sorted((folder / kind).glob(f"*/{SCORES}"))
     ]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.files import replacing
-from lab.formats.runs import visual_path
+from lab.formats.runs import RESULTS
 from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
 from lab.results import Run, Study, findings, score_text
@@ -123,7 +123,7 @@ def _print_use(results: StudyResults, console: Console) -> None:
 
 def write_results(results: StudyResults) -> Path:
     """Write ``results.csv``: `Study.results`, a line a run."""
-    path = results.study.folder / "results.csv"
+    path = results.study.folder / RESULTS
     with replacing(path) as temporary:
         results.study.results.to_csv(temporary, float_format="%.6g")
     return path
@@ -155,29 +155,20 @@ def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
     enlarged by a whole number as far as the sheet is to be wide.
     """
     first = next(iter(columns.values()))
-    samples = first.best_scores
+    found = {
+        str(sample): [
+            first.picture(str(sample), "hole"),
+            *(run.picture(str(sample), "completed", run.best) for run in columns.values()),
+            first.picture(str(sample), "truth"),
+        ]
+        for sample in first.best_scores.index
+    }
     # `lab.report --pictured` may have pictured more of some runs than of others.
-    pictured = [
-        all(
-            visual_path(run.folder, str(sample), "completed", run.best).exists()
-            for run in columns.values()
-        )
-        for sample in samples.index
-    ]
-    photos = samples["photo"][pictured]
+    pictured = {sample: list(filter(None, paths)) for sample, paths in found.items() if all(paths)}
+    photos = first.best_scores.loc[list(pictured), "photo"]
     crops = photos.groupby(photos).cumcount().sort_values(kind="stable")
     shown = [str(sample) for sample in crops.index[:_SHEET_ROWS]]
-    rows = [
-        [
-            read_image(visual_path(first.folder, sample, "hole")),
-            *(
-                read_image(visual_path(run.folder, sample, "completed", run.best))
-                for run in columns.values()
-            ),
-            read_image(visual_path(first.folder, sample, "truth")),
-        ]
-        for sample in shown
-    ]
+    rows = [[read_image(path) for path in pictured[sample]] for sample in shown]
     headings = ["hole", *columns, "truth"]
     side, room = max(rows[0][0].shape[-2:]), _SHEET_WIDTH // len(headings)
     cell = max(_CELL, side * (room // side) or room)

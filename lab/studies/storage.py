@@ -29,10 +29,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.files import lock_run, replacing
 from lab.results import (
+    DATABASE,
     REPEAT_OF,
     RETRY_OF,
     SEED,
     SEEDS,
+    STORAGE_NOTE,
     SettingsAlone,
     alone_in,
     folder_name,
@@ -270,14 +272,14 @@ def set_aside(name: str, address: str | None, folder: Path) -> Path | None:
     aside = next(path for path in map(folder.with_name, names) if not path.exists())
     shared = is_shared(address, folder)
     if known and address is not None:
-        with replacing(folder / "study.db") as copy:
+        with replacing(folder / DATABASE) as copy:
             optuna.copy_study(
                 from_study_name=name,
                 from_storage=storage,
                 to_storage=f"sqlite:///{copy}",
                 to_study_name=name,
             )
-        (folder / "study.json").unlink(missing_ok=True)
+        (folder / STORAGE_NOTE).unlink(missing_ok=True)
     shutil.move(folder, aside)
     if known and shared:
         optuna.delete_study(study_name=name, storage=storage)

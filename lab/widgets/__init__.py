@@ -8,9 +8,8 @@ from lab.widgets.comparison import Comparison
 from lab.widgets.epoch_browser import EpochBrowser, EpochComparison
 from lab.widgets.gates import LayerGates, gates_of
 from lab.widgets.mask_painter import MaskPainter
-from lab.widgets.pictures import encode_picture, show
+from lab.widgets.pictures import Wipe, encode_picture, show
 from lab.widgets.training import short_training, train_and_watch
-from lab.widgets.wipe import Wipe
 
 __all__ = [
     "Ballot",

@@ -7,7 +7,6 @@ from typing import Any, cast
 import anywidget
 import traitlets
 
-from lab.formats.runs import visual_path
 from lab.results import ResultsError, open_study
 from lab.selection.checkpoints import completing_runs
 from lab.selection.votes import (
@@ -111,4 +110,7 @@ class Ballot(anywidget.AnyWidget):
     def _picture(self, photo: str, checkpoint: str) -> bytes:
         run, _, epoch = checkpoint.rpartition("/")
         number = int(epoch.removeprefix("epoch-"))
-        return visual_path(self._runs[run].folder, photo, "completed", number).read_bytes()
+        path = self._runs[run].picture(photo, "completed", number)
+        if path is None:
+            raise ResultsError(f"the picture of {photo} by {checkpoint} is gone")
+        return path.read_bytes()

@@ -10,8 +10,7 @@ from torch import Tensor
 from lab.completion import Completed
 from lab.imaging import Picture, contact_sheet, dilate, photo_file, read_image, show_hole
 from lab.metrics import measure, rim_step, texture_mismatch
-from lab.widgets.pictures import encode_picture
-from lab.widgets.wipe import Wipe
+from lab.widgets.pictures import Wipe, encode_picture
 
 _SHOWN = ("hole_psnr", "hole_ssim", "hole_texture", "rim_seam", "rim_sharpness_error")
 _SIDE = 320

@@ -1,5 +1,6 @@
 """What a run or a study left of every epoch: a slider through all photos, a wipe between two."""
 
+from html import escape
 from pathlib import Path
 
 import ipywidgets
@@ -7,7 +8,7 @@ import numpy as np
 
 from lab.reporting.pictures import MAIN_STAGE, Photo, find_photos
 from lab.results import ResultsError, Run, open_study
-from lab.widgets.wipe import Wipe
+from lab.widgets.pictures import Wipe
 
 _TRUTH, _HOLE = "truth", "photo with its hole"
 
@@ -103,7 +104,7 @@ class EpochBrowser(ipywidgets.VBox):
             text, filled = self._cells[photo.name]
             path = photo.epochs[run.name].get(stage, {}).get(epoch)
             filled.value = b"" if path is None else path.read_bytes()
-            text.value = f"{_escaped(photo.name)}<br>{self._score(run, epoch, photo.name)}"
+            text.value = f"{escape(photo.name)}<br>{self._score(run, epoch, photo.name)}"
 
     def _score(self, run: Run, epoch: int, photo: str) -> str:
         if self._metric not in run.scores or (epoch, photo) not in run.scores.index:
@@ -178,8 +179,3 @@ class EpochComparison(ipywidgets.VBox):
             if control.value in self._pictures:
                 setattr(self.wipe, side, self._pictures[control.value].read_bytes())
                 setattr(self.wipe, f"{side}_name", control.value)
-
-
-def _escaped(text: str) -> str:
-    """A file's name as text in HTML."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

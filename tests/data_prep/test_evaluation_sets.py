@@ -15,7 +15,7 @@ from data_prep.places2 import main as places2
 from data_prep.stratified_sets import DOCUMENTED, bin_counts
 from lab.imaging import decode_photo, read_mask
 from lab.masks.silhouettes import draw_figure, write_silhouettes
-from lab.metrics.ratios import hole_ratio, ratio_bin
+from lab.metrics.regions import hole_ratio, ratio_bin
 from tests.data_prep.making import easyformat, photo_pixels, read_json, write_tar
 
 SIZE = ("--size", "32")

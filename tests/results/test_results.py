@@ -6,6 +6,7 @@ import pytest
 
 from lab.metrics import ANSWER_METRICS, METRICS
 from lab.results import (
+    COMPARISON_COLUMNS,
     PICTURE_COLUMNS,
     ResultsError,
     findings,
@@ -41,7 +42,9 @@ def test_a_run_gives_its_scores_epochs_losses_pictures_and_settings(run):
     assert set(run.pictures["what"]) == {"truth", "hole", "coarse", "refined", "completed"}
     assert run.pictures["epoch"].dropna().unique().tolist() == [1, 2]
     assert all(path.exists() for path in run.pictures["path"])
-    assert run.settings["data"]["size"] == 32
+    assert run.settings["data"]["size"] == run.options["data.size"] == 32
+    assert run.options["model.network"] == "lab.networks.InpaintSANet"
+    assert run.options["model.network.width"] == 8
     assert run.checkpoint.name == f"epoch-{run.best:03d}.pt"
     assert run.record["photos"]
 
@@ -66,6 +69,28 @@ def test_a_study_gives_the_same_of_all_its_runs(tmp_path):
     assert set(study.pictures["run"]) == set(study.results.index)
     assert study.reference.label == "trial 0"
     assert study.worst.label == "trial 0"
+
+
+def test_a_study_compares_every_setting_with_its_reference(tmp_path):
+    study = open_study(write_study(tmp_path / "weights", trials=3, epochs=4))
+    table = study.comparisons
+    assert table.index.names == ["metric", "run"]
+    assert tuple(table) == COMPARISON_COLUMNS
+    runs = ["trial-002", "trial-001", "baselines/Telea"]
+    assert list(table.loc["hole_ssim"].index) == runs, "none against itself"
+    expected = study.compare(study.ranked[0], study.reference, "hole_psnr")
+    row = table.loc[("hole_psnr", "trial-002")]
+    assert (row["mean"], row["low"], row["high"]) == (expected.mean, expected.low, expected.high)
+    assert row["verdict"] == expected.verdict
+    assert open_study(write_run(tmp_path / "alone", [0.5])).comparisons.empty
+
+
+def test_the_settings_of_a_studys_runs_are_one_table(tmp_path):
+    study = open_study(write_study(tmp_path / "weights", trials=3, epochs=4))
+    trained = study.options.dropna()
+    assert dict(trained["fit.seed"]) == {f"trial-{number:03d}": number for number in range(3)}
+    assert set(trained["fit.epochs"]) == {4}
+    assert list(study.options.index) == [run.name for run in study.runs]
 
 
 def test_a_run_alone_is_a_study_of_one(tmp_path):

@@ -58,7 +58,7 @@ def ended(process):
     return output
 
 
-def wait_until(process, condition, seconds=120):
+def wait_until(process, condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ import yaml
 from lab import inpaint, sweep, train
 from lab.data import PhotoDataModule
 from lab.losses import LossWeights
-from lab.networks import InpaintSANet
+from lab.networks import NETWORKS, InpaintSANet
 from lab.settings import (
     Fit,
     SettingsError,
     build_experiment,
     options_from,
     parse_experiment,
+    plain_settings,
 )
 from lab.training import Optimization
 from tests.tiny import PROJECT, TINY, tiny_experiment
@@ -362,3 +364,16 @@ def test_help_comes_at_once_and_shows_an_example(command, tmp_path):
             break
     assert f"example:\n  python -m lab.{command} " in done.stdout
     assert min(times) < 3.0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_chosen_by_its_name_keeps_its_own_defaults(name):
+    settings = plain_settings(parse_experiment([f"--model.network=lab.networks.{name}"]))
+    for argument, about in signature(NETWORKS[name].build).parameters.items():
+        value = settings[f"model.network.{argument}"]
+        assert value == about.default or tuple(value) == about.default, argument
+
+
+def test_what_was_given_holds_for_the_network_that_is_put_in_place():
+    options = ["--model.network.width=24", "--model.network=lab.networks.FillSelector"]
+    assert plain_settings(parse_experiment(options))["model.network.width"] == 24

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import jsonargparse._optionals
+import jsonargparse._typehints
 import yaml
-from jsonargparse import get_loader, set_loader, set_parsing_settings
+from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 from torch import Tensor
 
 from lab.checks import UserError
@@ -34,6 +35,24 @@ set_parsing_settings(
 )
 # A value that happens to be the name of a file is not read as a file of settings (nor as a pipe).
 jsonargparse._optionals._config_read_mode = "frF"
+
+# By itself, the parser hands a class's arguments on to the class that is put in its place, also
+# those that nobody gave: FillSelector came out as wide as InpaintSANet is by default.
+_hand_on = jsonargparse._typehints.discard_init_args_on_class_path_change
+
+
+def _hand_on_what_was_given(parser: Any, before: Any, now: Any) -> None:  # noqa: ANN401 (its own)
+    changes = isinstance(before, Namespace) and before.get("class_path") != now["class_path"]
+    if changes and "init_args" in before:
+        given, path = before["init_args"], before["class_path"]
+        defaults = jsonargparse._typehints.ActionTypeHint.get_class_parser(path).get_defaults()
+        for name in list(given.keys(branches=True, nested=False)):
+            if name in defaults and given[name] == defaults[name]:
+                given.pop(name)
+    _hand_on(parser, before, now)
+
+
+jsonargparse._typehints.discard_init_args_on_class_path_change = _hand_on_what_was_given
 
 _load_value = get_loader("yaml")
 

@@ -14,8 +14,8 @@ from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
 from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
-from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, take_packages
-from lab.settings import StrategyFactory, options_from, parse_experiment
+from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, options_from, take_packages
+from lab.settings import StrategyFactory, parse_experiment
 from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
 
 TILE = 512

@@ -40,8 +40,9 @@ from lab.networks import (
     read_checkpoint,
     write_checkpoint,
 )
+from lab.parsing import SettingsError
 from lab.results import ResultsError, open_run
-from lab.settings import Experiment, Fit, SettingsError
+from lab.settings import Experiment, Fit
 from lab.tracking import (
     VISUAL_SAMPLES,
     EpochRecorder,

@@ -13,11 +13,8 @@ from lab.devices import Device
 from lab.fillers import TILE, Filler, open_filler
 from lab.imaging import Picture, photo_file
 from lab.mask_sources import Box
-from lab.settings import (
-    build_data,
-    options_from,
-    parse_experiment,
-)
+from lab.parsing import options_from
+from lab.settings import build_data, parse_experiment
 from lab.strategies import METHODS
 from lab.training import CompletionModule
 from lab.variants import VARIANTS, build_variants

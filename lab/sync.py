@@ -31,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 if some runs could not be sent, 2 on misuse."""
     given = parser().parse_args(arguments)
     # After parsing: W&B takes seconds to import, and --help should not wait for it.
+    from lab.parsing import SettingsError
     from lab.reporting import sync_offline_runs
-    from lab.settings import SettingsError
 
     try:
         summary = sync_offline_runs(given.folder, given.entity, given.project, given.dry_run)

@@ -13,8 +13,8 @@ from lab.guides import find_edges
 from lab.imaging import dilate
 from lab.mask_sources import NoPersonError
 from lab.metrics import METRICS, measure
+from lab.parsing import SettingsError
 from lab.results import open_run
-from lab.settings import SettingsError
 from tests.data_prep.making import WalkingClip
 from tests.tiny import fit_tiny, read_photos, tiny_experiment
 

@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from lab import train
+from lab.parsing import SettingsError
 from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings
-from lab.settings import SettingsError, build_experiment, parse_experiment
+from lab.settings import build_experiment, parse_experiment
 from lab.training import NonFiniteLossError
 from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
 

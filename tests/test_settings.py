@@ -15,14 +15,8 @@ from lab import inpaint, sweep, train
 from lab.data import PhotoDataModule
 from lab.losses import LossWeights
 from lab.networks import NETWORKS, InpaintSANet
-from lab.settings import (
-    Fit,
-    SettingsError,
-    build_experiment,
-    options_from,
-    parse_experiment,
-    plain_settings,
-)
+from lab.parsing import SettingsError, options_from
+from lab.settings import Fit, build_experiment, parse_experiment, plain_settings
 from lab.training import Optimization
 from tests.tiny import PROJECT, TINY, tiny_experiment
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 
 ASSETS = resources.files("lab.reporting") / "assets"
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import wandb
 
 from lab.files import lock_run
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 
 
 @dataclass(frozen=True)

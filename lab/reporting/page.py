@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.files import replacing, replacing_folder
+from lab.parsing import SettingsError
 from lab.reporting.content import page_data
 from lab.reporting.document import refuse_foreign, study_document
 from lab.reporting.pictures import (
@@ -15,7 +16,6 @@ from lab.reporting.pictures import (
     write_serial,
 )
 from lab.results import Study
-from lab.settings import SettingsError
 
 # Browsers still open a page of so many pictures within a second or two; a folder holds any number.
 SINGLE_FILE_BYTES = 60_000_000

@@ -16,10 +16,11 @@ from lab.formats.runs import SETTINGS
 from lab.guides import select_sample
 from lab.metrics import METRICS
 from lab.networks import UnreadableCheckpointError, load_network
+from lab.parsing import SettingsError
 from lab.reporting.pictures import MAIN_STAGE
 from lab.results import ResultsError, Run, Study
 from lab.runs import open_tasks, visuals_of
-from lab.settings import Experiment, SettingsError, build_experiment, parse_experiment
+from lab.settings import Experiment, build_experiment, parse_experiment
 from lab.strategies import METHODS
 from lab.tracking import SampleScore, SampleVisual, write_visuals
 

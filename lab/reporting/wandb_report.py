@@ -8,10 +8,10 @@ import wandb
 import wandb_workspaces.reports.v2 as wr
 from wandb_workspaces import expr
 
+from lab.parsing import SettingsError
 from lab.reporting.offline_runs import require_login
 from lab.reporting.pictures import find_photos
 from lab.results import Run, Study, findings, score_text
-from lab.settings import SettingsError
 from lab.studies.question import short_names
 from lab.tracking.wandb_tracker import PROJECT
 from lab.training import EPOCHS_TRAINED

@@ -10,8 +10,7 @@ from jsonargparse import ArgumentError
 
 from lab.checks import unknown_name_message
 from lab.formats.plain import LARGEST_YAML, PlainDataError, parse_yaml
-from lab.parsing import ArgumentParser
-from lab.settings import SettingsError
+from lab.parsing import ArgumentParser, SettingsError
 from lab.studies.question import Pruning, Question, Search
 from lab.untrusted import read_text
 from lab.wording import one_line

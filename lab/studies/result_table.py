@@ -12,8 +12,8 @@ from lab.files import replacing
 from lab.formats.runs import RESULTS
 from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
+from lab.parsing import options_from
 from lab.results import Run, Study, findings, score_text
-from lab.settings import options_from
 from lab.studies.question import short_names
 from lab.studies.results import StudyResults
 from lab.studies.storage import where_begun

@@ -28,6 +28,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.files import lock_run, replacing
+from lab.parsing import SettingsError
 from lab.results import (
     DATABASE,
     REPEAT_OF,
@@ -44,7 +45,6 @@ from lab.results import (
     study_of,
     trial_folder,
 )
-from lab.settings import SettingsError
 from lab.studies.question import Question, Value
 
 FOLDER = "study_folder"

@@ -21,10 +21,11 @@ from lab.checks import UserError
 from lab.faults import EnvironmentFaultError, fault_of
 from lab.files import file_sha256
 from lab.networks import UnreadableCheckpointError, load_network
+from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
 from lab.results import note_storage, open_storage
 from lab.runs import open_tasks, settle
-from lab.settings import Experiment, SettingsError, options_from
+from lab.settings import Experiment
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
 from lab.studies.question_file import question_path, read_question

@@ -13,15 +13,10 @@ from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.evaluation import Tasks
 from lab.faults import fault_of, ran_out_of_memory
+from lab.parsing import SettingsError, options_from
 from lab.results.run import Run
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
-from lab.settings import (
-    Experiment,
-    SettingsError,
-    build_experiment,
-    options_from,
-    parse_experiment,
-)
+from lab.settings import Experiment, build_experiment, parse_experiment
 from lab.studies.pruning import FrontPruner
 from lab.studies.question import Question, Value
 from lab.studies.storage import INVALID, Claim, begin_study, claim_trial

@@ -7,8 +7,9 @@ import ipywidgets
 from IPython.display import display
 
 from lab.formats.runs import checkpoint_path
+from lab.parsing import options_from
 from lab.runs import StepProgress, fit_run, has_ended, holding_run, refuse_other_settings
-from lab.settings import build_experiment, options_from, parse_experiment
+from lab.settings import build_experiment, parse_experiment
 from lab.studies import read_question
 from lab.tracking import EpochScore
 from lab.widgets.epoch_browser import EpochBrowser

@@ -10,8 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from lab.parsing import options_from
 from lab.runs import fit_run
-from lab.settings import build_experiment, options_from, parse_experiment
+from lab.settings import build_experiment, parse_experiment
 from lab.studies import read_question
 
 QUESTION = read_question("balancing", Path(__file__).parents[2] / "sweeps")

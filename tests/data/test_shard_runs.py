@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lab import train
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 from lab.studies.sweeping import begin_sweep
 from tests.data.shards import pack
 from tests.tiny import TINY, fit_tiny, read_photos

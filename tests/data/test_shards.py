@@ -16,7 +16,7 @@ from lab.data.content_split import content_fraction
 from lab.files import file_sha256
 from lab.formats.shards import read_index, read_samples
 from lab.imaging import UnreadablePhotoError
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 from tests.data.shards import pack
 from tests.data_prep.making import data_256, jpeg, member, unpack, write_tar
 from tests.tiny import tiny_experiment

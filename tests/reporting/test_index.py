@@ -8,11 +8,11 @@ from functools import partial
 import optuna
 import pytest
 
+from lab.parsing import SettingsError
 from lab.report import main
 from lab.reporting import is_done, watch, write_index
 from lab.reporting.watching import _next_serial, is_stale
 from lab.results import find_studies, open_study, verdict
-from lab.settings import SettingsError
 from tests.reporting.studies import add_pruned, write_run, write_study
 
 

@@ -8,10 +8,10 @@ import optuna
 import pandas as pd
 import pytest
 
+from lab.parsing import SettingsError
 from lab.reporting import page as page_module
 from lab.reporting import write_report
 from lab.results import ResultsError, findings, open_study
-from lab.settings import SettingsError
 from tests.reporting.studies import write_run, write_study
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lab.settings import SettingsError, build_experiment, parse_experiment
+from lab.parsing import SettingsError
+from lab.settings import build_experiment, parse_experiment
 from lab.strategies import Cropped, Direct, Repeated, Tiled, Upscaled
 from tests.strategies.networks import box, noise
 from tests.tiny import TINY, tiny_experiment

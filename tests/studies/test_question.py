@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lab.losses import INPAINT_SANET_WEIGHTS
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 from lab.studies import Pruning, Question, Search, read_question
 from lab.studies.question import short_names
 from tests.tiny import PROJECT

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lab.networks import InpaintSANet, describe_network
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 from lab.studies import begin_sweep, read_question
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"

@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from lab.formats.runs import photo_table
+from lab.parsing import SettingsError
 from lab.results import (
     ResultsError,
     findings,
@@ -19,7 +20,6 @@ from lab.results import (
     open_study,
     trial_folder,
 )
-from lab.settings import SettingsError
 from lab.studies import Question, Search, storage
 from lab.studies.storage import begin_study, claim_trial, retry_failed, set_aside
 

@@ -19,9 +19,9 @@ from lab.evaluation import Evaluation, Tasks, judge
 from lab.imaging import contact_sheet
 from lab.metrics import ANSWER_METRICS, METRICS, measure
 from lab.networks import load_network
+from lab.parsing import SettingsError
 from lab.results import Run
 from lab.runs import fit_run
-from lab.settings import SettingsError
 from lab.strategies import METHODS, Direct
 from lab.studies import begin_sweep, collect_results, default_workers, result_table, run_sweep
 from lab.studies.result_table import write_sheet

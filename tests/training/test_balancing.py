@@ -6,8 +6,8 @@ from torch import nn
 
 from lab.losses import GradNorm, Objective
 from lab.networks import load_network
+from lab.parsing import SettingsError
 from lab.results import open_run
-from lab.settings import SettingsError
 from lab.training import AdversarialCompletion
 from tests.tiny import fit_tiny, tiny_experiment
 

@@ -9,7 +9,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from lab import variants
 from lab.layers import GatedChannelTransformation
-from lab.settings import SettingsError
+from lab.parsing import SettingsError
 from lab.strategies import Direct, Repeated, Tiled, Upscaled
 from lab.variants import VARIANTS
 from tests.tiny import fit_tiny, tiny_experiment

@@ -19,7 +19,7 @@ from lab.guides import find_edges
 from lab.losses import LossWeights, Objective
 from lab.metrics import METRICS, measure
 from lab.strategies import Direct
-from lab.variants import InpaintingModule
+from lab.training import AdversarialCompletion
 from tests.guides.networks import EdgeReader, InstanceReader, NoiseReader, SketchReader, save
 
 SIZE = (60, 80)
@@ -65,7 +65,7 @@ def trainer():
 
 
 def module(network=EdgeReader):
-    return InpaintingModule(network, objective=lambda: Objective(LossWeights(whole_l1=1.0)))
+    return AdversarialCompletion(network, objective=lambda: Objective(LossWeights(whole_l1=1.0)))
 
 
 def few(**options):

@@ -140,6 +140,13 @@ def test_means_and_bests_are_those_of_the_single_answers():
             assert score.metrics[f"{metric}_best_of_3"] == pytest.approx(values[best], abs=1e-6)
 
 
+def test_an_evaluation_without_the_guide_is_refused_before_it_leaves_files(noisy, tmp_path, capsys):
+    assert evaluated(tmp_path / "runs", noisy) == 2
+    said = capsys.readouterr().err
+    assert said == "error: NoiseReader reads the guide 'noise': add --data.guides+=noise\n"
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
 def test_several_answers_without_noise_are_refused(tmp_path, monkeypatch, capsys):
     checkpoint = save(EdgeReader(), tmp_path / "edges.pt", monkeypatch)
     assert evaluated(tmp_path, checkpoint, "--data.guides=[edges]", "--evaluation.samples=2") == 2

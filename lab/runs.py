@@ -31,7 +31,7 @@ from lab.formats.runs import (
     read_record,
     write_record,
 )
-from lab.guides import ask_network, guides_of
+from lab.guides import ask_network, check_guides_given, guides_of
 from lab.networks import (
     MissingWeightsError,
     UnreadableCheckpointError,
@@ -385,8 +385,8 @@ def evaluate_run(
         group: the study, in W&B.
 
     Raises:
-        SettingsError: a set that cannot be read, weights that are missing, several answers of a
-            network that reads no noise.
+        SettingsError: a set that cannot be read, weights that are missing, a guide that the network
+            reads and ``data.guides`` lacks, several answers of a network that reads no noise.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint.
     """
     refuse_missing_device(experiment.fit)
@@ -394,6 +394,10 @@ def evaluate_run(
     os.environ.setdefault("WANDB_SILENT", "true")
     device = compute_device(experiment.fit.device)
     network = load_network(checkpoint).to(device)
+    try:
+        check_guides_given(network, experiment.data.guides)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     samples = experiment.evaluation.samples
     if samples > 1 and "noise" not in guides_of(network):
         raise SettingsError(

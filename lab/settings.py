@@ -20,6 +20,7 @@ from lab.contracts import Network, Strategy
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
 from lab.formats.plain import parse_yaml
+from lab.guides import check_guides_given
 from lab.parsing import (
     ArgumentParser,
     SettingsError,
@@ -159,7 +160,8 @@ def build_experiment(settings: Namespace) -> Experiment:
     """Build what checked settings describe; the networks' first weights come from ``fit.seed``.
 
     Raises:
-        SettingsError: values that do not fit together.
+        SettingsError: values that do not fit together, or a guide that the network reads and
+            ``data.guides`` lacks.
     """
     parser = experiment_parser()
     kept = _kept(settings)
@@ -169,6 +171,7 @@ def build_experiment(settings: Namespace) -> Experiment:
         with allowed_imports(settings.get(_PACKAGES, ())):
             built = parser.instantiate(kept)
             text = parser.dump(kept, skip_unset=False)
+        check_guides_given(built.model.network, built.data.guides)
         built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error

@@ -19,7 +19,7 @@ from lab.guides import find_edges
 from lab.losses import LossWeights, Objective
 from lab.metrics import METRICS, measure
 from lab.strategies import Direct
-from lab.variants import InpaintingModule
+from lab.training import AdversarialCompletion
 from tests.guides.networks import EdgeReader, InstanceReader, NoiseReader, SketchReader, save
 
 SIZE = (60, 80)
@@ -65,7 +65,7 @@ def trainer():
 
 
 def module(network=EdgeReader):
-    return InpaintingModule(network, objective=lambda: Objective(LossWeights(whole_l1=1.0)))
+    return AdversarialCompletion(network, objective=lambda: Objective(LossWeights(whole_l1=1.0)))
 
 
 def few(**options):
@@ -138,6 +138,13 @@ def test_means_and_bests_are_those_of_the_single_answers():
             values = [float(one[metric][index]) for one in each]
             assert score.metrics[metric] == pytest.approx(np.mean(values), abs=1e-5)
             assert score.metrics[f"{metric}_best_of_3"] == pytest.approx(values[best], abs=1e-6)
+
+
+def test_an_evaluation_without_the_guide_is_refused_before_it_leaves_files(noisy, tmp_path, capsys):
+    assert evaluated(tmp_path / "runs", noisy) == 2
+    said = capsys.readouterr().err
+    assert said == "error: NoiseReader reads the guide 'noise': add --data.guides+=noise\n"
+    assert not list(tmp_path.rglob("config.yaml"))
 
 
 def test_several_answers_without_noise_are_refused(tmp_path, monkeypatch, capsys):

@@ -371,3 +371,33 @@ def test_a_network_chosen_by_its_name_keeps_its_own_defaults(name):
 def test_what_was_given_holds_for_the_network_that_is_put_in_place():
     options = ["--model.network.width=24", "--model.network=lab.networks.FillSelector"]
     assert plain_settings(parse_experiment(options))["model.network.width"] == 24
+
+
+@pytest.mark.parametrize(
+    ("network", "given", "said"),
+    [
+        ("EdgeConnect", [], "EdgeConnect reads the guide 'edges': add --data.guides+=edges"),
+        (
+            "EdgePainter",
+            ["sketch"],
+            "EdgePainter reads the guide 'edges': add --data.guides+=edges",
+        ),
+        (
+            "EdgePainter",
+            [],
+            "EdgePainter reads the guides 'edges' and 'sketch': add --data.guides+=edges "
+            "--data.guides+=sketch",
+        ),
+        # Its options say what it reads.
+        ("DeepFillv2", [], "DeepFillv2 reads the guide 'sketch': add --data.guides+=sketch"),
+    ],
+)
+def test_a_guide_that_the_network_reads_and_nobody_draws_is_missed_at_once(network, given, said):
+    options = [f"--model.network=lab.networks.{network}", "--model.network.width=8"]
+    options += ["--model.network.sketch=true"] if network == "DeepFillv2" else []
+    options += [f"--data.guides+={name}" for name in given]
+    with pytest.raises(SettingsError) as raised:
+        tiny_experiment(*options)
+    assert str(raised.value) == said
+    asked = said.partition(": add ")[2].split()
+    tiny_experiment(*options, *asked)

@@ -1,5 +1,6 @@
 """What strategies do to guides beside photo and mask, and how a network is given them."""
 
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 import torch
@@ -29,6 +30,28 @@ def guides_of(network: object) -> tuple[str, ...]:
     names = tuple(getattr(network, "guides", ()))
     check_guide_names(names)
     return names
+
+
+def check_guides_given(network: object, given: Iterable[str], otherwise: str = "") -> None:
+    """Raise unless every guide that a network reads is among those ``given`` by name.
+
+    Args:
+        network: any.
+        given: the names.
+        otherwise: what can be done besides, at the end of the message.
+
+    Raises:
+        UserError: one is missing; says how runs are given it.
+    """
+    there = set(given)
+    missing = [name for name in guides_of(network) if name not in there]
+    if missing:
+        names = " and ".join(map(repr, missing))
+        options = " ".join(f"--data.guides+={name}" for name in missing)
+        raise UserError(
+            f"{type(network).__name__} reads the guide{'s' if len(missing) > 1 else ''} {names}: "
+            f"add {options}{otherwise}"
+        )
 
 
 def check_guides(guides: Guides | None, image: Tensor) -> None:
@@ -78,13 +101,7 @@ def ask_network(
     if not names:
         return network(image, mask)
     given = guides or {}
-    for name in names:
-        if name not in given:
-            raise UserError(
-                f"{type(network).__name__} reads the guide {name!r}, and it is not given: add it "
-                f"to data.guides for training and evaluation (--data.guides+={name}), or to "
-                "guides={…} of the strategy"
-            )
+    check_guides_given(network, given, ", or give it to the strategy in guides={…}")
     shown = show_guides({name: given[name] for name in names}, mask)
     assert shown is not None
     return cast(GuidedNetwork, network)(image, mask, shown)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
+from lab.losses import JUDGES, AdversarialKind
 from lab.results import Run
 from lab.selection.checkpoints import Scores
 from lab.statistics import Floats
@@ -20,11 +22,47 @@ not continue into the hole, and a strategy that blends shows them."""
 MOST_BLUR = 0.5
 """Largest median of ``hole_blur``: OpenCV's Telea, which smears, has about as much."""
 
-LEAST_LOGIT_GAP = 0.05
-"""Least lead of the discriminator's mean logit for real over fake photos."""
 
-LEAST_DISCRIMINATOR_LOSS = 0.01
-"""Below this mean loss the discriminator is never wrong, and has nothing to tell the network."""
+@dataclass(frozen=True)
+class Alive:
+    """Between which values a judge still teaches, in the means of an epoch.
+
+    Attributes:
+        least_gap: the lead of its mean logit for real over fake; at or below it the judge tells
+            nothing apart.
+        least_loss: below it the judge is never wrong, and has nothing to tell the network; None
+            where the loss does not say so.
+        largest_gap: above it the judge runs away; None where the loss itself stops it.
+    """
+
+    least_gap: float
+    least_loss: float | None
+    largest_gap: float | None = None
+
+
+ALIVE: Mapping[AdversarialKind, Alive] = MappingProxyType(
+    {
+        # Margins at -1 and 1: a fortieth of the way between them. The loss ends at 0, where no
+        # logit lies within its margin, and logits beyond it are not pushed further.
+        "hinge": Alive(0.05, 0.01),
+        # Logits are log-odds: 0.05 is odds of 51 to 49. The loss is what the judge is surprised by:
+        # 0.01 is half a per cent of doubt about each image.
+        "log": Alive(0.05, 0.01),
+        # Labels 0 and 1 lie half as far apart as hinge's margins. The loss is a square: 0.0025 is
+        # logits that miss their labels by 0.05.
+        "least_squares": Alive(0.025, 0.0025),
+        # Only differences of logits count, as log-odds: as with log.
+        "relativistic_average": Alive(0.05, 0.01),
+        # The loss is the gap with its sign turned, negative while the critic works, and the gap is
+        # in units of its own slope: only its sign says that nothing is told apart. At a slope of 1,
+        # which the gradient penalty holds, it is at most the distance between the images: 443 for
+        # black and white of 256 pixels a side, 887 of 512.
+        "wasserstein": Alive(0.0, None, 1000.0),
+    }
+)
+"""When a judge is alive, by the adversarial loss that it is trained by."""
+
+_KIND = "model.objective.adversarial_kind"
 
 
 @dataclass(frozen=True)
@@ -50,18 +88,24 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
         because the runs did not record it.
 
     Raises:
-        ResultsError: a ``losses.csv`` cannot be read.
+        ResultsError: a ``losses.csv`` or ``config.yaml`` cannot be read.
     """
     runs = {point.run.name: point.run for point in scores.checkpoints}
     losses = {name: _losses(run) for name, run in runs.items()}
+    alive = {name: ALIVE[_kind(run)] for name, run in runs.items()}
     marks: list[list[Mark]] = []
     for index, point in enumerate(scores.checkpoints):
         column = {metric: values[:, index] for metric, values in scores.values.items()}
+        run = point.run.name
+        of_epoch = losses[run].get(point.epoch, {})
         found = [
             Mark("known pixels", _damaged_photo(column, scores.ratios)),
             Mark("known pixels", _damaged_answer(column)),
             Mark("blur", _blurred(column)),
-            Mark("discriminator", _dead_discriminator(losses[point.run.name].get(point.epoch, {}))),
+            *(
+                Mark("discriminator", _dead_discriminator(of_epoch, judge, alive[run]))
+                for judge in JUDGES
+            ),
             Mark("file", "" if point.path.exists() else "its file is gone"),
         ]
         marks.append([mark for mark in found if mark.reason])
@@ -103,15 +147,31 @@ def _blurred(column: Mapping[str, Floats]) -> str:
     return f"gradients in the hole are {2.0**-blur:.0%} of the truth's {limit}"
 
 
-def _dead_discriminator(losses: Mapping[str, float]) -> str:
-    if not {"real_logit", "fake_logit", "discriminator"} <= losses.keys():
+def _dead_discriminator(losses: Mapping[str, float], judge: str, alive: Alive) -> str:
+    """What is wrong with a judge; it is named where it is not the one of whole images."""
+    prefix, who = ("", "") if judge == "whole" else (f"{judge}_", f"the judge {judge!r} ")
+    names = [f"{prefix}{name}" for name in ("real_logit", "fake_logit", "discriminator")]
+    if not losses.keys() >= set(names):
         return ""
-    gap = losses["real_logit"] - losses["fake_logit"]
-    if not gap > LEAST_LOGIT_GAP:
-        return f"tells nothing apart: its logit is {gap:+.2g} higher for real photos"
-    if losses["discriminator"] < LEAST_DISCRIMINATOR_LOSS:
-        return f"has won: its loss is {losses['discriminator']:.2g}, so it teaches nothing"
+    real, fake, loss = (losses[name] for name in names)
+    gap = real - fake
+    if not gap > alive.least_gap:
+        return f"{who}tells nothing apart: its logit is {gap:+.2g} higher for real than for fake"
+    if alive.least_loss is not None and loss < alive.least_loss:
+        return f"{who}has won: its loss is {loss:.2g}, so it teaches nothing"
+    if alive.largest_gap is not None and gap > alive.largest_gap:
+        limit = f"(limit {alive.largest_gap:g})"
+        return (
+            f"{who}runs away: its logit is {gap:+.2g} higher for real than for fake {limit}; a "
+            "gradient penalty holds it (model.objective.gradient_penalty)"
+        )
     return ""
+
+
+def _kind(run: Run) -> AdversarialKind:
+    """What the run's judges were trained by; hinge, the default, where it does not say."""
+    stated = run.options.get(_KIND)
+    return next((kind for kind in ALIVE if kind == stated), "hinge")
 
 
 def _losses(run: Run) -> dict[int, dict[str, float]]:

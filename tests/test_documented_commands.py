@@ -28,7 +28,13 @@ COMMANDS = sorted(
     for path in [*(PROJECT / room).glob("*.py"), *(PROJECT / room).glob("*/__main__.py")]
     if '\nif __name__ == "__main__":' in path.read_text()
 )
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/networks.md", "docs/questions.md", "docs/reviewing.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/networks.md",
+    "docs/questions.md",
+    "docs/reviewing.md",
+)
 SWEEP = "python -m lab.sweep "
 
 _NETWORK = (

@@ -107,6 +107,13 @@ class StoppedError(Exception):
     """The command came to where it was to stop."""
 
 
+def module_of(command):
+    """What ``python -m`` runs: of a package, the module of that name in it."""
+    found = importlib.util.find_spec(command)
+    is_package = found is not None and found.submodule_search_locations is not None
+    return importlib.import_module(f"{command}.__main__" if is_package else command)
+
+
 def text_of(source):
     if source in DOCUMENTS:
         return (PROJECT / source).read_text()
@@ -120,13 +127,6 @@ def examples(text):
 
 
 ALL = {source: examples(text_of(source)) for source in (*COMMANDS, *DOCUMENTS)}
-
-
-def module_of(command):
-    """What ``python -m`` runs: of a package, the module of that name in it."""
-    found = importlib.util.find_spec(command)
-    is_package = found is not None and found.submodule_search_locations is not None
-    return importlib.import_module(f"{command}.__main__" if is_package else command)
 
 
 def is_form(example):

@@ -8,6 +8,7 @@ In a notebook, each one line::
     result = lab.complete("photo.jpg", "mask.png", checkpoint="epoch-008.pt")
     lab.compare(["a.pt", "b.pt", "telea"], "photo.jpg", "mask.png")
     lab.show(result)
+    lab.list_networks("LaMa", "RFR")                # what they cost, what they load
 
 Nothing heavy is imported before a name is used.
 """
@@ -16,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lab.network_table import list_networks
     from lab.results import open_run, open_study
     from lab.shortcuts import compare, complete, list_variants, photos, variant
     from lab.widgets import show
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare",
     "complete",
+    "list_networks",
     "list_variants",
     "open_run",
     "open_study",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "list_networks": "lab.network_table",
     "open_run": "lab.results",
     "open_study": "lab.results",
     "show": "lab.widgets",

@@ -1,6 +1,7 @@
 """What completing one photo costs: parameters, multiply-adds, time, memory."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
@@ -8,13 +9,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from lab.contracts import Strategy
-from lab.guides import blank_guides, guides_of
+from lab.guides import ask_network, blank_guides, guides_of
 
 _ROUNDS = 5
 # No photo comes again in a process: fills of the same one are remembered.
@@ -44,12 +50,11 @@ class Cost:
 
 def measure_cost(strategy: Strategy, network: nn.Module, size: int) -> Cost:
     """Complete one photo of ``size`` x ``size`` pixels several times; its guides are blank."""
-    # What is in the photo does not matter to the cost. The hole is a tall person's.
+    # What is in the photo does not matter to the cost.
     images = [torch.full((1, 3, size, size), next(_SHADES)) for _ in range(_ROUNDS + 1)]
-    mask = torch.zeros(1, 1, size, size)
-    mask[..., size // 8 : -size // 8, 3 * size // 8 : -3 * size // 8] = 1.0
+    mask = _hole(size)
     guides = blank_guides(guides_of(network), images[0])
-    with FlopCounterMode(display=False) as counter, _LiveMemory() as memory:
+    with _counter() as counter, _LiveMemory() as memory:
         strategy(images.pop(), mask, guides)
     seconds = []
     for image in images:
@@ -57,11 +62,68 @@ def measure_cost(strategy: Strategy, network: nn.Module, size: int) -> Cost:
         strategy(image, mask, guides)
         seconds.append(time.perf_counter() - started)
     return Cost(
-        sum(parameter.numel() for parameter in network.parameters()),
+        count_parameters(network),
         counter.get_total_flops() // 2,
         1e3 * median(seconds),
         memory.peak,
     )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """How many numbers training may change; a network on the meta device will do."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_multiply_adds(build: Callable[[], nn.Module], size: int) -> int:
+    """What the network takes for one photo of ``size`` x ``size`` pixels, as in `Cost`.
+
+    Shapes alone say it, so that nothing is computed and no memory is taken. Where they depend on
+    what is in a tensor, as in attention to what lies outside the hole, the network is really run.
+
+    Args:
+        build: makes the network; PyTorch's generator is as it was afterwards.
+        size: the side in pixels.
+    """
+    try:
+        with FakeTensorMode():
+            return _multiply_adds(build(), size)
+    except (DataDependentOutputException, DynamicOutputShapeException):
+        with torch.random.fork_rng(devices=()):
+            return _multiply_adds(build(), size)
+
+
+@torch.no_grad()
+def _multiply_adds(network: nn.Module, size: int) -> int:
+    image = torch.full((1, 3, size, size), next(_SHADES))
+    guides = blank_guides(guides_of(network), image)
+    with _counter() as counter:
+        ask_network(network.eval(), image, _hole(size), guides)
+    return counter.get_total_flops() // 2
+
+
+def _hole(size: int) -> Tensor:
+    """A tall person's."""
+    mask = torch.zeros(1, 1, size, size)
+    mask[..., size // 8 : -size // 8, 3 * size // 8 : -3 * size // 8] = 1.0
+    return mask
+
+
+def _counter() -> FlopCounterMode:
+    # PyTorch knows the fused attention of every processor but this one, and would count nothing.
+    attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    return FlopCounterMode(display=False, custom_mapping={attention: _attention_operations})
+
+
+def _attention_operations(
+    query: torch.Size,
+    key: torch.Size,
+    value: torch.Size,
+    *_: object,
+    out_shape: object = None,
+    **__: object,
+) -> int:
+    operations: int = sdpa_flop_count(query, key, value)
+    return operations
 
 
 class _LiveMemory(TorchDispatchMode):

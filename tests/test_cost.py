@@ -1,12 +1,19 @@
 """What a photo costs: counted by hand where it can be."""
 
+import pytest
 import torch
 from torch import nn
 
 from lab.contracts import Stages
-from lab.cost import measure_cost
+from lab.cost import count_multiply_adds, measure_cost
 from lab.fills import OpenCVInpainting
-from lab.networks import FillSelector, InpaintSANet
+from lab.networks import (
+    EdgePainter,
+    FillSelector,
+    InpaintSANet,
+    PartialConvolutionUNet,
+    ShiftNet,
+)
 from lab.strategies import Direct, Tiled
 
 
@@ -56,3 +63,58 @@ def test_fills_that_are_remembered_count_every_time():
         costs += [measure_cost(Direct(network), network, 64) for _ in range(2)]
     without, _, first, second = (cost.milliseconds for cost in costs)
     assert min(first, second) > 1.5 * without
+
+
+def test_multiply_adds_are_every_weight_at_every_position():
+    """Of a network of convolutions alone; of transposed ones at the positions of their input."""
+    found = []
+
+    def count(layer, inputs, answer):
+        positions = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else answer
+        found.append(layer.weight.numel() * positions[0, 0].numel())
+
+    def build():
+        return EdgePainter(width=8, blocks=2)
+
+    network = build().eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(count)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 20:40] = 1
+    with torch.no_grad():
+        network(torch.rand(1, 3, 64, 64), mask, {"edges": mask, "sketch": mask})
+    assert len(found) == 10
+    assert count_multiply_adds(build, 64) == pytest.approx(sum(found), rel=0.01)
+
+
+def test_attention_is_counted_as_its_two_products():
+    """Scores and answers each take positions x positions x channels."""
+
+    def build():
+        return InpaintSANet(width=8)
+
+    small, large = (count_multiply_adds(build, size) for size in (64, 128))
+    channels, positions = build().refine_attention.value.in_channels, 16 * 16
+    # All else grows fourfold with the pixels, attention sixteenfold.
+    assert large - 4 * small == pytest.approx(12 * 2 * positions**2 * channels, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: InpaintSANet(width=8),
+        lambda: PartialConvolutionUNet(width=8, depth=3),
+        # Its attention depends on the hole: it is really run.
+        lambda: ShiftNet(width=4, depth=5),
+    ],
+)
+def test_shapes_alone_say_what_is_counted_along_the_way(build):
+    torch.manual_seed(0)
+    network, expected = build(), torch.rand(3)
+    torch.manual_seed(0)
+    build()
+    assert (
+        count_multiply_adds(build, 64) == measure_cost(Direct(network), network, 64).multiply_adds
+    )
+    assert torch.equal(torch.rand(3), expected)

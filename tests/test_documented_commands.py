@@ -6,7 +6,7 @@ put *before* the documented words, which win. What stops where work begins, and 
 stands in a table with the reason; whatever else is written into a text runs to its end.
 """
 
-import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -23,12 +23,18 @@ from tests.reporting import studies
 from tests.tiny import PROJECT
 
 COMMANDS = sorted(
-    f"{path.parent.name}.{path.stem}"
+    ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__main__")
     for room in ("lab", "data_prep")
-    for path in (PROJECT / room).glob("*.py")
+    for path in [*(PROJECT / room).glob("*.py"), *(PROJECT / room).glob("*/__main__.py")]
     if '\nif __name__ == "__main__":' in path.read_text()
 )
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/questions.md", "docs/reviewing.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/networks.md",
+    "docs/questions.md",
+    "docs/reviewing.md",
+)
 SWEEP = "python -m lab.sweep "
 
 _NETWORK = (
@@ -66,6 +72,10 @@ STOPS = {
         "lab.reporting.picture_more",
         "seconds for each run: tests/reporting/test_picturing.py",
     ),
+    r"lab\.networks(?!.* [A-Z])": (
+        "lab.network_table.count_multiply_adds",
+        "seconds: tests/test_network_table.py lists two",
+    ),
     "--person u2net ": ("lab.networks.u2net.locate_or_download", "downloads 168 MiB"),
     "data_prep.upscalers fsrcnn_x2 ": ("lab.networks.locate_or_download", "downloads"),
     r"data_prep\.upscalers (superres/|FSRCNN_x2\.pb) ": (
@@ -97,10 +107,17 @@ class StoppedError(Exception):
     """The command came to where it was to stop."""
 
 
+def module_of(command):
+    """What ``python -m`` runs: of a package, the module of that name in it."""
+    found = importlib.util.find_spec(command)
+    is_package = found is not None and found.submodule_search_locations is not None
+    return importlib.import_module(f"{command}.__main__" if is_package else command)
+
+
 def text_of(source):
     if source in DOCUMENTS:
         return (PROJECT / source).read_text()
-    return importlib.import_module(source).parser().format_help()
+    return module_of(source).parser().format_help()
 
 
 def examples(text):
@@ -146,7 +163,7 @@ def give(example, capfd, to_the_end=False):
             # The ends of what is searched are built in tests/studies/test_shipped_questions.py.
             patch.setattr(Question, "extremes", [])
         try:
-            main = importlib.import_module(command).main
+            main = module_of(command).main
             status = main([*SMALLER.get(command, ()), *arguments])
         except StoppedError:
             return

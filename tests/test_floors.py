@@ -19,14 +19,14 @@ FLOORS = [
     {"training", "results"},
     {"variants"},
     {"tracking", "completion", "cost"},
-    {"evaluation"},
+    {"evaluation", "network_table"},
     {"selection", "settings"},
     {"runs", "fillers"},
     {"studies"},
     {"reporting"},
     {"widgets"},
     {"shortcuts"},
-    {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint"},
+    {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint", "__main__"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, -1) for room in rooms}
 
@@ -39,6 +39,8 @@ def _nodes(path):
 
 
 def _room(path):
+    if path.name == "__main__.py":
+        return "__main__"  # a command, though it lies in the room that it is called after
     first = path.relative_to(ROOT / "lab").parts[0]
     return first.removesuffix(".py")
 

@@ -1,0 +1,86 @@
+"""List the networks: ``python -m lab.networks``.
+
+What each costs for a photo of 256x256 pixels, as it is built without arguments; the guides that it
+reads beside photo and mask; its paper, its licence, and where weights that it loads are published.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lab.terminal import Terminal
+
+EXAMPLE = """\
+  python -m lab.networks
+  python -m lab.networks ContextEncoder LaMa
+  python -m lab.networks PartialConvolutionUNet --measure
+"""
+
+
+def parser() -> CommandParser:
+    """The command's options."""
+    options = CommandParser("networks", __doc__ or "", EXAMPLE)
+    add = options.add_argument
+    add("names", nargs="*", metavar="NETWORK", help="list only these; default: all")
+    add(
+        "--measure",
+        action="store_true",
+        help="complete photos on the processor, for time and peak memory: up to a minute a network",
+    )
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    given = parser().parse_args(arguments)
+    # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
+    from lab.checks import UserError
+    from lab.network_table import list_networks
+    from lab.terminal import Terminal
+
+    try:
+        _print(list_networks(*given.names, measure=given.measure), Terminal())
+    except UserError as error:
+        complain(error)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _print(networks: "pd.DataFrame", console: "Terminal") -> None:
+    from rich import box
+    from rich.table import Table
+
+    from lab.network_table import PHOTO_SIZE
+
+    columns = {
+        "parameters": lambda row: f"{row.parameters / 1e6:.2f} M",
+        "multiply-adds": lambda row: f"{row.multiply_adds / 1e9:.2f} G",
+    }
+    if "milliseconds" in networks:
+        columns["ms"] = lambda row: f"{row.milliseconds:.0f}"
+        columns["peak MB"] = lambda row: f"{row.peak_bytes / 2**20:.0f}"
+    title = f"One photo of {PHOTO_SIZE}x{PHOTO_SIZE} pixels"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, pad_edge=False)
+    table.add_column("network ")
+    for heading in columns:
+        table.add_column(f"{heading} ", justify="right")
+    table.add_column(" guides")
+    for name, row in networks.iterrows():
+        cells = [f"{cell(row)} " for cell in columns.values()]
+        table.add_row(f"{name} ", *cells, f" {', '.join(row.guides) or '-'}")
+    console.print(table)
+    for name, row in networks.iterrows():
+        lines = [f"{name}: {row.paper}"]
+        lines += [f"  licence: {row.licence}"] if row.licence else []
+        lines += [f"  weights: {page}" for page in row.weights]
+        console.print("\n".join(lines), soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    run_command(main)

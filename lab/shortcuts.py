@@ -198,8 +198,9 @@ def _refuse_other_groups(names: Sequence[str], group: str, instead: str) -> None
     for name in names:
         if name not in VARIANTS:
             raise UserError(unknown_name_message("variant", name, VARIANTS))
-        others = [path for path in VARIANTS[name].settings if not path.startswith(f"{group}.")]
-        if others:
+        settings = VARIANTS[name].settings
+        others = [path for path in settings if not path.startswith(f"{group}.")]
+        if others and len(others) == len(settings):
             raise UserError(
                 f"{name} sets {others[0]}, which is not of the {group}: "
                 f"{instead.format(names=repr(name))}"

@@ -146,7 +146,7 @@ class CompletionModule(lightning.LightningModule):
         for name, expected in self.expected_data.items():
             found = getattr(data, name)
             shown = type(found).__name__ if isinstance(expected, str) else found
-            if shown != str(expected).rpartition(".")[2] and shown != expected:
+            if not _is_as_expected(shown, expected):
                 raise ValueError(
                     f"the module's variant trains on photos with {name}={expected}, but these have "
                     f"{shown}: give lab.photos the variant's name, too"
@@ -253,6 +253,15 @@ def build_module(settings: Mapping[str, Any]) -> CompletionModule:
     module: CompletionModule = parser.instantiate(parser.parse_object({"model": settings})).model
     module.remember(settings)
     return module
+
+
+def _is_as_expected(found: object, expected: object) -> bool:
+    if isinstance(expected, str):
+        return found == expected.rpartition(".")[2]
+    if isinstance(expected, list) and isinstance(found, tuple):
+        # More guides than a network reads do it no harm.
+        return set(expected) <= set(found)
+    return found == expected
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

@@ -5,14 +5,24 @@ from types import MappingProxyType
 
 from lab.variants.attention_scale import attention_scale, attention_scale_as_documented
 from lab.variants.channel_gates import both_gates, channel_gate
+from lab.variants.context_encoder import context_encoder, context_encoder_l2
 from lab.variants.coordinate_attention import coordinates_in_keys, coordinates_in_output
+from lab.variants.deepfill_v1 import deepfill_v1
+from lab.variants.deepfill_v2 import deepfill_v2
+from lab.variants.edge_connect import edge_connect, edge_connect_without_vgg
+from lab.variants.global_local import global_local
+from lab.variants.lama import lama_without_perceptual
+from lab.variants.lbam import lbam, lbam_without_vgg
 from lab.variants.mask_policies import boxes_only, strokes_only
+from lab.variants.migan import migan
+from lab.variants.partial_convolution import partial_convolution, partial_convolution_without_vgg
 from lab.variants.places2 import places2
 from lab.variants.published import published
 from lab.variants.reconstruction_loss import charbonnier_loss, squared_loss
 from lab.variants.recurrent import recurrent, recurrent_without_vgg
 from lab.variants.repeated import repeated, repeated_pasted
 from lab.variants.segmented_person import segmented_person
+from lab.variants.shift_net import shift_net_without_vgg
 from lab.variants.structural_loss import structural_loss
 from lab.variants.super_resolved import completed_small, super_resolved, super_resolved_espcn
 from lab.variants.tiled import tiled, tiled_as_documented
@@ -30,8 +40,21 @@ __all__ = [
     "channel_gate",
     "charbonnier_loss",
     "completed_small",
+    "context_encoder",
+    "context_encoder_l2",
     "coordinates_in_keys",
     "coordinates_in_output",
+    "deepfill_v1",
+    "deepfill_v2",
+    "edge_connect",
+    "edge_connect_without_vgg",
+    "global_local",
+    "lama_without_perceptual",
+    "lbam",
+    "lbam_without_vgg",
+    "migan",
+    "partial_convolution",
+    "partial_convolution_without_vgg",
     "places2",
     "print_variants",
     "published",
@@ -40,6 +63,7 @@ __all__ = [
     "repeated",
     "repeated_pasted",
     "segmented_person",
+    "shift_net_without_vgg",
     "squared_loss",
     "strokes_only",
     "structural_loss",
@@ -49,7 +73,7 @@ __all__ = [
     "tiled_as_documented",
 ]
 
-# As the notes count them.
+# As the notes count them; then the published networks, by their years.
 _IN_ORDER = (
     published,
     repeated,
@@ -74,6 +98,20 @@ _IN_ORDER = (
     super_resolved_espcn,
     strokes_only,
     boxes_only,
+    context_encoder,
+    context_encoder_l2,
+    global_local,
+    deepfill_v1,
+    partial_convolution,
+    partial_convolution_without_vgg,
+    shift_net_without_vgg,
+    deepfill_v2,
+    edge_connect,
+    edge_connect_without_vgg,
+    lbam,
+    lbam_without_vgg,
+    lama_without_perceptual,
+    migan,
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
@@ -85,6 +123,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 def print_variants() -> None:
     """Print the name, number and title of every documented variant."""
     width = max(map(len, VARIANTS))
+    of_number = max(len(variant.number) for variant in VARIANTS.values())
     for name, variant in VARIANTS.items():
         kind = "" if variant.is_trained else " (needs no training)"
-        print(f"{name:{width}}  {variant.number:6} {variant.title}{kind}")
+        print(f"{name:{width}}  {variant.number:{of_number}} {variant.title}{kind}")

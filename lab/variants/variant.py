@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from lab.checks import UserError, unknown_name_message
 from lab.formats.plain import parse_yaml
+from lab.losses import INPAINT_SANET_WEIGHTS
 from lab.parsing import (
     ArgumentParser,
     SettingsError,
@@ -20,19 +21,22 @@ from lab.training import CompletionModule, build_module
 # Settings read from YAML try the types from left to right: 1 stays a whole number.
 Value = bool | int | float | str | None
 
+Setting = Value | list[Any]
+"""What a variant sets: a value; or several, such as phases and guides."""
+
 Make = TypeVar("Make", bound=Callable[..., CompletionModule])
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One idea of the background notes as settings.
+    """An idea of the background notes, or the training of a published network, as settings.
 
     ``--variant=NAME`` puts ``settings`` in its place: options after it go on top, and several
     variants combine.
 
     Attributes:
         name: of its function, and what ``--variant`` takes.
-        number: in the notes, such as ``"V3.1.1"``.
+        number: in the notes, such as ``"V3.1.1"``; what is not in them has its system's name.
         title: what it changes, in a few words.
         card: what was tried, found and wrong: the docstring of its function.
         settings: by dotted path, as on the command line of ``lab.train``.
@@ -43,10 +47,10 @@ class Variant:
     number: str
     title: str
     card: str
-    settings: Mapping[str, Value]
+    settings: Mapping[str, Setting]
     is_trained: bool
 
-    def of_group(self, group: str) -> dict[str, Value]:
+    def of_group(self, group: str) -> dict[str, Setting]:
         """Its settings of one group (``model``, ``data``, ``evaluation``), by path below it."""
         return {
             path.removeprefix(f"{group}."): value
@@ -60,12 +64,12 @@ DOCUMENTED: dict[str, Variant] = {}
 
 
 def documented(
-    number: str, title: str, settings: Mapping[str, Value], is_trained: bool = True
+    number: str, title: str, settings: Mapping[str, Setting], is_trained: bool = True
 ) -> Callable[[Make], Make]:
     """Enter a function as a documented variant; its docstring is the card.
 
     Args:
-        number: in the notes.
+        number: in the notes, or the system's name.
         title: what it changes, in a few words.
         settings: by dotted path.
         is_trained: whether it changes the training.
@@ -79,6 +83,31 @@ def documented(
         return make
 
     return enter
+
+
+def weighted(**weights: float) -> dict[str, Setting]:
+    """Settings of an objective that has these terms and no others, by their weights."""
+    others = dict.fromkeys(INPAINT_SANET_WEIGHTS.active(), 0.0)
+    return {f"model.objective.weights.{term}": value for term, value in (others | weights).items()}
+
+
+def adam(
+    generator: float, discriminator: float | None, betas: tuple[float, float]
+) -> dict[str, Setting]:
+    """Settings of Adam: its learning rates and its two decay rates.
+
+    Args:
+        generator: learning rate of the network.
+        discriminator: of the judges; None where there are none.
+        betas: of both.
+    """
+    settings: dict[str, Setting] = {
+        "model.optimization.generator_learning_rate": generator,
+        "model.optimization.betas": list(betas),
+    }
+    if discriminator is not None:
+        settings["model.optimization.discriminator_learning_rate"] = discriminator
+    return settings
 
 
 def build_variants(

@@ -22,9 +22,11 @@ TINY_QUESTION = {
     "base": {
         "model": {
             "network": {"class_path": "lab.networks.InpaintSANet", "init_args": {"width": 8}},
-            "discriminator": {
-                "class_path": "lab.networks.PatchDiscriminator",
-                "init_args": {"width": 8, "depth": 2},
+            "judges": {
+                "whole": {
+                    "class_path": "lab.networks.PatchDiscriminator",
+                    "init_args": {"width": 8, "depth": 2},
+                },
             },
         },
         "data": {

@@ -7,6 +7,7 @@ each procedure (`AdversarialCompletion`), and nothing derives from those.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -250,7 +251,9 @@ def build_module(settings: Mapping[str, Any]) -> CompletionModule:
     """Build a module from plain settings, as ``model`` in a run's ``config.yaml``."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(CompletionModule, "model")
-    module: CompletionModule = parser.instantiate(parser.parse_object({"model": settings})).model
+    # The parser writes into lists, such as phases, and a checkpoint holds plain values alone.
+    parsed = parser.parse_object({"model": deepcopy(dict(settings))})
+    module: CompletionModule = parser.instantiate(parsed).model
     module.remember(settings)
     return module
 

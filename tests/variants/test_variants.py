@@ -1,14 +1,16 @@
 """Every documented variant has a card, builds, and combines."""
 
-import importlib
-from pathlib import Path
+import inspect
 
 import pytest
+import pytorch_lightning as lightning
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
+import lab
 from lab import variants
 from lab.layers import GatedChannelTransformation
+from lab.parsing import options_from
 from lab.settings import SettingsError
 from lab.strategies import Direct, Repeated, Tiled, Upscaled
 from lab.variants import VARIANTS
@@ -16,6 +18,9 @@ from tests.tiny import fit_tiny, tiny_experiment
 
 # What only weights that are downloaded can build, or a set of triplets that the test has not.
 NEEDS = {
+    "edge_connect": "vgg19",
+    "lbam": "vgg16",
+    "partial_convolution": "vgg16",
     "recurrent": "vgg16",
     "super_resolved": "FSRCNN",
     "super_resolved_espcn": "ESPCN",
@@ -23,24 +28,38 @@ NEEDS = {
 }
 
 
-def cards():
-    """The docstring of every file that defines a variant."""
-    files = {}
-    for path in sorted(variants.__path__):
-        for file in sorted(Path(path).glob("*.py")):
-            module = importlib.import_module(f"lab.variants.{file.stem}")
-            if any(isinstance(value, variants.Variant) for value in vars(module).values()):
-                files[file.stem] = module.__doc__
-    return files
+# What makes the larger networks as cheap as the rest, by path below the module.
+SMALL = {
+    "context_encoder": {"network.view_size": 32},
+    "context_encoder_l2": {"network.view_size": 32},
+    "deepfill_v1": {"optimization.judge_steps": 2},
+    "edge_connect_without_vgg": {"network.blocks": 1, "judges.edges.width": 8},
+    "lama_without_perceptual": {"network.blocks": 1},
+    "lbam_without_vgg": {"network.depth": 3},
+    "migan": {"network.resolution": 32},
+    "partial_convolution_without_vgg": {"network.depth": 3},
+    "shift_net_without_vgg": {"network.depth": 5, "judges.local.width": 8},
+}
 
 
-@pytest.mark.parametrize("file", [name for name in cards() if name != "__init__"])
-def test_every_file_has_a_whole_card(file):
-    card = cards()[file]
-    for heading in ("Document:", "Known to be wrong:", "Changed:", "Logged:", "Measured:"):
-        if file == "published" and heading in ("Known to be wrong:", "Changed:"):
-            continue
-        assert heading in card, f"{file} does not say {heading}"
+def cheap(name):
+    """Settings of a variant under which a step is cheap, and a phase one epoch long."""
+    phases = VARIANTS[name].settings.get("model.phases", [])
+    shortened = {"phases": [{**phase, "epochs": 1} for phase in phases]} if phases else {}
+    return SMALL.get(name, {}) | shortened, max(1, len(phases))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_has_a_whole_card(name):
+    card = inspect.getdoc(getattr(variants, name))
+    assert card == VARIANTS[name].card
+    headings = {"Document:", "Known to be wrong:", "Changed:", "Logged:", "Measured:"}
+    if name == "published":
+        headings -= {"Known to be wrong:", "Changed:"}
+    if "model.network" in VARIANTS[name].settings and not card.startswith("V"):
+        headings |= {"Missing:"}
+    lines = {f"{line.partition(':')[0]}:" for line in card.splitlines()}
+    assert headings <= lines, f"{name} does not say {headings - lines}"
 
 
 @pytest.mark.parametrize("name", NEEDS)
@@ -56,7 +75,18 @@ def test_a_variant_builds_as_its_settings_say(name):
         setting = plain
         for part in path.split("."):
             setting = setting.get("init_args", setting)[part]
-        assert (setting["class_path"] if isinstance(setting, dict) else setting) == value, path
+        setting = setting["class_path"] if isinstance(setting, dict) else setting
+        assert says(setting, value), path
+
+
+def says(setting, value):
+    """Whether a setting is as a variant has it: of a phase, what the variant says of it."""
+    if isinstance(value, dict):
+        return all(says(setting[key], part) for key, part in value.items())
+    if isinstance(value, list):
+        pairs = zip(setting, value, strict=True)
+        return all(says(found, part) for found, part in pairs)
+    return setting == value
 
 
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained and name not in NEEDS]
@@ -64,9 +94,49 @@ TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained and 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_trained_variant_trains(name, tmp_path):
-    options = ["--data.validation_photos=1", "--fit.epochs=1", f"--variant={name}"]
+    settings, epochs = cheap(name)
+    options = ["--data.validation_photos=1", f"--fit.epochs={epochs}", f"--variant={name}"]
     options += ["--data.size=32", "--data.samples_per_epoch=4"]  # places2 has its own
-    assert fit_tiny(tmp_path, *options) == [1]
+    options += options_from({f"model.{path}": value for path, value in settings.items()})
+    assert fit_tiny(tmp_path, *options) == list(range(1, epochs + 1))
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS.keys() - NEEDS.keys()))
+def test_every_variant_trains_by_any_trainer_and_comes_back(name, tmp_path):
+    settings, epochs = cheap(name)
+    module = getattr(variants, name)(**{"width": 8, "judges.whole.width": 8} | settings)
+    before = {key: value.clone() for key, value in module.network.named_parameters()}
+    asked = VARIANTS[name].of_group("data")
+    photos = lab.photos(
+        variant=[name] if asked else [],
+        **{"size": 32, "batch_size": 2, "samples_per_epoch": 4} | asked,
+    )
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        limit_train_batches=2,
+        limit_val_batches=0,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(module, photos)
+    assert any(not torch.equal(before[key], now) for key, now in module.network.named_parameters())
+    trainer.save_checkpoint(tmp_path / "variant.ckpt")
+    again = type(module).load_from_checkpoint(tmp_path / "variant.ckpt")
+    kept, found = module.state_dict(), again.state_dict()
+    assert kept.keys() == found.keys()
+    assert all(torch.equal(value, found[key]) for key, value in kept.items())
+
+
+def test_photos_without_the_guides_of_a_variant_are_refused():
+    module = variants.edge_connect_without_vgg(width=8)
+    assert lab.photos(variant="edge_connect_without_vgg").guides == ("edges",)
+    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"guides=\['edges'\].*these have \(\).*lab\.photos"):
+        trainer.fit(module, lab.photos(size=32))
 
 
 def test_variants_combine_and_options_go_on_top():

@@ -1,16 +1,19 @@
 """What every test shares: one thread, W&B out of the way unless a test is about it, a browser."""
 
 import os
+import random
 import shutil
 import signal
-
-import pytest
-
-from lab.processors import usable_processors
 
 # Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
 # their time waiting for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import torch
+
+from lab.processors import usable_processors
 
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,6 +43,13 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         group = "browser" if "browser" in item.fixturenames else item.path.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_runtest_setup(item):
+    """Begin each test with the same draws, whichever tests the process ran before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)

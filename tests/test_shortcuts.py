@@ -48,17 +48,17 @@ def checkpoint(tmp_path_factory):
 
 
 def trainer(folder, **options):
-    return pl.Trainer(
-        default_root_dir=folder,
-        accelerator="cpu",
-        max_epochs=1,
-        limit_train_batches=2,
-        limit_val_batches=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **options,
-    )
+    settings = {
+        "default_root_dir": folder,
+        "accelerator": "cpu",
+        "max_epochs": 1,
+        "limit_train_batches": 2,
+        "limit_val_batches": 1,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(**{**settings, **options})
 
 
 def test_importing_it_is_at_once():
@@ -88,6 +88,22 @@ def test_a_variant_fits_photos_of_64_pixels_under_any_trainer(folder, tmp_path):
     assert state.keys() == module.state_dict().keys()
     assert all(torch.equal(state[name], value) for name, value in module.state_dict().items())
     trainer(tmp_path, callbacks=[best]).fit(again, lab.photos(folder, size=64, batch_size=2))
+
+
+def test_a_trainer_may_count_steps_instead_of_epochs(folder, tmp_path):
+    """Lightning counts each optimizer's; the learning rate ends where one over epochs does."""
+    rates = []
+    for limits in ({"max_epochs": 2}, {"max_epochs": None, "max_steps": 8}):
+        module = lab.variant(**SMALL, schedule="cosine")
+        trained = trainer(tmp_path, enable_checkpointing=False, **limits)
+        trained.fit(module, lab.photos(folder, size=64, batch_size=2))
+        assert trained.global_step == 8
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in trained.optimizers])
+    assert rates[0] == rates[1]
+    assert rates[0][0] == pytest.approx(0.01 * module.optimization.generator_learning_rate)
+    endless = trainer(tmp_path, max_epochs=-1)
+    with pytest.raises(ValueError, match="say max_epochs or max_steps"):
+        endless.fit(lab.variant(**SMALL), lab.photos(folder, size=64, batch_size=2))
 
 
 def test_loaders_alone_need_the_photos_size(folder, tmp_path):

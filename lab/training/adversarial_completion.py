@@ -232,14 +232,15 @@ class AdversarialCompletion(CompletionModule):
                 Adam(parameters, settings.discriminator_learning_rate, settings.betas)
             )
         rates = ("generator_learning_rate", "discriminator_learning_rate")
-        planned = self.planned_steps()
+        judged = bool(self.judges)
+        planned = self.planned_steps(judged + 1 / (settings.judge_steps if judged else 1))
         each_epoch = max(1, int(self.trainer.num_training_batches))
         return optimizers, [
-            LambdaLR(optimizer, self._factor(rate, each_epoch, planned // each_epoch))
+            LambdaLR(optimizer, self._factor(rate, each_epoch, planned / each_epoch))
             for optimizer, rate in zip(optimizers, rates, strict=False)
         ]
 
-    def _factor(self, rate: str, each_epoch: int, planned_epochs: int) -> Callable[[int], float]:
+    def _factor(self, rate: str, each_epoch: int, planned_epochs: float) -> Callable[[int], float]:
         stated: float = getattr(self.optimization, rate)
 
         def factor(step: int) -> float:

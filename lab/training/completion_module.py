@@ -5,6 +5,7 @@ refuses losses that are not finite and logs. How a batch trains is said one leve
 each procedure (`AdversarialCompletion`), and nothing derives from those.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -216,12 +217,30 @@ class CompletionModule(lightning.LightningModule):
         if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda"])
 
-    def planned_steps(self) -> int:
-        """How many batches the training was planned for when it began."""
-        # Asked in any case: it makes the trainer count the batches of an epoch.
-        now = int(self.trainer.estimated_stepping_batches)
+    def planned_steps(self, updates: float = 1) -> int:
+        """How many batches the training was planned for when it began.
+
+        Args:
+            updates: How often a batch moves an optimizer; ``Trainer(max_steps=...)`` counts these.
+
+        Raises:
+            ValueError: The trainer has no end, so that no schedule can be planned over it.
+        """
+        trainer = self.trainer
+        # Without epochs, Lightning would count the batches of one only after the optimizers.
+        trainer.fit_loop.setup_data()
+        if trainer.max_epochs == trainer.max_steps == -1:
+            raise ValueError(
+                "Trainer(max_epochs=-1) never ends, and the learning rates are planned over the "
+                "whole training: say max_epochs or max_steps (beside max_time, too)"
+            )
+        ends = []
+        if trainer.max_epochs not in (None, -1):
+            ends.append(int(trainer.max_epochs * trainer.num_training_batches))
+        if trainer.max_steps != -1:
+            ends.append(math.ceil(trainer.max_steps / updates))
         if self._planned_steps is None:
-            self._planned_steps = now
+            self._planned_steps = min(ends)
         return self._planned_steps
 
     def check_finite(self, losses: Mapping[str, Tensor]) -> None:

@@ -73,8 +73,12 @@ class Schedule:
         """The number of the phase that an epoch lies in, both counted from 0."""
         return bisect_right(self.first_epochs, epoch) - 1
 
-    def progress(self, epoch: float, planned: int) -> float:
-        """How much of its phase lies behind at ``epoch``, 0 to 1, in a training of ``planned``."""
+    def progress(self, epoch: float, planned: float) -> float:
+        """How much of its phase lies behind at ``epoch``, 0 to 1, in a training of ``planned``.
+
+        A last phase that begins after the plan's end is taken as one epoch long.
+        """
         index = self.index(int(epoch))
-        length = self.phases[index].epochs or max(1, planned - self.first_epochs[index])
+        left = planned - self.first_epochs[index]
+        length = self.phases[index].epochs or (left if left > 0 else 1)
         return min(1.0, (epoch - self.first_epochs[index]) / length)

@@ -122,10 +122,11 @@ def test_the_fast_form_equals_the_plain_one(width, channels, training, kind):
 
 
 def test_the_fast_form_has_the_plain_ones_gradients():
-    plain = drawn(PlainInpaintSANet(8, 5))
-    fast = InpaintSANet(8, 5)
+    # In double precision for the same reason: single differs by up to a tenth.
+    plain = drawn(PlainInpaintSANet(8, 5)).double()
+    fast = InpaintSANet(8, 5).double()
     fast.load_state_dict(rename_published_inpaint_sanet(plain.state_dict()), strict=True)
-    image, mask = batch(32, 32)
+    image, mask = (tensor.double() for tensor in batch(32, 32))
     target = 2 * image.flip(-1) - 1
     sum((stage - target).abs().mean() for stage in plain(2 * image - 1, mask)).backward()
     sum((2 * stage - 1 - target).abs().mean() for stage in fast(image, mask).images).backward()
@@ -133,7 +134,7 @@ def test_the_fast_form_has_the_plain_ones_gradients():
     theirs = rename_published_inpaint_sanet({n: p.grad for n, p in plain.named_parameters()})
     everything = torch.cat([theirs[name].flatten() for name, _ in fast.named_parameters()])
     ours = torch.cat([parameter.grad.flatten() for parameter in fast.parameters()])
-    assert relative_error(ours, everything) < 1e-3
+    assert relative_error(ours, everything) < 1e-5
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -60,13 +60,16 @@ from lab.training import CompletionModule
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a run is: epochs count from 1, steps within the epoch; the step's total loss."""
+    """How far a run is: epochs count from 1, steps within the epoch; the network's total loss.
+
+    The loss is None of a step in which the judges trained alone.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps: int
-    loss: float
+    loss: float | None
 
 
 class TimeLeft:
@@ -101,13 +104,14 @@ class _StepReporter(lightning.Callback):
     ) -> None:
         assert trainer.max_epochs is not None
         assert isinstance(pl_module, CompletionModule)
+        loss = pl_module.step_losses.get("total")
         self._on_step(
             StepProgress(
                 trainer.current_epoch + 1,
                 trainer.max_epochs,
                 batch_idx + 1,
                 int(trainer.num_training_batches),
-                float(pl_module.step_losses["total"]),
+                None if loss is None else float(loss),
             )
         )
 

@@ -193,7 +193,7 @@ class CompletionModule(lightning.LightningModule):
             stages = answers[-1] if answers else self(image, mask, batch.guides)
         self.check_finite({"the network's answer": completed.mean()})
         scores = {
-            **measure(completed, image, mask),
+            **measure(completed, image, mask, batch.sample),
             **measure_answer(stages.refined, image, mask),
         }
         means = {f"val/{metric}": values.mean() for metric, values in scores.items()}

@@ -1,4 +1,4 @@
-"""What a good score may hide: a damaged known region, a blurred fill, a dead discriminator."""
+"""What a good score may hide: a damaged known region, a blurred fill, a dead judge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ _KIND = "model.objective.adversarial_kind"
 class Mark:
     """What is wrong with a checkpoint: its kind, and a reason with its figure and the limit."""
 
-    kind: Literal["known pixels", "blur", "discriminator", "file"]
+    kind: Literal["known pixels", "blur", "judge", "file"]
     reason: str
 
 
@@ -144,10 +144,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
             Mark("known pixels", _damaged_photo(column, scores.ratios)),
             Mark("known pixels", _damaged_answer(column)),
             Mark("blur", _blurred(column)),
-            *(
-                Mark("discriminator", _dead_discriminator(of_epoch, judge, alive[run]))
-                for judge in JUDGES
-            ),
+            *(Mark("judge", _dead_judge(of_epoch, judge, alive[run])) for judge in JUDGES),
             Mark("file", "" if point.path.exists() else "its file is gone"),
         ]
         marks.append([mark for mark in found if mark.reason])
@@ -158,7 +155,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
     ]
     without = sorted(name for name, epochs in losses.items() if not epochs)
     if without:
-        unjudged.append(f"no losses.csv, so discriminators are not judged: {', '.join(without)}")
+        unjudged.append(f"no losses.csv, so judges are not checked: {', '.join(without)}")
     return marks, unjudged
 
 
@@ -189,7 +186,7 @@ def _blurred(column: Mapping[str, Floats]) -> str:
     return f"gradients in the hole are {2.0**-blur:.0%} of the truth's {limit}"
 
 
-def _dead_discriminator(losses: Mapping[str, float], judge: str, alive: Alive) -> str:
+def _dead_judge(losses: Mapping[str, float], judge: str, alive: Alive) -> str:
     """What is wrong with a judge; it is named where it is not the one of whole images."""
     who = "" if judge == "whole" else f"the judge {judge!r} "
     names = [judged_name(judge, name) for name in ("real_logit", "fake_logit", "discriminator")]

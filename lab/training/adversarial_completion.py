@@ -167,7 +167,7 @@ class AdversarialCompletion(CompletionModule):
         missing = [name for name in self._asked() if name not in self.judges]
         if missing:
             raise ValueError(
-                "the discriminator depends on the photos' size, which loaders alone do not say: "
+                "judges depend on the photos' size, which loaders alone do not say: "
                 "call module.prepare(SIZE) first, or give the trainer a PhotoDataModule"
             )
 

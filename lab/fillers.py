@@ -13,7 +13,7 @@ from lab.contracts import Guides, Strategy
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
-from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
+from lab.networks import UnreadableCheckpointError, load_with_settings
 from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, options_from, take_packages
 from lab.settings import StrategyFactory, parse_experiment
 from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
@@ -88,9 +88,10 @@ def open_filler(
         raise UserError("a checkpoint and a method both fill the hole: name one of them")
     place = compute_device(device)
     path = Path(checkpoint).expanduser()
-    network = load_network(path).to(place)
+    network, settings = load_with_settings(path)
+    network = network.to(place)
     others, packages = take_packages(options)
-    make = _strategy_factory(_trained_with(path), others, packages)
+    make = _strategy_factory(_trained_with(path, settings), others, packages)
     if not tile or others:
         return Filler(path.name, make(network), place, reads=guides_of(network))
     shared = tile // 8
@@ -106,10 +107,10 @@ def open_filler(
     return Filler(path.name, tiled, place, tile, guides_of(network))
 
 
-def _trained_with(checkpoint: Path) -> Mapping[str, Any]:
+def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:
     """The strategy in a checkpoint's own settings; empty for a published one."""
     try:
-        settings = parse_yaml(checkpoint_settings(checkpoint), "the text in it") or {}
+        settings = parse_yaml(text, "the text in it") or {}
         model = settings.get("model", {})
         strategy = model.get("init_args", model).get("strategy", {})
         if not isinstance(strategy, Mapping):

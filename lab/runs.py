@@ -31,7 +31,7 @@ from lab.formats.runs import (
     read_record,
     write_record,
 )
-from lab.guides import ask_network, check_guides_given, guides_of
+from lab.guides import ask_network, guides_of
 from lab.networks import (
     MissingWeightsError,
     UnreadableCheckpointError,
@@ -245,6 +245,8 @@ def _came_of_ctrl_c(error: BaseException) -> bool:
 def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
     """Say in the settings what was left open: threads and precision, which change the numbers.
 
+    And the guides that are drawn, where they were not stated.
+
     Args:
         experiment: as the person asked for it.
         folder: of a run; what it was begun with is what it goes on with.
@@ -261,6 +263,7 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
         precision = "bfloat16" if computes_in_bfloat16(fit.device) else "float32"
     plain = experiment.plain
     plain["fit"] |= {"threads": threads, "precision": precision}
+    plain["data"]["guides"] = list(experiment.data.guides)
     return replace(
         experiment,
         fit=replace(fit, threads=threads, precision=precision),
@@ -390,18 +393,19 @@ def evaluate_run(
 
     Raises:
         SettingsError: a set that cannot be read, weights that are missing, a guide that the network
-            reads and ``data.guides`` lacks, several answers of a network that reads no noise.
+            reads and a stated ``data.guides`` lacks, several answers of a network that reads no
+            noise.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint.
     """
     refuse_missing_device(experiment.fit)
-    experiment = settle(experiment)
     os.environ.setdefault("WANDB_SILENT", "true")
     device = compute_device(experiment.fit.device)
     network = load_network(checkpoint).to(device)
     try:
-        check_guides_given(network, experiment.data.guides)
+        experiment.data.draw_for(network)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    experiment = settle(experiment)
     samples = experiment.evaluation.samples
     if samples > 1 and "noise" not in guides_of(network):
         raise SettingsError(

@@ -18,6 +18,7 @@ from lab.evaluation import Evaluation, Tasks, judge
 from lab.guides import find_edges
 from lab.losses import LossWeights, Objective
 from lab.metrics import METRICS, measure
+from lab.results import open_run
 from lab.strategies import Direct
 from lab.training import AdversarialCompletion
 from tests.guides.networks import EdgeReader, InstanceReader, NoiseReader, SketchReader, save
@@ -75,8 +76,9 @@ def few(**options):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_network_with_a_guide_trains_and_validates():
-    model, photos = module(), few(guides=["edges"])
+@pytest.mark.parametrize("stated", [{}, {"guides": ["edges"]}])
+def test_a_network_with_a_guide_trains_and_validates(stated):
+    model, photos = module(), few(**stated)
     before = model.network.last_layer.weight.clone()
     fitted = trainer()
     fitted.fit(model, datamodule=photos)
@@ -88,9 +90,22 @@ def test_a_network_with_a_guide_trains_and_validates():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_training_without_the_guide_says_what_to_set():
-    with pytest.raises(UserError, match=r"EdgeReader reads the guide 'edges'.*--data.guides\+=edg"):
-        trainer().fit(module(), datamodule=few())
+def test_the_same_photos_draw_for_one_network_after_the_other():
+    photos = few()
+    for network, drawn in ((EdgeReader, {"edges"}), (NoiseReader, {"noise"})):
+        trainer().fit(module(network), datamodule=photos)
+        assert set(next(iter(photos.train_dataloader())).guides) == drawn
+
+
+def test_training_without_the_guide_says_what_to_write():
+    with pytest.raises(UserError) as raised:
+        trainer().fit(module(), datamodule=few(guides=["sketch"]))
+    assert str(raised.value) == (
+        "EdgeReader reads the guide 'edges': add --data.guides+=edges, or "
+        "lab.photos(..., guides=['sketch', 'edges'])"
+    )
+    with pytest.raises(UserError, match="go together"):
+        trainer().fit(module(InstanceReader), datamodule=few())
 
 
 # Evaluation.
@@ -108,7 +123,8 @@ def evaluated(folder, checkpoint, *options):
 
 
 def test_several_answers_are_scored_by_their_mean_and_by_the_best(noisy, tmp_path, capsys):
-    assert evaluated(tmp_path, noisy, "--data.guides=[noise]", "--evaluation.samples=3") == 0
+    assert evaluated(tmp_path, noisy, "--evaluation.samples=3") == 0
+    assert open_run(tmp_path / "evaluation").options["data.guides"] == ["noise"]
     table = pd.read_csv(tmp_path / "evaluation" / "photos.csv")
     for metric, how in METRICS.items():
         assert np.isfinite(table[f"{metric}_best_of_3"]).all()
@@ -141,15 +157,18 @@ def test_means_and_bests_are_those_of_the_single_answers():
 
 
 def test_an_evaluation_without_the_guide_is_refused_before_it_leaves_files(noisy, tmp_path, capsys):
-    assert evaluated(tmp_path / "runs", noisy) == 2
+    assert evaluated(tmp_path / "runs", noisy, "--data.guides=[edges]") == 2
     said = capsys.readouterr().err
-    assert said == "error: NoiseReader reads the guide 'noise': add --data.guides+=noise\n"
+    assert said == (
+        "error: NoiseReader reads the guide 'noise': add --data.guides+=noise, or "
+        "lab.photos(..., guides=['edges', 'noise'])\n"
+    )
     assert not list(tmp_path.rglob("config.yaml"))
 
 
 def test_several_answers_without_noise_are_refused(tmp_path, monkeypatch, capsys):
     checkpoint = save(EdgeReader(), tmp_path / "edges.pt", monkeypatch)
-    assert evaluated(tmp_path, checkpoint, "--data.guides=[edges]", "--evaluation.samples=2") == 2
+    assert evaluated(tmp_path, checkpoint, "--evaluation.samples=2") == 2
     assert "EdgeReader reads no noise, and all its answers" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"set data.guides\+=noise"):
         next(judge(Direct(NoiseReader()), Tasks(Evaluation(), few()), samples=2))

@@ -94,10 +94,17 @@ def _reconstruction() -> Iterator[tuple[str, Term]]:
         )
 
 
+def judged_name(judge: str, name: str) -> str:
+    """What ``name`` of a judge is called in settings and logs: ``local_real_logit``.
+
+    The judge of whole images, which most have alone, adds nothing: ``real_logit``.
+    """
+    return name if judge == "whole" else f"{judge}_{name}"
+
+
 def _judged(judge: str) -> Iterator[tuple[str, Term]]:
-    prefix = "" if judge == "whole" else f"{judge}_"
     yield (
-        f"{prefix}adversarial",
+        judged_name(judge, "adversarial"),
         Term(
             lambda settings: Adversarial(settings.adversarial_kind, judge),
             f"what the judge of {JUDGES[judge]} says",
@@ -106,7 +113,7 @@ def _judged(judge: str) -> Iterator[tuple[str, Term]]:
         ),
     )
     yield (
-        f"{prefix}feature_matching",
+        judged_name(judge, "feature_matching"),
         Term(
             _same(FeatureMatching(judge)),
             f"L1 between the features of the judge of {JUDGES[judge]}"

@@ -5,7 +5,7 @@ publishes them.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Strategy
 from lab.data import Batch
-from lab.losses import Objective
+from lab.losses import Objective, judged_name
 from lab.networks import InpaintSANet
 from lab.strategies import Direct
 from lab.training.completion_module import CompletionModule
@@ -167,7 +167,7 @@ class AdversarialCompletion(CompletionModule):
         missing = [name for name in self._asked() if name not in self.judges]
         if missing:
             raise ValueError(
-                "the discriminator depends on the photos' size, which loaders alone do not say: "
+                "judges depend on the photos' size, which loaders alone do not say: "
                 "call module.prepare(SIZE) first, or give the trainer a PhotoDataModule"
             )
 
@@ -265,14 +265,11 @@ class AdversarialCompletion(CompletionModule):
             real, fake = zip(*judge_both(judge, pair), strict=True)
             loss = self.objective.discriminator_loss(real, fake)
             paid = self.objective.penalties(pair.judge, pair.real, pair.fake)
-            prefix = "" if name == "whole" else f"{name}_"
-            named = {f"{prefix}discriminator": loss}
-            named |= {f"{prefix}{penalty}": value for penalty, value in paid.items()}
-            self.check_finite(named)
-            losses += named.values()
-            self.log_step(
-                named | {f"{prefix}real_logit": _mean(real), f"{prefix}fake_logit": _mean(fake)}
-            )
+            descended = _named(name, {"discriminator": loss, **paid})
+            self.check_finite(descended)
+            losses += descended.values()
+            logits = {"real_logit": _mean(real), "fake_logit": _mean(fake)}
+            self.log_step(descended | _named(name, logits))
         self._descend(torch.stack(losses).sum(), self.judges, optimizer)
 
     def _network_step(
@@ -341,6 +338,10 @@ def _objective(module: nn.Module) -> Objective:
 
 def _moves(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
+
+
+def _named(judge: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {judged_name(judge, name): value for name, value in values.items()}
 
 
 def _mean(logits: Sequence[Tensor]) -> Tensor:

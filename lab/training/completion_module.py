@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.contracts import Guides, Network, Stages, Strategy
-from lab.data import Batch
+from lab.data import Batch, PhotoDataModule
 from lab.guides import ask_network
 from lab.metrics import measure, measure_answer
 from lab.networks import InpaintSANet, load_network, read_checkpoint
@@ -139,12 +139,17 @@ class CompletionModule(lightning.LightningModule):
     def configure_model(self) -> None:
         """Prepare for the photos that the trainer brings, where nobody has.
 
+        They learn which guides the network reads.
+
         Raises:
-            ValueError: they are not those that the module's variant trains on.
+            ValueError: they are not those that the module's variant trains on, or lack a guide that
+                its network reads.
         """
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
+        if isinstance(data, PhotoDataModule):
+            data.draw_for(self.network)
         for name, expected in self.expected_data.items():
             found = getattr(data, name)
             shown = type(found).__name__ if isinstance(expected, str) else found
@@ -188,7 +193,7 @@ class CompletionModule(lightning.LightningModule):
             stages = answers[-1] if answers else self(image, mask, batch.guides)
         self.check_finite({"the network's answer": completed.mean()})
         scores = {
-            **measure(completed, image, mask),
+            **measure(completed, image, mask, batch.sample),
             **measure_answer(stages.refined, image, mask),
         }
         means = {f"val/{metric}": values.mean() for metric, values in scores.items()}
@@ -280,10 +285,7 @@ def build_module(settings: Mapping[str, Any]) -> CompletionModule:
 def _is_as_expected(found: object, expected: object) -> bool:
     if isinstance(expected, str):
         return found == expected.rpartition(".")[2]
-    if isinstance(expected, list) and isinstance(found, tuple):
-        # More guides than a network reads do it no harm.
-        return set(expected) <= set(found)
-    return found == expected
+    return (list(found) if isinstance(found, tuple) else found) == expected
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

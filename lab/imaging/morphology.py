@@ -87,13 +87,14 @@ def distance_to_known(mask: Tensor) -> Tensor:
     check_mask(mask)
     holes = mask.detach().to("cpu", torch.uint8).flatten(0, 1).numpy()
     exactly = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    distances = np.stack(
-        [
-            np.full(hole.shape, math.inf) if hole.all() else cv2.distanceTransform(hole, *exactly)
-            for hole in holes
-        ]
-    )
-    return torch.from_numpy(distances).to(mask.device, torch.float32).unsqueeze(1)
+    # Where nothing is known, OpenCV answers a large number.
+    distances = [
+        np.full(hole.shape, math.inf, np.float32)
+        if hole.all()
+        else cv2.distanceTransform(hole, *exactly)
+        for hole in holes
+    ]
+    return torch.from_numpy(np.stack(distances)).to(mask.device).unsqueeze(1)
 
 
 def _grow(mask: Tensor, pixels: int) -> Tensor:

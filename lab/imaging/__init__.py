@@ -11,7 +11,7 @@ from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
-from lab.imaging.morphology import dilate, erode, rim
+from lab.imaging.morphology import dilate, distance_to_known, erode, rim
 from lab.imaging.reading import (
     PHOTO_SUFFIXES,
     PhotoBytes,
@@ -57,6 +57,7 @@ __all__ = [
     "crop_round_hole",
     "decode_photo",
     "dilate",
+    "distance_to_known",
     "erode",
     "from_uint8",
     "local_side_of",

@@ -28,6 +28,7 @@ from lab.losses.perceptual import (
 )
 from lab.losses.reconstruction import Reconstruction
 from lab.losses.rim import RimTotalVariation
+from lab.losses.shift_guidance import ShiftGuidance
 from lab.losses.structure import MSSSIM, HoleSSIM
 from lab.losses.terms import (
     JUDGES,
@@ -62,6 +63,7 @@ __all__ = [
     "PerceptualImages",
     "Reconstruction",
     "RimTotalVariation",
+    "ShiftGuidance",
     "StatedWeights",
     "Style",
     "Term",

@@ -10,11 +10,11 @@ back); instance normalization counts what is padded. Holes of a batch may differ
 are all 0 match nothing, where the published cosine is NaN. How the mask shrinks to an eighth is an
 option, since the published way loses thin holes.
 
-**The guidance loss** (section 3.3) compares, in the hole, the decoder's features at the shift
-connection with the encoder's of the true photo. The first are extras of the answer:
-``decoder_features (B, 4 * width, h, w)``, activated, with the hole at their size, ``reduced_mask
-(B, 1, h, w)``; the second are ``network.guidance_features(truth, mask)``, without gradient. The
-published loss is the mean square of their difference times the mask, over all positions.
+**The guidance loss** (section 3.3; `lab.losses.ShiftGuidance`) compares, in the hole, the
+decoder's features at the shift connection with the encoder's of the true photo. The first are
+extras of the answer: ``decoder_features (B, 4 * width, h, w)``, activated, with the hole at their
+size, ``reduced_mask (B, 1, h, w)``; the second are ``network.guidance_features(truth, mask)``,
+without gradient.
 """
 
 from collections.abc import Callable, Mapping

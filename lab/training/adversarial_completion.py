@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Strategy
 from lab.data import Batch
-from lab.losses import Objective, judged_name
+from lab.losses import TERMS, Objective, judged_name
 from lab.networks import InpaintSANet
 from lab.strategies import Direct
 from lab.training.completion_module import CompletionModule
@@ -101,8 +101,8 @@ class AdversarialCompletion(CompletionModule):
 
     Raises:
         ValueError: weights that do not fit, phases that cannot follow each other, a part to train
-            that the network does not have, or balancing by gradients at a last layer that the
-            network does not name or train.
+            that the network does not have, a term that asks what the network does not have, or
+            balancing by gradients at a last layer that the network does not name or train.
     """
 
     def __init__(
@@ -128,6 +128,7 @@ class AdversarialCompletion(CompletionModule):
         self._phase = 0
         for phase in phases:
             self._refuse_unknown_parts(phase)
+        _check_asked(self.network, self.objectives)
         _check_last_layer(self.network, self.schedule, self.objectives)
 
     @property
@@ -210,7 +211,14 @@ class AdversarialCompletion(CompletionModule):
             self._judges_step(judged, optimizers[1])
         if network_trains:
             inputs = LossInputs(
-                stages, image, mask, completed, judged, _last_layer(self.network), batch.guides
+                stages,
+                image,
+                mask,
+                completed,
+                judged,
+                _last_layer(self.network),
+                batch.guides,
+                getattr(self.network, "guidance_features", None),
             )
             self._network_step(inputs, optimizers[0])
         self._step_schedules()
@@ -353,6 +361,18 @@ def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
     """The parameters of the layer that a network names as its ``last_layer``; none without one."""
     layer = getattr(network, "last_layer", None)
     return tuple(layer.parameters()) if isinstance(layer, nn.Module) else ()
+
+
+def _check_asked(network: nn.Module, objectives: nn.ModuleList) -> None:
+    for objective in objectives:
+        for term in _objective(objective).weights.active():
+            asked = TERMS[term].asks
+            if asked is not None and not hasattr(network, asked):
+                raise ValueError(
+                    f"the term {term} asks the network's {asked}, which {type(network).__name__} "
+                    f"does not have: set model.objective.weights.{term} to 0, or take a network "
+                    "that has them, as ShiftNet has guidance_features"
+                )
 
 
 def _check_last_layer(network: nn.Module, schedule: Schedule, objectives: nn.ModuleList) -> None:

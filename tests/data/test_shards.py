@@ -45,7 +45,7 @@ def epoch_of(data, epoch):
     batches = list(loader)
     samples = {}
     for batch in batches:
-        for image, mask, name, _ in zip(*batch[:4], strict=True):
+        for image, mask, name in zip(batch.image, batch.mask, batch.sample, strict=True):
             again = sum(other == name for other, _ in samples)
             samples[name, again] = (image, mask)
     return [name for batch in batches for name in batch.sample], samples

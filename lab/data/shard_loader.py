@@ -16,6 +16,7 @@ import webdataset
 from torch.utils.data import DataLoader, IterableDataset
 from webdataset.utils import make_seed, pytorch_worker_info
 
+from lab.checks import UserError
 from lab.data.batches import Batch, join_batches
 from lab.data.photo_datasets import SampleCutter
 from lab.data.photo_source import Feed
@@ -63,6 +64,11 @@ class ShardStream(IterableDataset[Batch]):
         self._cutter = replace(cutter, reader=reader)
         # Loader processes live through all epochs and are told here which one begins.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def shards(self) -> int:
+        """How many archives there are."""
+        return len(self._shards)
 
     @property
     def sample_bytes(self) -> int:
@@ -125,10 +131,19 @@ class ShardBatches:
         feed: how training is fed.
         samples: an epoch, over all ranks.
         seed: of the loader processes' own generators.
+
+    Raises:
+        UserError: a rank would have no shard or no sample, and the others would wait for it.
     """
 
     def __init__(self, stream: ShardStream, feed: Feed, samples: int, seed: int) -> None:
         _, ranks, _, _ = pytorch_worker_info()
+        # Every rank finds the same, so that none goes on alone.
+        if ranks > min(stream.shards, samples):
+            raise UserError(
+                f"{ranks} ranks cannot share {stream.shards} shards and {samples} samples an "
+                "epoch: train on fewer devices, or pack the photos with a smaller --shard-size"
+            )
         share = samples // ranks
         self._batch_size = min(feed.batch_size, share)
         self._count = share // self._batch_size
@@ -173,7 +188,7 @@ class ShardBatches:
         if count < self._count:
             raise ValueError(
                 f"the shards gave {count} batches of the {self._count} that they are listed with: "
-                "were they changed, or are there fewer shards than ranks?"
+                "were they changed?"
             )
 
 

@@ -10,8 +10,9 @@ from torch.utils.data import DataLoader
 
 from lab.checks import UserError
 from lab.contracts import MaskGenerator
+from lab.data.batches import Batch
 from lab.data.instance_maps import InstanceMaps
-from lab.data.photo_datasets import Batch, SampleCutter, ValidationPhotos
+from lab.data.photo_datasets import SampleCutter, ValidationPhotos
 from lab.data.photo_sets import find_photos, starter_photos
 from lab.data.photo_source import Feed, PhotoSource, TrainingBatches
 from lab.data.shard_set import open_shards

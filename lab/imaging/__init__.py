@@ -3,7 +3,7 @@
 File formats, 8-bit pixels and BGR exist only here.
 """
 
-from lab.imaging.conversion import from_uint8, to_uint8
+from lab.imaging.conversion import as_image, from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
 from lab.imaging.hole_crops import LocalSide, crop_round_hole, local_side_of
@@ -52,6 +52,7 @@ __all__ = [
     "SourcePhoto",
     "StrokeReading",
     "UnreadablePhotoError",
+    "as_image",
     "check_destination",
     "contact_sheet",
     "crop_round_hole",

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,36 @@ def write_record(run: Path, record: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole."""
     with replacing(run / "run.json") as temporary:
         temporary.write_text(json.dumps(dict(record), indent=1) + "\n")
+
+
+def copy_run(source: Path, target: Path) -> bool:
+    """Copy what a run needs to go on in another folder, while it may still be written to.
+
+    Scores, losses, settings, pictures and networks, and the record without the run's name in W&B:
+    there the copy is a run of its own. ``last.ckpt`` is read first and comes last: what it says
+    is done was on disk before it, and a copy that was cut off has none.
+
+    Returns:
+        bool: False where there is nothing to go on from.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: the record is damaged.
+    """
+    try:
+        last = last_checkpoint(source).read_bytes()
+    except FileNotFoundError:
+        return False
+    record = read_record(source)
+    record.pop("id", None)
+    write_record(target, record)
+    for pattern in (SETTINGS, "*.csv", "checkpoints/epoch-*.pt", "visuals/*/*.png"):
+        for path in source.glob(pattern):
+            with replacing(target / path.relative_to(source)) as temporary:
+                shutil.copyfile(path, temporary)
+    with replacing(last_checkpoint(target)) as temporary:
+        temporary.write_bytes(last)
+    return True
 
 
 class EpochTable:

@@ -1,10 +1,10 @@
 """Signs of life in a study's database, by which machines know of each other's trials.
 
-A process that runs a trial has a heart: a small process of its own (``python -m lab.heartbeats``)
-that writes the database's time beside the trial, in the table that Optuna made for that. Of its
-own, because a thread cannot beat while a long step holds the interpreter; and it ends with the
-process that it beats for, however that one ends. All times are the database's, in UTC: no machine's
-clock or time zone counts.
+A process that runs a trial has a heart: a small process of its own (`beat_on`) that writes the
+database's time beside the trial, in the table that Optuna made for that. Of its own, because a
+thread cannot beat while a long step holds the interpreter; and it ends with the process that it
+beats for, however that one ends. All times are the database's, in UTC: no machine's clock or time
+zone counts.
 """
 
 import json
@@ -178,7 +178,7 @@ class Heart:
         group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
         places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "lab.heartbeats"],
+            [sys.executable, "-c", "import sys, lab.heartbeats as h; sys.exit(h.beat_on())"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -218,8 +218,8 @@ def _now(connection: Connection) -> sqlalchemy.ColumnElement[datetime]:
     return func.current_timestamp(type_=DateTime())  # SQLite's is in UTC
 
 
-def _main() -> int:
-    """Beat until the process that started this one is gone, or its trial is."""
+def beat_on() -> int:
+    """Be a heart: beat until the process that started this one is gone, or its trial is."""
     parent = os.getppid()
     order = json.loads(sys.stdin.readline())
 
@@ -246,7 +246,3 @@ def _main() -> int:
             pause = min(interval, 5.0)
         time.sleep(pause)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

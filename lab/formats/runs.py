@@ -17,6 +17,12 @@ from lab.untrusted import open_regular
 SCORES = "photos.csv"
 """What was measured: a row an epoch and sample."""
 
+LOSSES = "losses.csv"
+"""What training logged: a row an epoch."""
+
+RECORD = "run.json"
+"""What the run noted of itself."""
+
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
 
@@ -67,7 +73,7 @@ def photo_table(run: Path) -> "EpochTable":
 
 def loss_table(run: Path) -> "EpochTable":
     """``losses.csv``: a row an epoch, a column a loss or logit that training logged: its mean."""
-    return EpochTable(run / "losses.csv")
+    return EpochTable(run / LOSSES)
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def read_record(run: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged; names it.
     """
-    path = run / "run.json"
+    path = run / RECORD
     try:
         record = read_json(path)
     except FileNotFoundError:
@@ -90,7 +96,7 @@ def read_record(run: Path) -> dict[str, Any]:
 
 def write_record(run: Path, record: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole."""
-    with replacing(run / "run.json") as temporary:
+    with replacing(run / RECORD) as temporary:
         temporary.write_text(json.dumps(dict(record), indent=1) + "\n")
 
 

@@ -22,7 +22,12 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 import optuna
-from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore, get_all_artifact_meta
+from optuna.artifacts import (
+    ArtifactMeta,
+    Boto3ArtifactStore,
+    FileSystemArtifactStore,
+    get_all_artifact_meta,
+)
 from optuna.artifacts._protocol import ArtifactStore
 from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -31,7 +36,15 @@ from optuna.trial import FrozenTrial
 from lab.faults import EnvironmentFaultError
 from lab.files import make_folder, replacing
 from lab.formats.plain import read_json
-from lab.formats.runs import SCORES, SETTINGS, last_checkpoint, read_record, write_record
+from lab.formats.runs import (
+    LOSSES,
+    RECORD,
+    SCORES,
+    SETTINGS,
+    last_checkpoint,
+    read_record,
+    write_record,
+)
 from lab.results.run import ResultsError
 from lab.results.storage import noted_artifacts, trial_folder
 from lab.untrusted import MEBIBYTE
@@ -84,8 +97,6 @@ def open_store(address: str) -> ArtifactStore:
     if not bucket or "/" in bucket or "@" in bucket:
         raise ResultsError(f"{address} names no bucket: give s3://BUCKET, without a folder or key")
     try:
-        from optuna.artifacts import Boto3ArtifactStore
-
         return Boto3ArtifactStore(bucket)
     except ImportError as error:
         raise ResultsError(
@@ -150,7 +161,7 @@ def store_run(study: optuna.Study, trial: int, run: Path, address: str) -> None:
     for number, path in enumerate(shown[:_SHOWN], start=1):
         with path.open("rb") as file:
             put(f"completed-{number}.png", file, "image/png")
-    tables = [run / name for name in (SETTINGS, "run.json", SCORES, "losses.csv")]
+    tables = [run / name for name in (SETTINGS, RECORD, SCORES, LOSSES)]
     put(_TABLES, _zipped(run, [path for path in tables if path.exists()]), "application/zip")
     if last_checkpoint(run).exists():
         with last_checkpoint(run).open("rb") as file:

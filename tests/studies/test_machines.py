@@ -17,11 +17,12 @@ from optuna.trial import TrialState
 from lab import heartbeats
 from lab.heartbeats import Heart, Sign, Watch, beat, signs_of_life
 from lab.parsing import SettingsError
-from lab.results import alone_in, database_of, database_url, note_storage
+from lab.results import alone_in, database_of, database_url, note_storage, open_study
 from lab.results import storage as results_storage
-from lab.studies import Question, Search
+from lab.studies import Question, Search, run_sweep
 from lab.studies.holders import TrialLostError, holding
 from lab.studies.storage import begin_study, claim_trial
+from tests.studies.conftest import begin_tiny
 from tests.studies.sites import Site, all_epochs, ended, epochs_trained, wait_until
 from tests.tiny import read_photos
 
@@ -360,3 +361,29 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == stamps
     trials = two.trials()
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_every_machine_has_all_results_where_files_come_together(address, tmp_path):
+    store = str(tmp_path / "store")
+    changes = {"trials": 2, "epochs": 1, "goal": ["hole_l1", "hole_psnr"], "baselines": ["telea"]}
+    options = {"storage": address, "artifacts": store}
+    one = begin_tiny(tmp_path / "a", changes, **options)
+    assert run_sweep(one, 1).is_whole
+    # It says nothing of a store: the study does.
+    other = begin_tiny(tmp_path / "b", changes, storage=address)
+    results = run_sweep(other, 1)
+    assert results.is_whole
+    assert not results.elsewhere
+    here, there = (open_study(sweep.folder, address) for sweep in (one, other))
+    assert [run.name for run in there.ranked] == [run.name for run in here.ranked]
+    assert there.results.drop(columns="checkpoint").equals(here.results.drop(columns="checkpoint"))
+    for mine, fetched in zip(here.ranked, there.ranked, strict=True):
+        assert fetched.folder.is_relative_to(tmp_path / "b")
+        assert fetched.checkpoint.read_bytes() == mine.checkpoint.read_bytes()
+        assert len(fetched.pictures) == len(mine.pictures) > 0
+        assert fetched.settings_text == mine.settings_text
+    assert (other.folder / "board.csv").exists()
+    # Another trial is trained here, and both have three.
+    more = begin_tiny(tmp_path / "b", changes, storage=address, trials=3)
+    run_sweep(more, 1)
+    assert len(open_study(one.folder, address).ranked) == 3

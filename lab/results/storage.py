@@ -275,7 +275,7 @@ def alone_in(address: str | None, folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         held.enter_context(FileLock(folder / "study.lock"))
         if address is not None and is_shared(address, folder):
-            file = _database_file(address)
+            file = database_file(address, folder)
             if file is not None:
                 held.enter_context(FileLock(f"{file}.study-lock"))
             else:
@@ -303,12 +303,14 @@ def is_shared(address: str | None, folder: Path) -> bool:
     """Whether other folders may use the same database: it does not lie in this one."""
     if address is None:
         return False
-    file = _database_file(address)
+    file = database_file(address, folder)
     return file is None or not file.resolve().is_relative_to(folder.resolve())
 
 
-def _database_file(address: str) -> Path | None:
-    """The file of a database; None of a server's."""
+def database_file(address: str | None, folder: Path) -> Path | None:
+    """The file in which a study is kept; None where a server keeps it."""
+    if address is None:
+        return folder / DATABASE
     if address.startswith(_JOURNAL):
         return Path(address.removeprefix(_JOURNAL))
     url = sqlalchemy.make_url(address)

@@ -20,11 +20,11 @@ from rich.console import Console
 
 from lab.checks import UserError
 from lab.faults import EnvironmentFaultError, fault_of
-from lab.files import file_sha256
+from lab.files import file_sha256, network_file_system
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
-from lab.results import note_storage, open_storage, open_store
+from lab.results import database_file, note_storage, open_storage, open_store
 from lab.runs import open_tasks, settle
 from lab.settings import Experiment
 from lab.studies.board import make_board, print_board, write_board
@@ -193,6 +193,8 @@ def run_sweep(
     ]
     console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
     console.print(sweep.tasks().summary(), soft_wrap=True, highlight=False)
+    for sentence in _what_is_safe(sweep):
+        console.print(sentence, soft_wrap=True, highlight=False)
     if ended:
         console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
     if again:
@@ -217,6 +219,27 @@ def run_sweep(
         names = ", ".join(path.name for path in written)
         console.print(f"Each against {board.reference.label}: {names} in {sweep.folder}")
     return results
+
+
+def _what_is_safe(sweep: Sweep) -> Iterator[str]:
+    """What to know of a study whose file lies where other machines may write to it."""
+    file = database_file(sweep.storage, sweep.folder)
+    kind = None if file is None else network_file_system(file.parent)
+    if kind is None:
+        return
+    if sweep.storage is not None and sweep.storage.startswith("journal:"):
+        yield (
+            f"{file} lies on {kind}. Several machines may run this study where that file system "
+            "keeps locks between them (NFS 4 does); a machine that is lost is not noticed: for "
+            "that, give --storage postgresql://USER@HOST/DATABASE"
+        )
+    else:
+        yield (
+            f"{file} lies on {kind}, where SQLite is safe for one machine at a time only: it "
+            "overwrites pages in place, under locks that network file systems do not all keep. For "
+            "several machines, give --storage journal:FILE, which is only ever added to, or "
+            "--storage postgresql://USER@HOST/DATABASE, which also notices lost machines"
+        )
 
 
 def _check_checkpoint(question: str, trains: bool, checkpoint: Path | None) -> None:

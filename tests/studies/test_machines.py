@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from lab import heartbeats
 from lab.heartbeats import Heart, Sign, Watch, beat, signs_of_life
 from lab.parsing import SettingsError
-from lab.results import alone_in, database_of, database_url, note_storage, open_study
+from lab.results import alone_in, database_of, database_url, note_storage, open_storage, open_study
 from lab.results import storage as results_storage
 from lab.studies import Question, Search, run_sweep
 from lab.studies.holders import TrialLostError, holding
@@ -268,9 +268,8 @@ class SimulatedMachine(Site):
         )  # fmt: skip
 
     def trials(self):
-        return optuna.load_study(
-            study_name="tiny", storage=self.address.replace("postgresql:", "postgresql+psycopg:")
-        ).get_trials()
+        storage = open_storage(self.address, self.folder)
+        return optuna.load_study(study_name="tiny", storage=storage).get_trials()
 
 
 def can_simulate():
@@ -337,8 +336,10 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     one, two = (
         SimulatedMachine(name, tmp_path / name, start, address) for name in ("node-1", "node-2")
     )
-    first = one.start()
-    wait_until(first, lambda: one.is_resumable(0, 1))
+    store = ("--artifacts", tmp_path / "store")
+    first = one.start(*store)
+    # The store has an epoch once the next one has begun.
+    wait_until(first, lambda: one.is_resumable(0, 2))
     worker, heart = processes_of(first)
     os.kill(worker, signal.SIGSTOP)
     time.sleep(15)  # longer than machines are waited for
@@ -353,7 +354,7 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     stamps = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
     taken = ended(two.start())
     assert "trial 1 stands in for trial 0" in taken
-    assert "begins anew: its files are not here" in taken
+    assert "goes on after its epoch" in taken
     for process in (heart, worker):
         os.kill(process, signal.SIGCONT)
     said, _ = first.communicate(timeout=300)

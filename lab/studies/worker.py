@@ -213,12 +213,13 @@ def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) ->
         silent = watch.waits_for()
         if not silent:
             return
-        tell(TrialEvent(worker, _number(study, min(silent)), "waiting"))
-        time.sleep(min(1.0, watch.interval))
-
-
-def _number(study: optuna.Study, trial_id: int) -> int:
-    return study._storage.get_trial(trial_id).number
+        event = TrialEvent(worker, study._storage.get_trial(min(silent)).number, "waiting")
+        # Hundreds of machines may wait, and a look keeps all others out. But an interruption is
+        # noticed by telling.
+        end = time.monotonic() + watch.interval / 3
+        while time.monotonic() < end:
+            tell(event)
+            time.sleep(min(1.0, watch.interval / 3))
 
 
 def _run_trial(

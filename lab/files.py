@@ -21,6 +21,13 @@ try:
 except ImportError:  # Windows, where folders cannot be synced, and litter of killed processes stays
     fcntl = None  # type: ignore[assignment]
 
+_MOUNTS = Path("/proc/self/mountinfo")
+
+_SHARED_BY_MACHINES = (
+    *("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "beegfs_nodev", "ceph"),
+    *("fuse.ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "9p", "pvfs2"),
+)
+
 # The disk writes in one go what waits for it together.
 _SYNCED_AT_ONCE = 16
 
@@ -167,6 +174,25 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
         os.close(held)
+
+
+def network_file_system(path: Path) -> str | None:
+    """The kind of the file system that a path lies on, where other machines may share it.
+
+    Returns:
+        str | None: such as ``nfs4``; None for one of this machine, or where nothing is known.
+    """
+    try:
+        mounts = [line.split() for line in _MOUNTS.read_text().splitlines()]
+    except OSError:
+        return None
+    place, kind, depth = path.resolve(), None, -1
+    for words in mounts:
+        # man 5 proc: the fifth field is the mount point, the kind follows a lone dash.
+        mounted = Path(words[4].replace("\\040", " "))
+        if place.is_relative_to(mounted) and len(mounted.parts) >= depth:
+            kind, depth = words[words.index("-") + 1], len(mounted.parts)
+    return kind if kind in _SHARED_BY_MACHINES else None
 
 
 def lock_run(folder: Path) -> FileLock | None:

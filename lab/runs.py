@@ -153,6 +153,7 @@ def fit_run(
     group: str | None = None,
     on_step: Callable[[StepProgress], None] | None = None,
     on_epoch: Callable[[EpochScore], None] | None = None,
+    before_writing: Callable[[], None] | None = None,
 ) -> None:
     """Train, or go on training, and leave everything in ``folder``.
 
@@ -168,6 +169,7 @@ def fit_run(
         group: the study, in W&B.
         on_step: told after every training step.
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
+        before_writing: called before an epoch is written; may raise to end the run without it.
 
     Raises:
         SettingsError: a device that is not there, the run in the folder had other photos, or its
@@ -185,7 +187,7 @@ def fit_run(
     _quiet_lightning()
     tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     callbacks: list[lightning.Callback] = [
-        EpochRecorder(folder, experiment.yaml, tracker, on_epoch),
+        EpochRecorder(folder, experiment.yaml, tracker, on_epoch, before_writing),
         # After the recorder: what `last.ckpt` says is done, is on disk.
         ModelCheckpoint(
             folder / "checkpoints",

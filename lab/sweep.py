@@ -46,6 +46,18 @@ def parser() -> CommandParser:
     )
     add("--goal", metavar="METRIC", help="in place of the question's; A,B for a Pareto front")
     add("--storage", metavar="WHERE", help="journal:FILE or an SQLAlchemy URL; default: SQLite")
+    add(
+        "--artifacts",
+        metavar="WHERE",
+        help="where files of trials come together: a folder that all machines reach, or s3://BUCKET",
+    )
+    add(
+        "--lost-after",
+        type=float,
+        metavar="SECONDS",
+        help="without a sign of life, then another machine takes a trial up; of a storage that "
+        "machines share; default: 300",
+    )
     add("--seed", type=int, default=0, metavar="N", help="of the drawn trials and of training")
     add("--fresh", action="store_true", help="set the study there is aside and begin anew")
     add("--retry-failed", action="store_true", help="try failed trials again, in new folders")
@@ -89,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             workers=workers,
             threads=given.threads,
             storage=given.storage,
+            lost_after=given.lost_after,
+            artifacts=given.artifacts,
             seed=given.seed,
             fresh=given.fresh,
             checkpoint=given.checkpoint,

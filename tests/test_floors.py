@@ -10,7 +10,16 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = [
     {"untrusted"},
-    {"checks", "contracts", "files", "command_line", "processors", "terminal", "wording"},
+    {
+        "checks",
+        "contracts",
+        "files",
+        "heartbeats",
+        "command_line",
+        "processors",
+        "terminal",
+        "wording",
+    },
     {"devices", "formats", "imaging", "layers", "masks"},
     {"fills", "guides"},
     {"networks", "parsing"},

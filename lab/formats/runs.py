@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from lab.untrusted import open_regular
 
 SCORES = "photos.csv"
 """What was measured: a row an epoch and sample."""
+
+LOSSES = "losses.csv"
+"""What training logged: a row an epoch."""
+
+RECORD = "run.json"
+"""What the run noted of itself."""
 
 SETTINGS = "config.yaml"
 """The run's settings, which reproduce it."""
@@ -66,7 +73,7 @@ def photo_table(run: Path) -> "EpochTable":
 
 def loss_table(run: Path) -> "EpochTable":
     """``losses.csv``: a row an epoch, a column a loss or logit that training logged: its mean."""
-    return EpochTable(run / "losses.csv")
+    return EpochTable(run / LOSSES)
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -75,7 +82,7 @@ def read_record(run: Path) -> dict[str, Any]:
     Raises:
         ValueError: the file is damaged; names it.
     """
-    path = run / "run.json"
+    path = run / RECORD
     try:
         record = read_json(path)
     except FileNotFoundError:
@@ -89,8 +96,38 @@ def read_record(run: Path) -> dict[str, Any]:
 
 def write_record(run: Path, record: Mapping[str, Any]) -> None:
     """Write ``run.json`` whole."""
-    with replacing(run / "run.json") as temporary:
+    with replacing(run / RECORD) as temporary:
         temporary.write_text(json.dumps(dict(record), indent=1) + "\n")
+
+
+def copy_run(source: Path, target: Path) -> bool:
+    """Copy what a run needs to go on in another folder, while it may still be written to.
+
+    Scores, losses, settings, pictures and networks, and the record without the run's name in W&B:
+    there the copy is a run of its own. ``last.ckpt`` is read first and comes last: what it says
+    is done was on disk before it, and a copy that was cut off has none.
+
+    Returns:
+        bool: False where there is nothing to go on from.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: the record is damaged.
+    """
+    try:
+        last = last_checkpoint(source).read_bytes()
+    except FileNotFoundError:
+        return False
+    record = read_record(source)
+    record.pop("id", None)
+    write_record(target, record)
+    for pattern in (SETTINGS, "*.csv", "checkpoints/epoch-*.pt", "visuals/*/*.png"):
+        for path in source.glob(pattern):
+            with replacing(target / path.relative_to(source)) as temporary:
+                shutil.copyfile(path, temporary)
+    with replacing(last_checkpoint(target)) as temporary:
+        temporary.write_bytes(last)
+    return True
 
 
 class EpochTable:

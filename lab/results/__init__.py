@@ -1,9 +1,18 @@
 """What runs and studies left on disk: the one reader of tables, pages, notebooks and choices."""
 
+from lab.results.artifacts import (
+    ARTIFACTS,
+    artifacts_of,
+    fetch_runs,
+    fetch_to_go_on,
+    open_store,
+    store_run,
+)
 from lab.results.findings import cautions, findings, on_seeds, score_text, verdict
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
     DATABASE,
+    LOST_AFTER_ATTRIBUTE,
     REPEAT_OF,
     RETRY_OF,
     SEED,
@@ -11,7 +20,11 @@ from lab.results.storage import (
     STORAGE_NOTE,
     SettingsAlone,
     alone_in,
+    database_file,
+    database_of,
+    database_url,
     folder_name,
+    has_signs_of_life,
     is_shared,
     note_storage,
     open_storage,
@@ -32,9 +45,11 @@ from lab.results.study import (
 )
 
 __all__ = [
+    "ARTIFACTS",
     "COMPARISON_COLUMNS",
     "COST_COLUMNS",
     "DATABASE",
+    "LOST_AFTER_ATTRIBUTE",
     "PICTURE_COLUMNS",
     "REPEAT_OF",
     "RETRY_OF",
@@ -46,20 +61,29 @@ __all__ = [
     "SettingsAlone",
     "Study",
     "alone_in",
+    "artifacts_of",
     "cautions",
+    "database_file",
+    "database_of",
+    "database_url",
+    "fetch_runs",
+    "fetch_to_go_on",
     "find_studies",
     "findings",
     "folder_name",
     "has_results",
+    "has_signs_of_life",
     "is_shared",
     "note_storage",
     "on_seeds",
     "open_run",
     "open_storage",
+    "open_store",
     "open_study",
     "open_trials",
     "score_text",
     "shown_address",
+    "store_run",
     "study_of",
     "trial_folder",
     "trial_label",

@@ -22,7 +22,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import NullPool
 
 from lab.files import make_folder, replacing
@@ -38,6 +38,10 @@ REPEAT_OF = "repeat_of"
 SEED = "seed"
 """The attribute of such a trial that says from which seed."""
 
+LOST_AFTER_ATTRIBUTE = "lost_after"
+"""The attribute of a study that machines share: seconds without a sign of life, then a trial is
+lost."""
+
 SEEDS = "seeds"
 """The attribute of a study that says how many seeds a setting may have."""
 
@@ -48,6 +52,9 @@ STORAGE_NOTE = "study.json"
 """In a study's folder: where its database lies, if it is not beside it."""
 
 _JOURNAL = "journal:"
+
+# A machine that stops while it is alone in a study would hold all others up.
+_SECONDS_ALONE = 300
 _LONGEST_LINE = 2**20
 
 # Also in what is no address yet, because of a mistake in it.
@@ -138,7 +145,7 @@ def open_storage(address: str | None, folder: Path) -> BaseStorage:
             return JournalStorage(_WholeLines(str(path)))
         # Two processes that make the same tables at once would fail.
         with FileLock(folder / "storage.lock"):
-            return _open_database(_database_url(address, folder))
+            return _open_database(database_url(address, folder))
     except Exception as error:
         raise ResultsError(
             f"the storage {shown_address(address)} cannot be opened: "
@@ -164,7 +171,18 @@ def _open_database(url: URL) -> RDBStorage:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _database_url(address: str | None, folder: Path) -> URL:
+def database_of(study: optuna.Study) -> Engine | None:
+    """The database of an open study; None where a journal keeps it."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    return storage.engine if isinstance(storage, RDBStorage) else None
+
+
+def database_url(address: str | None, folder: Path) -> URL:
+    """The address of a study's database for SQLAlchemy, the folder's own where there is none.
+
+    Raises:
+        ValueError: it is none.
+    """
     if address is None:
         return URL.create("sqlite", database=str(folder / DATABASE))
     password = _PASSWORDS[0].search(address)
@@ -193,8 +211,12 @@ def _in_one_line(error: Exception, address: str | None) -> str:
     return said
 
 
-def note_storage(folder: Path, name: str, address: str | None) -> None:
+def note_storage(
+    folder: Path, name: str, address: str | None, artifacts: str | None = None
+) -> None:
     """Note in a study's folder where its trials are kept, for whoever reads them later.
+
+    And where files of trials come together, as this machine reaches it.
 
     Where other folders may share that database, also a name drawn for this one: trials that begin
     here carry it, and are known again by it wherever the folder goes.
@@ -209,6 +231,9 @@ def note_storage(folder: Path, name: str, address: str | None) -> None:
             "storage": shown_address(address),
             "folder": drawn if is_shared(address, folder) else None,
         }
+        artifacts = artifacts or noted.get("artifacts")
+        if artifacts is not None:
+            note["artifacts"] = artifacts
         if note != noted:
             with replacing(folder / STORAGE_NOTE) as temporary:
                 temporary.write_text(json.dumps(note) + "\n")
@@ -220,6 +245,11 @@ def folder_name(folder: Path) -> str | None:
     None where the database is the folder's own: every trial is.
     """
     return (_read_note(folder) or {}).get("folder")
+
+
+def noted_artifacts(folder: Path) -> str | None:
+    """Where the files of trials come together, where the folder notes that."""
+    return (_read_note(folder) or {}).get("artifacts")
 
 
 def _read_note(folder: Path) -> dict[str, Any] | None:
@@ -245,29 +275,42 @@ def alone_in(address: str | None, folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         held.enter_context(FileLock(folder / "study.lock"))
         if address is not None and is_shared(address, folder):
-            file = _database_file(address)
+            file = database_file(address, folder)
             if file is not None:
                 held.enter_context(FileLock(f"{file}.study-lock"))
             else:
-                engine = sqlalchemy.create_engine(
-                    _database_url(address, folder), poolclass=NullPool
-                )
+                engine = sqlalchemy.create_engine(database_url(address, folder), poolclass=NullPool)
                 connection = held.enter_context(engine.begin())
+                if connection.dialect.name == "postgresql":
+                    connection.execute(
+                        sqlalchemy.text(
+                            f"SET LOCAL idle_in_transaction_session_timeout = '{_SECONDS_ALONE}s'"
+                        )
+                    )
                 # A row that Optuna wrote when it made the tables, and that nobody changes.
                 connection.execute(sqlalchemy.text("SELECT * FROM version_info FOR UPDATE"))
         yield
+
+
+def has_signs_of_life(address: str | None, folder: Path) -> bool:
+    """Whether machines that run trials of the study note in its database that they live."""
+    if address is None or address.startswith(_JOURNAL):
+        return False
+    return is_shared(address, folder)
 
 
 def is_shared(address: str | None, folder: Path) -> bool:
     """Whether other folders may use the same database: it does not lie in this one."""
     if address is None:
         return False
-    file = _database_file(address)
+    file = database_file(address, folder)
     return file is None or not file.resolve().is_relative_to(folder.resolve())
 
 
-def _database_file(address: str) -> Path | None:
-    """The file of a database; None of a server's."""
+def database_file(address: str | None, folder: Path) -> Path | None:
+    """The file in which a study is kept; None where a server keeps it."""
+    if address is None:
+        return folder / DATABASE
     if address.startswith(_JOURNAL):
         return Path(address.removeprefix(_JOURNAL))
     url = sqlalchemy.make_url(address)

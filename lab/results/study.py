@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lab.formats.plain import read_json
 from lab.formats.runs import BOARD, SCORES, SELECTION, SETTINGS
 from lab.metrics import METRICS
+from lab.results.artifacts import fetch_runs
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
     REPEAT_OF,
@@ -456,6 +457,8 @@ def checkpoint_label(path: Path) -> str:
 def open_study(folder: str | Path, storage: str | None = None) -> Study:
     """Open the folder of a study, of a run, or one that holds runs.
 
+    Files that trials on other machines left in the study's artifact store are fetched first.
+
     ``scores``, ``epochs``, ``losses``, ``pictures`` and ``options`` are those of all ``runs``, by
     their names; ``results`` has a row a setting, ``comparisons`` what each leads by, ``costs`` what
     each costs. Each says its columns in its docstring, and is read when it is first asked for.
@@ -476,6 +479,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         return _in_order(folder, [open_run(folder)])
     study = load_study(folder, storage)
     if study is not None:
+        fetch_runs(study, folder)
         return study_of(study, folder)
     runs = _runs_below(folder, DEFAULT_GOAL)
     if not runs:

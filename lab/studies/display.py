@@ -42,6 +42,7 @@ class SweepDisplay:
     _epochs_here: int = 0
     _trials_here: int = 0
     _seeds_here: int = 0
+    _waited_for: set[int] = field(default_factory=set)
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -67,11 +68,14 @@ class SweepDisplay:
 
     def tell(self, event: TrialEvent) -> None:
         """Take one piece of news."""
-        if event.kind in ("complete", "pruned", "failed", "invalid"):
+        if event.kind == "waiting":
+            self._note_waiting(event)
+            return
+        if event.kind in ("complete", "pruned", "failed", "invalid", "lost"):
             self._workers.pop(event.worker, None)
             if event.seed is not None:
                 self._seeds_here += 1
-            elif event.kind != "invalid":
+            elif event.kind not in ("invalid", "lost"):
                 self.finished_trials += 1
                 self._trials_here += 1
             self._print_end(event)
@@ -82,6 +86,19 @@ class SweepDisplay:
             self._note_epoch(worker, event)
         if event.progress is not None or event.kind == "begun":
             worker.event = event
+        if event.kind == "begun" and event.reason:
+            self._say(f"trial {event.trial} {event.reason}")
+
+    def _note_waiting(self, event: TrialEvent) -> None:
+        if event.trial not in self._waited_for:
+            self._waited_for.add(event.trial)
+            self._say(
+                f"waiting for a sign of life of trial {event.trial}, which another machine runs; "
+                "if it gives none, it is taken up here"
+            )
+
+    def _say(self, sentence: str) -> None:
+        self.console.print(sentence, soft_wrap=True, highlight=False)
 
     def _note_epoch(self, worker: _Worker, event: TrialEvent) -> None:
         assert event.score is not None

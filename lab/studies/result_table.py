@@ -13,10 +13,10 @@ from lab.formats.runs import RESULTS
 from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
 from lab.parsing import options_from
-from lab.results import Run, Study, findings, score_text
+from lab.results import LOST_AFTER_ATTRIBUTE, Run, Study, findings, score_text
+from lab.studies.holders import where_begun
 from lab.studies.question import short_names
 from lab.studies.results import StudyResults
-from lab.studies.storage import where_begun
 
 SHOWN_METRICS = ("hole_psnr", "hole_ssim", "rim_ssim")
 _SHOWN = 3
@@ -83,11 +83,23 @@ def _what_is_missing(results: StudyResults) -> list[str]:
     if left:
         said.append(
             f"{_are(left)} run, or interrupted, in another folder {where_begun(left[0])}: there "
-            "the same command goes on, wherever that folder is moved to. Where it is lost, end "
-            "each by: optuna tell --storage WHERE --study-name "
-            f"{results.study.name} --trial-number {left[0].number} --state fail"
+            f"the same command goes on, wherever that folder is moved to. {_where_lost(results)}"
         )
     return said
+
+
+def _where_lost(results: StudyResults) -> str:
+    study = results.study.optuna_study
+    lost_after = None if study is None else study.user_attrs.get(LOST_AFTER_ATTRIBUTE)
+    if lost_after is not None:
+        return (
+            f"Where its machine is lost, the same command here takes it up, {lost_after:g} seconds "
+            "after its last sign of life."
+        )
+    return (
+        "Where it is lost, end each by: optuna tell --storage WHERE --study-name "
+        f"{results.study.name} --trial-number {results.left_elsewhere[0].number} --state fail"
+    )
 
 
 def _are(trials: Sequence[FrozenTrial]) -> str:

@@ -4,16 +4,19 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.results import Run, SettingsAlone, Study, open_study
+from lab.formats.runs import SETTINGS
+from lab.results import Run, SettingsAlone, Study, open_study, trial_folder
 from lab.runs import evaluate_baselines, evaluate_run, open_tasks
 from lab.strategies import baselines
+from lab.studies.holders import is_of
 from lab.studies.question import Question
-from lab.studies.storage import failed, invalid, is_of
+from lab.studies.storage import failed, invalid
 from lab.studies.worker import Sweep
 
 
@@ -30,8 +33,8 @@ class StudyResults:
         run_epochs: that were run; the difference is what pruning saved.
         failed: trials that failed, without those that were tried again.
         running: trials that another process runs in this folder.
-        elsewhere: trials that began in another folder which shares the database, whatever became
-            of them.
+        elsewhere: trials that began in another folder which shares the database, and whose files
+            are not here.
         invalid: trials with drawn values that no run can be built with.
     """
 
@@ -84,9 +87,15 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
         run_epochs=sum(run.last for run in ended),
         failed=failed(trials),
         running=[trial for trial in here if trial.state is TrialState.RUNNING],
-        elsewhere=[trial for trial in trials if trial not in here],
+        elsewhere=[
+            trial for trial in trials if trial not in here and not _is_fetched(trial, sweep.folder)
+        ],
         invalid=invalid(trials),
     )
+
+
+def _is_fetched(trial: FrozenTrial, folder: Path) -> bool:
+    return trial.state.is_finished() and (trial_folder(folder, trial.number) / SETTINGS).exists()
 
 
 def _apply(sweep: Sweep, reference: Run | None) -> None:

@@ -4,7 +4,8 @@ Each process holds an operating-system lock on the folder of the trial that it r
 with its process, also by ``kill -9``: a trial that counts as running but whose lock is free was
 interrupted, and whoever finds it takes it up again from its last checkpoint. That goes for the
 trials of one folder, wherever it is moved to: where folders share a database, each trial carries
-the name that was drawn for the folder that it began in.
+the name that was drawn for the folder that it began in. Of machines that do not see each other's
+locks, `lab.studies.holders` says what is known.
 
 Once every setting has been begun, those whose place is undecided are trained again from other seeds
 (`lab.statistics.racing`), each as a trial of its own that says which one it repeats. What decides
@@ -13,7 +14,6 @@ are the scores on disk, so a folder races the settings that it trained.
 
 import json
 import shutil
-import socket
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.files import lock_run, replacing
+from lab.heartbeats import LOST_AFTER, Watch
 from lab.parsing import SettingsError
 from lab.results import (
+    ARTIFACTS,
     DATABASE,
+    LOST_AFTER_ATTRIBUTE,
     REPEAT_OF,
     RETRY_OF,
     SEED,
@@ -38,30 +41,37 @@ from lab.results import (
     STORAGE_NOTE,
     SettingsAlone,
     alone_in,
+    artifacts_of,
     folder_name,
+    has_signs_of_life,
     is_shared,
     open_storage,
     shown_address,
     study_of,
     trial_folder,
 )
+from lab.studies.holders import (
+    FOLDER,
+    is_of,
+    is_seen,
+    lost_before,
+    mark,
+    queue_again,
+    stand_in_for_lost,
+    where_begun,
+)
 from lab.studies.question import Question, Value
-
-FOLDER = "study_folder"
-"""The attribute of a trial that says in which folder it began, by `lab.results.folder_name`."""
 
 INVALID = "invalid"
 """The attribute of a failed trial whose drawn values no run can be built with."""
-
-# What a trial that is tried again has in common with the one that failed.
-_KEPT = ("first", REPEAT_OF, SEED)
 
 
 @dataclass(frozen=True)
 class Claim:
     """A trial that this process may run, its folder, and the lock that says so.
 
-    One that trains a setting again has a ``seed``.
+    One that trains a setting again has a ``seed``. One that stands in for trials whose machines
+    were lost has their numbers, the latest first, in ``after``: it goes on from what they left.
     """
 
     trial: Trial
@@ -69,6 +79,7 @@ class Claim:
     lock: FileLock
     values: dict[str, Value]
     seed: int | None = None
+    after: tuple[int, ...] = ()
 
 
 def begin_study(
@@ -77,6 +88,8 @@ def begin_study(
     address: str | None,
     folder: Path,
     identity: Mapping[str, Any],
+    lost_after: float | None = None,
+    artifacts: str | None = None,
 ) -> optuna.Study:
     """Create the study, with its first trials queued, or go on with the one that is there.
 
@@ -86,10 +99,13 @@ def begin_study(
         address: of the storage where it is kept.
         folder: of its runs.
         identity: what must be equal for its trials to be comparable: settings, photos, epochs.
+        lost_after: seconds after which a machine that gives no sign of life is lost, where several
+            share the study; None for those it was begun with, or `LOST_AFTER`.
+        artifacts: where files of trials come together, in a study that does not say so yet.
 
     Raises:
         SettingsError: the study there was begun with another identity; says which settings. Or by
-            something else than a sweep, with other goals.
+            something else than a sweep, with other goals. Or with another ``lost_after``.
         ResultsError: the storage cannot be opened.
     """
     plain = json.loads(json.dumps(identity, default=str))
@@ -121,6 +137,8 @@ def begin_study(
                 study.enqueue_trial(values, user_attrs={"first": True}, skip_if_exists=True)
             for values in question.combinations:
                 study.enqueue_trial(values, skip_if_exists=True)
+            if has_signs_of_life(address, folder):
+                study.set_user_attr(LOST_AFTER_ATTRIBUTE, lost_after or LOST_AFTER)
             # Last: a study that carries its identity is complete.
             study.set_user_attr("identity", plain)
         elif known != plain:
@@ -134,6 +152,20 @@ def begin_study(
                 "could not be compared. Give this one a --name of its own, or --fresh to set the "
                 "old one aside"
             )
+        if artifacts is not None and ARTIFACTS not in study.user_attrs:
+            study.set_user_attr(ARTIFACTS, artifacts)
+        begun = study.user_attrs.get(LOST_AFTER_ATTRIBUTE)
+        if lost_after is not None and lost_after != begun:
+            # Who waits for less than others beat would rob them.
+            raise SettingsError(
+                f"--lost-after is {lost_after:g}, but study {name!r} "
+                + (
+                    "is not shared by machines (no --storage that keeps signs of life): leave it "
+                    "out"
+                    if begun is None
+                    else f"was begun with {begun:g}, which all its machines must have: leave it out"
+                )
+            )
         if study.user_attrs.get(SEEDS, 1) != question.seeds:
             study.set_user_attr(SEEDS, question.seeds)
     return study
@@ -146,20 +178,33 @@ def claim_trial(
     folder: Path,
     limit: int,
     seed: int,
+    watch: Watch | None = None,
 ) -> Claim | None:
     """Take up an interrupted trial, or begin a new one if fewer than ``limit`` have begun.
 
     Where all have, train the setting again whose place another seed is most likely to decide.
+
+    Args:
+        study: Optuna's.
+        question: what it asks.
+        address: of the storage where it is kept.
+        folder: of its runs.
+        limit: how many trials it should have.
+        seed: of what is drawn.
+        watch: what this process has seen of other machines; trials that are lost by it are ended,
+            and stood in for.
 
     Returns:
         Claim | None: None when there is nothing left to do.
     """
     # Alone: a trial without a mark of its folder is no other process's that is about to mark it.
     with alone_in(address, folder):
+        if watch is not None:
+            stand_in_for_lost(study, watch, folder)
         trials = study.get_trials(deepcopy=False)
         settings = SettingsAlone.of(study)
         for frozen in trials:
-            if frozen.state is TrialState.RUNNING and is_of(frozen, folder):
+            if frozen.state is TrialState.RUNNING and is_seen(frozen, folder):
                 lock = lock_run(trial_folder(folder, frozen.number))
                 if lock is None:
                     continue
@@ -168,7 +213,8 @@ def claim_trial(
                     # What it had not drawn yet, it draws as it would have.
                     earlier = (trial for trial in trials if trial.number < frozen.number)
                     settings.sampler = _sampler(question, seed + _settings_in(earlier))
-                    return _claim(Trial(settings, frozen._trial_id), question, folder, lock)
+                    trial = Trial(settings, frozen._trial_id)
+                    return _claim(trial, trials, question, address, folder, lock)
                 lock.release()
         trials = study.get_trials(deepcopy=False)
         repeat = _waiting_repeat(trials, folder)
@@ -186,7 +232,7 @@ def claim_trial(
             trial = Trial(settings, repeat._trial_id)
         lock = lock_run(trial_folder(folder, trial.number))
         assert lock is not None, "a trial that was just begun is run by nobody"
-        return _claim(trial, question, folder, lock)
+        return _claim(trial, trials, question, address, folder, lock)
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -228,10 +274,7 @@ def retry_failed(study: optuna.Study, address: str | None, folder: Path) -> list
     with alone_in(address, folder):
         again = failed(study.get_trials(deepcopy=False))
         for trial in again:
-            # Another seed belongs where its setting's scores are.
-            known = (*_KEPT, FOLDER) if REPEAT_OF in trial.user_attrs else _KEPT
-            kept = {key: value for key, value in trial.user_attrs.items() if key in known}
-            study.enqueue_trial(trial.params, user_attrs={**kept, RETRY_OF: trial.number})
+            queue_again(study, trial)
     return [trial.number for trial in again]
 
 
@@ -286,18 +329,6 @@ def set_aside(name: str, address: str | None, folder: Path) -> Path | None:
     return aside
 
 
-def is_of(trial: FrozenTrial, folder: Path) -> bool:
-    """Whether a trial began in this folder, or died before it could say where."""
-    name, begun = folder_name(folder), trial.user_attrs.get(FOLDER)
-    return name is None or begun is None or begun == name
-
-
-def where_begun(trial: FrozenTrial) -> str:
-    """What is known of where a trial was begun, in parentheses."""
-    since = f"since {trial.datetime_start:%Y-%m-%d %H:%M}" if trial.datetime_start else ""
-    return f"(machine {trial.user_attrs.get('machine', 'unknown')}, {since})"
-
-
 def _begun(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     replaced = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     return [
@@ -347,7 +378,8 @@ def _queue_repeat(
         REPEAT_OF: setting.number,
         SEED: next(number for number in count(seed + 1) if number not in others),
     }
-    name = folder_name(folder)
+    # Where files come together, every folder has the setting's scores.
+    name = folder_name(folder) if artifacts_of(study, folder) is None else None
     study.enqueue_trial(
         setting.params, user_attrs=attributes if name is None else {**attributes, FOLDER: name}
     )
@@ -365,16 +397,25 @@ def _wants_another(trials: Sequence[FrozenTrial], question: Question, limit: int
     return question.sampler != "grid" and len(invalid(trials)) < limit
 
 
-def _claim(trial: Trial, question: Question, folder: Path, lock: FileLock) -> Claim:
-    name = folder_name(folder)
-    if name is not None:
-        trial.set_user_attr(FOLDER, name)
-    # For people: a restarted container is another machine.
-    trial.set_user_attr("machine", socket.gethostname())
+def _claim(
+    trial: Trial,
+    trials: Sequence[FrozenTrial],
+    question: Question,
+    address: str | None,
+    folder: Path,
+    lock: FileLock,
+) -> Claim:
+    mark(trial, address, folder)
     # A trial taken up again gets the values that it was begun with.
     values = question.draw(trial)
-    seed = trial.user_attrs.get(SEED)
-    return Claim(trial, trial_folder(folder, trial.number), lock, values, seed)
+    return Claim(
+        trial,
+        trial_folder(folder, trial.number),
+        lock,
+        values,
+        trial.user_attrs.get(SEED),
+        lost_before(trials, trial),
+    )
 
 
 def _pruner(question: Question) -> optuna.pruners.BasePruner:

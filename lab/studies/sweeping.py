@@ -1,5 +1,6 @@
 """A sweep from its question to its result: prepare, run in one or more processes, conclude."""
 
+import math
 import multiprocessing
 import signal
 import time
@@ -19,11 +20,11 @@ from rich.console import Console
 
 from lab.checks import UserError
 from lab.faults import EnvironmentFaultError, fault_of
-from lab.files import file_sha256
+from lab.files import file_sha256, network_file_system
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
-from lab.results import note_storage, open_storage
+from lab.results import database_file, note_storage, open_storage, open_store
 from lab.runs import open_tasks, settle
 from lab.settings import Experiment
 from lab.studies.board import make_board, print_board, write_board
@@ -70,6 +71,8 @@ def begin_sweep(
     workers: int = 1,
     threads: int | None = None,
     storage: str | None = None,
+    lost_after: float | None = None,
+    artifacts: str | None = None,
     seed: int = 0,
     fresh: bool = False,
     checkpoint: Path | None = None,
@@ -91,6 +94,10 @@ def begin_sweep(
         threads: of each process; None takes those of the study that is there, else shares out the
             cores. Another number gives other weights, so a study keeps its own.
         storage: see `open_storage`.
+        lost_after: seconds after which a machine that gives no sign of life is lost, where several
+            share the storage; None for those that the study was begun with, or 300.
+        artifacts: where files of trials come together: a folder that all machines reach, or
+            ``s3://BUCKET``; None for what the study says.
         seed: of the draws, and the first of the trainings; further ones count on from it.
         fresh: set an existing study of that name aside.
         checkpoint: the network that a question without training is about.
@@ -105,6 +112,12 @@ def begin_sweep(
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
             raise SettingsError(f"{option} must be at least 1, not {value}")
+    if lost_after is not None and not 5 <= lost_after < math.inf:
+        raise SettingsError(f"--lost-after must be at least 5 seconds, not {lost_after:g}")
+    if artifacts is not None:
+        if not artifacts.startswith("s3://"):
+            artifacts = str(Path(artifacts).expanduser().resolve())
+        open_store(artifacts)
     question = read_question(question_name, sweeps)
     try:
         question = replace(
@@ -136,6 +149,8 @@ def begin_sweep(
         precision=begun.get("precision"),
         identity={},
         checkpoint=None if checkpoint is None else checkpoint.resolve(),
+        lost_after=lost_after,
+        artifacts=artifacts,
     )
     built = settle(sweep.build({}))
     sweep = replace(sweep, precision=built.fit.precision)
@@ -148,7 +163,7 @@ def begin_sweep(
     if fresh:
         set_aside(study_name, storage, folder)
     sweep.open()
-    note_storage(folder, study_name, storage)
+    note_storage(folder, study_name, storage, artifacts)
     return sweep
 
 
@@ -178,6 +193,8 @@ def run_sweep(
     ]
     console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
     console.print(sweep.tasks().summary(), soft_wrap=True, highlight=False)
+    for sentence in _what_is_safe(sweep):
+        console.print(sentence, soft_wrap=True, highlight=False)
     if ended:
         console.print(f"Going on with {len(ended)} finished trials in {sweep.folder}")
     if again:
@@ -202,6 +219,27 @@ def run_sweep(
         names = ", ".join(path.name for path in written)
         console.print(f"Each against {board.reference.label}: {names} in {sweep.folder}")
     return results
+
+
+def _what_is_safe(sweep: Sweep) -> Iterator[str]:
+    """What to know of a study whose file lies where other machines may write to it."""
+    file = database_file(sweep.storage, sweep.folder)
+    kind = None if file is None else network_file_system(file.parent)
+    if kind is None:
+        return
+    if sweep.storage is not None and sweep.storage.startswith("journal:"):
+        yield (
+            f"{file} lies on {kind}. Several machines may run this study where that file system "
+            "keeps locks between them (NFS 4 does); a machine that is lost is not noticed: for "
+            "that, give --storage postgresql://USER@HOST/DATABASE"
+        )
+    else:
+        yield (
+            f"{file} lies on {kind}, where SQLite is safe for one machine at a time only: it "
+            "overwrites pages in place, under locks that network file systems do not all keep. For "
+            "several machines, give --storage journal:FILE, which is only ever added to, or "
+            "--storage postgresql://USER@HOST/DATABASE, which also notices lost machines"
+        )
 
 
 def _check_checkpoint(question: str, trains: bool, checkpoint: Path | None) -> None:

@@ -1,22 +1,33 @@
 """Runs the trials of a study in this process, one after the other."""
 
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.evaluation import Tasks
 from lab.faults import fault_of, ran_out_of_memory
+from lab.formats.runs import copy_run, last_checkpoint, photo_table
 from lab.parsing import SettingsError, options_from
-from lab.results.run import Run
+from lab.results import (
+    Run,
+    artifacts_of,
+    fetch_runs,
+    fetch_to_go_on,
+    store_run,
+    trial_folder,
+)
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
 from lab.settings import Experiment, build_experiment, parse_experiment
+from lab.studies.holders import Hold, TrialLostError, holding, watch_of
 from lab.studies.pruning import FrontPruner
 from lab.studies.question import Question, Value
 from lab.studies.storage import INVALID, Claim, begin_study, claim_trial
@@ -39,6 +50,9 @@ class Sweep:
         precision: what "auto" means for all trials; None until it is known.
         identity: what must be equal for trials to be comparable.
         checkpoint: the network that the trials of a question without training score.
+        lost_after: seconds after which a machine that gives no sign of life is lost, where several
+            share the study; None for what it was begun with.
+        artifacts: where files of trials come together, as this machine reaches it.
     """
 
     name: str
@@ -51,6 +65,8 @@ class Sweep:
     precision: str | None
     identity: Mapping[str, Any]
     checkpoint: Path | None = None
+    lost_after: float | None = None
+    artifacts: str | None = None
 
     def open(self) -> optuna.Study:
         """Create the study or go on with it.
@@ -62,7 +78,15 @@ class Sweep:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # A trial that goes on repeats the epoch in which it stopped, and what it said of it.
         warnings.filterwarnings("ignore", message="The reported value is ignored")
-        return begin_study(self.name, self.question, self.storage, self.folder, self.identity)
+        return begin_study(
+            self.name,
+            self.question,
+            self.storage,
+            self.folder,
+            self.identity,
+            self.lost_after,
+            self.artifacts,
+        )
 
     def build(
         self, values: Mapping[str, Value], applied: str | None = None, seed: int | None = None
@@ -125,13 +149,17 @@ class Sweep:
 class TrialEvent:
     """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended.
 
-    An invalid one failed before it began, because no run can be built with its values. One that
-    trains a setting again says from which ``seed``.
+    An invalid one failed before it began, because no run can be built with its values. A lost one
+    was ended by another machine, which saw no sign of life. One that trains a setting again says
+    from which ``seed``. "waiting" is of another machine's trial, of which it is not known whether
+    it lives.
     """
 
     worker: int
     trial: int
-    kind: Literal["begun", "step", "epoch", "complete", "pruned", "failed", "invalid"]
+    kind: Literal[
+        "begun", "step", "epoch", "complete", "pruned", "failed", "invalid", "lost", "waiting"
+    ]
     values: Mapping[str, Value] | None = None
     progress: StepProgress | None = None
     score: EpochScore | None = None
@@ -141,6 +169,9 @@ class TrialEvent:
 
 def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) -> None:
     """Run trials until the study has as many as its question wants, and no seed could decide more.
+
+    Where machines share the study, wait at the end for a sign of life of each trial that another
+    one runs, and take up those that give none.
 
     Args:
         sweep: the study.
@@ -153,28 +184,56 @@ def run_trials(sweep: Sweep, worker: int, tell: Callable[[TrialEvent], None]) ->
         KeyboardInterrupt: Ctrl-C; the trial stays open and is taken up by the next call.
     """
     study, question = sweep.open(), sweep.question
+    watch = watch_of(study, sweep.storage, sweep.folder)
+    is_waiting = False
+    # Where a seed or a trial's end is decided by the scores of others.
+    needs_scores = question.seeds > 1 or len(question.goals) > 1
     while True:
+        if needs_scores:
+            fetch_runs(study, sweep.folder, networks=False)
         claim = claim_trial(
-            study, question, sweep.storage, sweep.folder, question.trials, sweep.seed
+            study, question, sweep.storage, sweep.folder, question.trials, sweep.seed, watch
         )
-        if claim is None:
+        if claim is not None:
+            is_waiting = False
+            try:
+                with holding(study, claim.trial, sweep.storage, sweep.folder) as hold:
+                    _run_trial(study, sweep, claim, hold, worker, tell)
+            except TrialLostError as error:
+                number, values = claim.trial.number, claim.values
+                tell(TrialEvent(worker, number, "lost", values, reason=str(error)))
+            finally:
+                claim.lock.release()
+            continue
+        if watch is None:
             return
-        try:
-            _run_trial(study, sweep, claim, worker, tell)
-        finally:
-            claim.lock.release()
+        if not is_waiting:
+            watch.begin_waiting()
+            is_waiting = True
+        silent = watch.waits_for()
+        if not silent:
+            return
+        event = TrialEvent(worker, study._storage.get_trial(min(silent)).number, "waiting")
+        # Hundreds of machines may wait, and a look keeps all others out. But an interruption is
+        # noticed by telling.
+        end = time.monotonic() + watch.interval / 3
+        while time.monotonic() < end:
+            tell(event)
+            time.sleep(min(1.0, watch.interval / 3))
 
 
 def _run_trial(
     study: optuna.Study,
     sweep: Sweep,
     claim: Claim,
+    hold: Hold,
     worker: int,
     tell: Callable[[TrialEvent], None],
 ) -> None:
     trial, number = claim.trial, claim.trial.number
     event = TrialEvent(worker, number, "begun", claim.values, seed=claim.seed)
-    tell(event)
+    store = artifacts_of(study, sweep.folder)
+    tell(replace(event, reason=_go_on_from(study, claim, sweep.folder)))
     goals = sweep.question.goals
     front = FrontPruner(study, sweep.question, sweep.folder) if len(goals) > 1 else None
 
@@ -198,14 +257,31 @@ def _run_trial(
         trial.set_user_attr("reason", reason)
         if kind == "invalid":
             trial.set_user_attr(INVALID, True)
-        study.tell(number, state=TrialState.FAIL)
+        end(state=TrialState.FAIL)
         tell(replace(event, kind=kind, reason=reason))
+
+    def put_into_store() -> None:
+        if store is not None:
+            hold.check()
+            store_run(study, number, claim.folder, store)
+
+    def end(values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
+        put_into_store()
+        hold.tell(values, state)
+
+    def on_step(progress: StepProgress) -> None:
+        hold.glance()
+        # The last epoch's `last.ckpt`, which another machine could go on from, is there by now.
+        if progress.step == 1 and progress.epoch > 1:
+            put_into_store()
+        tell(replace(event, kind="step", progress=progress))
 
     try:
         experiment, tasks = _prepare(sweep, claim.values, claim.seed)
         name = f"{sweep.name}-{number:03d}"
         if tasks is not None:
             assert sweep.checkpoint is not None
+            hold.check()
             on_epoch(
                 evaluate_run(experiment, tasks, sweep.checkpoint, claim.folder, name, sweep.name)
             )
@@ -215,25 +291,26 @@ def _run_trial(
                 claim.folder,
                 name,
                 group=sweep.name,
-                on_step=lambda progress: tell(replace(event, kind="step", progress=progress)),
+                on_step=on_step,
                 on_epoch=on_epoch,
+                before_writing=hold.check,
             )
     except optuna.TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
-        study.tell(number, state=TrialState.PRUNED)
+        end(state=TrialState.PRUNED)
         tell(replace(event, kind="pruned", reason=str(pruned)))
     except _InvalidValuesError as error:
         fail(str(error), "invalid")
     except NonFiniteLossError as error:
         fail(str(error))
-    except UserError:
+    except (UserError, UpdateFinishedTrialError):
         # Its folder or photos are not as they were: once a person has mended that, it goes on.
         raise
     except Exception as error:
         if fault_of(error) is None:
             # A mistake in the code would end every trial alike: stop, and say so.
             trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
-            study.tell(number, state=TrialState.FAIL)
+            hold.tell(state=TrialState.FAIL)
         elif ran_out_of_memory(error) and _for_the_second_time(trial):
             # By itself: the study would never get beyond it.
             fail("it ran out of memory twice: take smaller values, fewer --workers, or another GPU")
@@ -243,8 +320,23 @@ def _run_trial(
         place = claim.folder
         run = Run(place.name, place.name, place, goals[0], counts_last=len(goals) > 1)
         trial.set_user_attr("best_epoch", run.best)
-        study.tell(number, [run.mean(goal) for goal in goals])
+        end([run.mean(goal) for goal in goals])
         tell(replace(event, kind="complete"))
+
+
+def _go_on_from(study: optuna.Study, claim: Claim, folder: Path) -> str:
+    """Put in a trial's folder what those left that it stands in for; says so in words."""
+    if not claim.after:
+        return ""
+    if not last_checkpoint(claim.folder).exists():
+        for number in claim.after:
+            if copy_run(trial_folder(folder, number), claim.folder) or fetch_to_go_on(
+                study, number, claim.folder
+            ):
+                break
+    epochs = len(photo_table(claim.folder).read()["epoch"].unique())
+    where = f"goes on after its epoch {epochs}" if epochs else "begins anew: its files are not here"
+    return f"stands in for trial {claim.after[0]}, whose machine was lost, and {where}"
 
 
 class _InvalidValuesError(SettingsError):

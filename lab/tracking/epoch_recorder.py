@@ -35,6 +35,8 @@ class EpochRecorder(lightning.Callback):
         tracker: the W&B run, if there is one.
         on_epoch: told the means, when everything of the epoch is on disk. It may raise to end the
             run (a pruned trial).
+        before_writing: called before anything of an epoch is written. It may raise to end the run
+            without a trace of the epoch (a trial that another machine took up).
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class EpochRecorder(lightning.Callback):
         settings: str,
         tracker: WandbTracker | None = None,
         on_epoch: Callable[[EpochScore], None] | None = None,
+        before_writing: Callable[[], None] | None = None,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._tracker = tracker
         self._on_epoch = on_epoch
+        self._before_writing = before_writing
         self._scores: list[SampleScore] = []
         self._visuals: list[SampleVisual] = []
         self._loss_sums: dict[str, Tensor] = {}
@@ -105,6 +109,8 @@ class EpochRecorder(lightning.Callback):
         if trainer.sanity_checking or not self._scores:
             return
         assert isinstance(pl_module, CompletionModule)
+        if self._before_writing is not None:
+            self._before_writing()
         if not (self._folder / SETTINGS).exists():
             # Else it would be made anew, and look like a run that began with this epoch.
             raise FileNotFoundError(ENOENT, "it was removed while it was written", self._folder)

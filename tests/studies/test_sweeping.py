@@ -16,6 +16,7 @@ from rich.console import Console
 from lab import sweep as command
 from lab.checks import UserError
 from lab.evaluation import Evaluation, Tasks, judge
+from lab.files import network_file_system
 from lab.imaging import contact_sheet
 from lab.metrics import ANSWER_METRICS, METRICS, measure
 from lab.networks import load_network
@@ -23,7 +24,14 @@ from lab.parsing import SettingsError
 from lab.results import Run
 from lab.runs import fit_run
 from lab.strategies import METHODS, Direct
-from lab.studies import begin_sweep, collect_results, default_workers, result_table, run_sweep
+from lab.studies import (
+    begin_sweep,
+    collect_results,
+    default_workers,
+    result_table,
+    run_sweep,
+    sweeping,
+)
 from lab.studies.result_table import write_sheet
 from lab.studies.storage import claim_trial
 from tests.studies.conftest import HOLE, LEARNING_RATE, TINY_QUESTION, begin_tiny, write_question
@@ -646,3 +654,34 @@ def test_another_goal_may_be_asked_for(begin):
     ]
     with pytest.raises(SettingsError, match="no metric is called 'hole_sim'"):
         begin(name="wrong", goals=["hole_sim"])
+
+
+MOUNTS = """\
+24 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+80 24 0:45 / {folder} rw shared:9 - {kind} server:/export rw,vers=4.2
+81 80 8:2 / {folder}/of\\040its\\040own rw - xfs /dev/sdb1 rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "storage", "said"),
+    [
+        ("nfs4", None, "study.db lies on nfs4, where SQLite is safe for one machine at a time"),
+        ("lustre", "journal:{}/study.log", "study.log lies on lustre. Several machines may run"),
+        ("ext4", None, None),
+    ],
+)
+def test_what_is_safe_on_a_network_file_system_is_said(
+    begin, tmp_path, monkeypatch, kind, storage, said
+):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(folder=tmp_path, kind=kind))
+    monkeypatch.setattr("lab.files._MOUNTS", mounts)
+    sweep = begin({"trials": 1, "epochs": 1}, storage=storage and storage.format(tmp_path))
+    sentences = list(sweeping._what_is_safe(sweep))
+    if said is None:
+        assert sentences == []
+    else:
+        assert said in sentences[0]
+        assert "--storage postgresql://" in sentences[0]
+    assert network_file_system(tmp_path / "of its own" / "runs") is None

@@ -1,0 +1,248 @@
+"""Signs of life in a study's database, by which machines know of each other's trials.
+
+A process that runs a trial has a heart: a small process of its own (`beat_on`) that writes the
+database's time beside the trial, in the table that Optuna made for that. Of its own, because a
+thread cannot beat while a long step holds the interpreter; and it ends with the process that it
+beats for, however that one ends. All times are the database's, in UTC: no machine's clock or time
+zone counts.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import DateTime, String, cast, column, func, insert, select, table, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+LOST_AFTER = 300.0
+"""Seconds without a sign of life after which a trial counts as lost, where nobody says."""
+
+# Hearts beat that often within it, and whoever finds a trial lost looks again after two beats: a
+# database that was away, or whose clock was set, makes all trials look lost for a moment.
+_BEATS = 10
+_LOOK_AGAIN = 2.0 / _BEATS
+
+_GONE = 3  # a heart's exit status where its trial does not run any more
+
+_BEATEN = table("trial_heartbeats", column("trial_id"), column("heartbeat", DateTime()))
+_TRIALS = table("trials", column("trial_id"), column("study_id"), column("state", String()))
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The last sign of life of a running trial: when, and how many seconds ago."""
+
+    beat: datetime
+    age: float
+
+
+def beat(connection: Connection, trial: int) -> bool:
+    """Note that a trial's process lives, by the database's clock.
+
+    Args:
+        connection: to the study's database; the caller commits.
+        trial: its id in the database.
+
+    Returns:
+        bool: whether the trial is running; nothing is noted of one that is not.
+    """
+    running = select(_TRIALS.c.trial_id).where(_TRIALS.c.trial_id == trial, _is_running())
+    if connection.execute(running).first() is None:
+        return False
+    now = _now(connection)
+    noted = update(_BEATEN).where(_BEATEN.c.trial_id == trial).values(heartbeat=now)
+    if not connection.execute(noted).rowcount:
+        connection.execute(insert(_BEATEN).values(trial_id=trial, heartbeat=now))
+    return True
+
+
+def signs_of_life(connection: Connection, study: int) -> dict[int, Sign]:
+    """The last sign of life of each running trial of a study that ever gave one, by its id."""
+    rows = connection.execute(
+        select(_BEATEN.c.trial_id, _BEATEN.c.heartbeat, _now(connection))
+        .join(_TRIALS, _TRIALS.c.trial_id == _BEATEN.c.trial_id)
+        .where(_TRIALS.c.study_id == study, _is_running())
+    )
+    return {trial: Sign(at, (now - at).total_seconds()) for trial, at, now in rows}
+
+
+@dataclass
+class Watch:
+    """What one process has seen of the signs of life in a study.
+
+    Args:
+        lost_after: seconds without one after which a trial is lost.
+    """
+
+    lost_after: float = LOST_AFTER
+    _seen: dict[int, tuple[datetime, float]] = field(default_factory=dict)
+    _since: dict[int, datetime] = field(default_factory=dict)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two beats."""
+        return self.lost_after / _BEATS
+
+    def look(self, signs: Mapping[int, Sign]) -> set[int]:
+        """Take the signs of life there are now; returns the ids of the trials that are lost.
+
+        A trial is lost where its last sign is older than ``lost_after``, and where it gave none in
+        the two beats since this process first saw that very sign.
+        """
+        now = time.monotonic()
+        for trial, sign in signs.items():
+            before = self._seen.get(trial)
+            if before is None or before[0] != sign.beat:
+                self._seen[trial] = (sign.beat, now)
+        self._seen = {trial: seen for trial, seen in self._seen.items() if trial in signs}
+        return {
+            trial
+            for trial, sign in signs.items()
+            if sign.age > self.lost_after
+            and now - self._seen[trial][1] >= self.lost_after * _LOOK_AGAIN
+        }
+
+    def begin_waiting(self) -> None:
+        """From now on, wait for a sign of every trial."""
+        self._since = {trial: at for trial, (at, _) in self._seen.items()}
+
+    def waits_for(self, alive: Iterable[int] = ()) -> set[int]:
+        """The trials that gave no sign since `begin_waiting`, and are not known to be alive."""
+        known = {trial: seen[0] for trial, seen in self._seen.items()}
+        silent = {trial for trial, at in self._since.items() if known.get(trial) == at}
+        return silent - set(alive)
+
+
+class Heart:
+    """Beats for a trial while this process lives.
+
+    Args:
+        url: of the database, password included; no other process can read it meanwhile.
+        trial: its id in the database.
+        interval: seconds between two beats.
+    """
+
+    def __init__(self, url: str, trial: int, interval: float) -> None:
+        self._order = json.dumps({"url": url, "trial": trial, "interval": interval})
+        self._interval = interval
+        self._process: subprocess.Popen[str] | None = None
+        self._started = 0.0
+
+    def __enter__(self) -> "Heart":
+        self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._process.kill()
+        self._process.wait()
+
+    def beats(self) -> bool:
+        """Whether the trial runs as far as the heart knows; cheap enough for every step.
+
+        A heart that somebody killed is replaced.
+        """
+        assert self._process is not None
+        status = self._process.poll()
+        if status == _GONE:
+            return False
+        if status is not None and time.monotonic() - self._started > self._interval:
+            self._start()
+        return True
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        # A group of its own: what stops or interrupts this process by its terminal leaves the heart
+        # alone. The address goes by a pipe, because arguments are for all to see.
+        group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+        places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "import sys, lab.heartbeats as h; sys.exit(h.beat_on())"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            **group,
+        )
+        assert self._process.stdin is not None
+        with suppress(OSError):  # killed already: `beats` sees it
+            self._process.stdin.write(self._order + "\n")
+            self._process.stdin.flush()
+
+
+def kernel() -> str:
+    """By what a machine is known until it is started anew.
+
+    Two processes under one kernel see each other's locks, in containers too; of others, nobody
+    knows: file systems that machines share keep locks, or say so, or do not.
+    """
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
+def _is_running() -> sqlalchemy.ColumnElement[bool]:
+    # PostgreSQL has a type of its own for states.
+    return cast(_TRIALS.c.state, String(20)) == "RUNNING"
+
+
+def _now(connection: Connection) -> sqlalchemy.ColumnElement[datetime]:
+    """The database's time in UTC, whatever time zone it or this machine is set to."""
+    kind = connection.dialect.name
+    if kind == "postgresql":
+        return func.timezone("UTC", func.clock_timestamp(), type_=DateTime())
+    if kind in ("mysql", "mariadb"):
+        return func.utc_timestamp(type_=DateTime())
+    return func.current_timestamp(type_=DateTime())  # SQLite's is in UTC
+
+
+def beat_on() -> int:
+    """Be a heart: beat until the process that started this one is gone, or its trial is."""
+    parent = os.getppid()
+    order = json.loads(sys.stdin.readline())
+
+    def end_with_the_parent() -> None:
+        sys.stdin.read()
+        os._exit(0)
+
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    interval = order["interval"]
+    # A connection a beat: hundreds of hearts leave the server its places, and one that was
+    # restarted is found again. None may hang for ever in a network that went away.
+    arguments: dict[str, Any] = {}
+    if order["url"].startswith("postgresql"):
+        arguments = {"connect_timeout": 10, "tcp_user_timeout": 10_000}
+    engine = sqlalchemy.create_engine(order["url"], poolclass=NullPool, connect_args=arguments)
+    # Loader processes may hold the pipe of a parent that was killed.
+    while os.getppid() == parent:
+        pause = interval
+        try:
+            with engine.begin() as connection:
+                if not beat(connection, order["trial"]):
+                    return _GONE
+        except SQLAlchemyError:
+            pause = min(interval, 5.0)
+        time.sleep(pause)
+    return 0

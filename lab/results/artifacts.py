@@ -1,0 +1,354 @@
+"""How the files of a study's trials come together where machines share no folder.
+
+Each machine puts what its trials leave into an artifact store of Optuna's, a folder that all can
+reach or a bucket, and notes it in the study the way Optuna does, so that Optuna Dashboard shows it.
+Whoever reads the study fetches what is not here yet. A trial's files in the store: its tables and
+settings, an archive of pictures and a network an epoch, ``last.ckpt``, from which another machine
+goes on, and a few pictures of the last epoch for the dashboard. What is noted is whole: the file is
+written first.
+"""
+
+import io
+import json
+import re
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import optuna
+from optuna.artifacts import (
+    ArtifactMeta,
+    Boto3ArtifactStore,
+    FileSystemArtifactStore,
+    get_all_artifact_meta,
+)
+from optuna.artifacts._protocol import ArtifactStore
+from optuna.artifacts._upload import ARTIFACTS_ATTR_PREFIX
+from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.trial import FrozenTrial
+
+from lab.faults import EnvironmentFaultError
+from lab.files import make_folder, replacing
+from lab.formats.plain import read_json
+from lab.formats.runs import (
+    LOSSES,
+    RECORD,
+    SCORES,
+    SETTINGS,
+    last_checkpoint,
+    read_record,
+    write_record,
+)
+from lab.results.run import ResultsError
+from lab.results.storage import noted_artifacts, trial_folder
+from lab.untrusted import MEBIBYTE
+
+ARTIFACTS = "artifacts"
+"""The attribute of a study that says where the files of its trials come together."""
+
+_STORED = "epochs_stored"  # of a trial: how many epochs of it are in the store
+_FETCHED = "fetched.json"  # in a run's folder that was fetched: how many epochs of it
+
+_TABLES = "tables.zip"
+_LAST = "last.ckpt"
+_NETWORK = re.compile(r"epoch-(\d{3,6})\.pt")
+_PICTURES = re.compile(r"epoch-(\d{3,6})-pictures\.zip")
+_SHOWN = 4  # pictures in the dashboard
+_SHOWN_PICTURE = re.compile(r"epoch-(\d{3,6})-completed\.png")
+
+# What an archive may hold: a store may be written to by others.
+_MEMBER = re.compile(
+    r"config\.yaml|run\.json|photos\.csv|losses\.csv"
+    r"|visuals/[^/\\\x00]{1,255}/(truth|hole|epoch-\d{3,6}-[a-z0-9_-]{1,64})\.png"
+)
+_MOST_MEMBERS = 10_000
+_LARGEST_MEMBER = 256 * MEBIBYTE
+_LARGEST_FILE = 8192 * MEBIBYTE
+
+
+class _WholeFiles(FileSystemArtifactStore):
+    """Optuna's store in a folder, in which no reader finds half a file."""
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        with (
+            replacing(self._get_filepath(artifact_id)) as temporary,
+            temporary.open("wb") as file,
+        ):
+            shutil.copyfileobj(content_body, file)
+
+
+def open_store(address: str) -> ArtifactStore:
+    """The artifact store at an address: a folder, or ``s3://BUCKET``.
+
+    Raises:
+        ResultsError: no such bucket's address, or boto3 is not installed.
+        OSError: the folder cannot be made.
+    """
+    if not address.startswith("s3://"):
+        make_folder(Path(address))
+        return _WholeFiles(address)
+    bucket = address.removeprefix("s3://").strip("/")
+    if not bucket or "/" in bucket or "@" in bucket:
+        raise ResultsError(f"{address} names no bucket: give s3://BUCKET, without a folder or key")
+    try:
+        return Boto3ArtifactStore(bucket)
+    except ImportError as error:
+        raise ResultsError(
+            f"{address} is reached by boto3, which is not installed: pip install "
+            "'background-inpainting-workbench[cluster]'"
+        ) from error
+
+
+def artifacts_of(study: optuna.Study, folder: Path) -> str | None:
+    """Where the files of a study's trials come together: as noted here, or in the study."""
+    noted = noted_artifacts(folder) or study.user_attrs.get(ARTIFACTS)
+    return noted if isinstance(noted, str) else None
+
+
+def store_run(study: optuna.Study, trial: int, run: Path, address: str) -> None:
+    """Put into the store what a trial's run has left since it was last put there.
+
+    Args:
+        study: Optuna's.
+        trial: its number.
+        run: its folder, between two epochs.
+        address: of the store.
+
+    Raises:
+        UpdateFinishedTrialError: the trial has ended.
+        EnvironmentFaultError: the store cannot be reached.
+    """
+    storage = study._storage
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, trial)
+    frozen = storage.get_trial(trial_id)
+    known = _names(study, frozen)
+    store = open_store(address)
+
+    def put(name: str, file: BinaryIO, kind: str = "application/octet-stream") -> None:
+        key = known.get(name) or str(uuid4())
+        with _reaching(address):
+            store.write(key, file)
+        if name not in known:
+            meta = ArtifactMeta(key, name, kind, None)
+            storage.set_trial_system_attr(
+                trial_id, ARTIFACTS_ATTR_PREFIX + key, json.dumps(asdict(meta))
+            )
+            known[name] = key
+
+    pictures = sorted((run / "visuals").glob("*/*.png"))
+    by_epoch: dict[str, list[Path]] = {}
+    for path in pictures:
+        found = re.match(r"epoch-(\d+)-", path.name)
+        if found:
+            by_epoch.setdefault(found[1], []).append(path)
+    fixed = [path for path in pictures if path.stem in ("truth", "hole")]
+    for number, (epoch, paths) in enumerate(sorted(by_epoch.items())):
+        name = f"epoch-{epoch}-pictures.zip"
+        if name not in known:
+            put(name, _zipped(run, [*paths, *(fixed if number == 0 else [])]), "application/zip")
+    for path in sorted((run / "checkpoints").glob("epoch-*.pt")):
+        if path.name not in known:
+            with path.open("rb") as file:
+                put(path.name, file)
+    latest = max(by_epoch, default="")
+    shown = [path for path in by_epoch.get(latest, []) if _SHOWN_PICTURE.fullmatch(path.name)]
+    for number, path in enumerate(shown[:_SHOWN], start=1):
+        with path.open("rb") as file:
+            put(f"completed-{number}.png", file, "image/png")
+    tables = [run / name for name in (SETTINGS, RECORD, SCORES, LOSSES)]
+    put(_TABLES, _zipped(run, [path for path in tables if path.exists()]), "application/zip")
+    if last_checkpoint(run).exists():
+        with last_checkpoint(run).open("rb") as file:
+            put(_LAST, file)
+    storage.set_trial_user_attr(trial_id, _STORED, len(by_epoch))
+
+
+def fetch_runs(study: optuna.Study, folder: Path, networks: bool = True) -> None:
+    """Fetch what trials of other machines have left since it was last fetched.
+
+    Args:
+        study: Optuna's.
+        folder: of the study, here.
+        networks: those of every epoch, too; the rest alone is enough to rank and to show.
+
+    Raises:
+        EnvironmentFaultError: the store cannot be reached.
+        ResultsError: it holds something else than runs.
+    """
+    address = artifacts_of(study, folder)
+    stored = [t for t in study.get_trials(deepcopy=False) if _STORED in t.user_attrs]
+    if address is None or not stored:
+        return
+    store = open_store(address)
+    for trial in stored:
+        run = trial_folder(folder, trial.number)
+        if not (run / _FETCHED).exists() and any((run / n).exists() for n in (SETTINGS, SCORES)):
+            continue  # it ran here
+        epochs = trial.user_attrs[_STORED]
+        had = _fetched(run)
+        names = _names(study, trial)
+        try:
+            with _reaching(address):
+                if had["files"] < epochs:
+                    # First: without it, the run would be taken for one of this machine.
+                    _note_fetched(run, had)
+                    _fetch(store, names, run, lambda name: name == _TABLES)
+                    _fetch(store, names, run, _after(_PICTURES, had["files"]))
+                    had["files"] = epochs
+                    _note_fetched(run, had)
+                if networks and had["networks"] < epochs:
+                    _fetch(store, names, run, _after(_NETWORK, had["networks"]))
+                    had["networks"] = epochs
+                    _note_fetched(run, had)
+        except ArtifactNotFound:
+            warnings.warn(
+                f"{address} lacks files of trial {trial.number}, which it is said to hold",
+                stacklevel=2,
+            )
+
+
+def fetch_to_go_on(study: optuna.Study, trial: int, run: Path) -> bool:
+    """Fetch into a run's folder what a lost trial left, as `lab.formats.runs.copy_run` copies it.
+
+    Returns:
+        bool: False where there is nothing to go on from.
+
+    Raises:
+        EnvironmentFaultError: the store cannot be reached.
+        ResultsError: it holds something else than runs.
+    """
+    address = artifacts_of(study, run.parents[1])
+    names = _names(study, study.get_trials(deepcopy=False)[trial])
+    if address is None or _LAST not in names:
+        return False
+    store = open_store(address)
+    # Not known as a checkpoint before all the rest is here.
+    waiting = run / "checkpoints" / "fetched-last.ckpt"
+    try:
+        with _reaching(address):
+            _download(store, names[_LAST], waiting)
+            _fetch(store, names, run, lambda name: name == _TABLES)
+            for pattern in (_PICTURES, _NETWORK):
+                _fetch(store, names, run, _after(pattern, 0))
+    except ArtifactNotFound:
+        waiting.unlink(missing_ok=True)
+        return False
+    record = read_record(run)
+    record.pop("id", None)
+    write_record(run, record)
+    waiting.replace(last_checkpoint(run))
+    return True
+
+
+@contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    """Say of a store that cannot be reached in one line what to do."""
+    try:
+        yield
+    except Exception as error:
+        # boto3 is not always installed.
+        if type(error).__module__.partition(".")[0] not in ("boto3", "botocore", "s3transfer"):
+            raise
+        raise EnvironmentFaultError(
+            f"the artifact store {address} cannot be reached ({error}). Nothing that was finished "
+            "is lost: the same command goes on"
+        ) from error
+
+
+def _names(study: optuna.Study, trial: FrozenTrial) -> dict[str, str]:
+    """What of a trial is in the store: its keys by the files' names."""
+    metas = get_all_artifact_meta(trial, storage=study._storage)
+    return {meta.filename: meta.artifact_id for meta in metas}
+
+
+def _zipped(run: Path, paths: Iterable[Path]) -> BinaryIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path in paths:
+            archive.write(path, path.relative_to(run).as_posix())
+    buffer.seek(0)
+    return buffer
+
+
+def _after(pattern: re.Pattern[str], epochs: int) -> Callable[[str], bool]:
+    """Which files are of a later epoch than the first ones that were fetched."""
+
+    def is_wanted(name: str) -> bool:
+        found = pattern.fullmatch(name)
+        # Of what is scored at an epoch of its own, there is one, whatever its number.
+        return found is not None and (int(found[1]) > epochs or epochs == 0)
+
+    return is_wanted
+
+
+def _fetch(
+    store: ArtifactStore, names: dict[str, str], run: Path, is_wanted: Callable[[str], bool]
+) -> None:
+    for name, key in sorted(names.items()):
+        if not is_wanted(name):
+            continue
+        if _NETWORK.fullmatch(name):
+            _download(store, key, run / "checkpoints" / name)
+        else:
+            _unpack(store, key, run)
+
+
+def _download(store: ArtifactStore, key: str, path: Path) -> None:
+    with (
+        store.open_reader(key) as reader,
+        replacing(path) as temporary,
+        temporary.open("wb") as file,
+    ):
+        written = 0
+        while block := reader.read(MEBIBYTE):
+            written += len(block)
+            if written > _LARGEST_FILE:
+                raise ResultsError(f"{key} in the artifact store is larger than any checkpoint")
+            file.write(block)
+
+
+def _unpack(store: ArtifactStore, key: str, run: Path) -> None:
+    archived = run / f"{key}.zip"
+    _download(store, key, archived)
+    try:
+        with zipfile.ZipFile(archived) as archive:
+            members = archive.infolist()
+            if len(members) > _MOST_MEMBERS:
+                raise ResultsError(f"{key} in the artifact store holds too many files for a run")
+            for member in members:
+                is_known = _MEMBER.fullmatch(member.filename) and "/../" not in member.filename
+                if not is_known or member.file_size > _LARGEST_MEMBER:
+                    raise ResultsError(
+                        f"{key} in the artifact store holds {member.filename!r}, which no run "
+                        "writes: remove it"
+                    )
+                with replacing(run / member.filename, durable=False) as temporary:
+                    temporary.write_bytes(archive.read(member))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ResultsError(f"{key} in the artifact store is damaged ({error})") from error
+    finally:
+        archived.unlink(missing_ok=True)
+
+
+def _fetched(run: Path) -> dict[str, int]:
+    found: Any = {}
+    try:
+        found = read_json(run / _FETCHED)
+    except (FileNotFoundError, ValueError):
+        pass  # it is fetched once more
+    found = found if isinstance(found, dict) else {}
+    return {
+        name: count if isinstance(count := found.get(name), int) else 0
+        for name in ("files", "networks")
+    }
+
+
+def _note_fetched(run: Path, had: dict[str, int]) -> None:
+    with replacing(run / _FETCHED) as temporary:
+        temporary.write_text(json.dumps(had) + "\n")

@@ -1,0 +1,220 @@
+"""Who holds a trial: the folder and machine that run it, and what is known of their lives.
+
+Under one kernel, the lock of a trial's folder says at once whether its process lives. Of other
+machines, the signs of life in a shared database do (`lab.heartbeats`). A trial without one for so
+long is lost: it ends as failed, and another trial with its values stands in for it, in a folder of
+its own. So the database itself holds back a machine that was taken for lost and comes back: what it
+tells of an ended trial is refused, and no file has two writers.
+"""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lab.checks import UserError
+from lab.files import lock_run
+from lab.heartbeats import LOST_AFTER, Heart, Watch, beat, kernel, signs_of_life
+from lab.results import (
+    ARTIFACTS,
+    LOST_AFTER_ATTRIBUTE,
+    REPEAT_OF,
+    RETRY_OF,
+    SEED,
+    database_of,
+    database_url,
+    folder_name,
+    has_signs_of_life,
+    trial_folder,
+)
+
+FOLDER = "study_folder"
+"""The attribute of a trial that says in which folder it began, by `lab.results.folder_name`."""
+
+_MACHINE = "machine"  # for people: a restarted container is another machine
+_KERNEL = "kernel"
+_LOST = "lost"
+
+# What a trial that is tried again has in common with the one before it.
+_KEPT = ("first", REPEAT_OF, SEED)
+
+# What is lost that often may be what ends the machines.
+_MOST_LOSSES = 3
+
+
+class TrialLostError(UserError):
+    """The trial was taken for lost: it has ended, and another one stands in for it."""
+
+
+def is_of(trial: FrozenTrial, folder: Path) -> bool:
+    """Whether a trial began in this folder, or died before it could say where."""
+    name, begun = folder_name(folder), trial.user_attrs.get(FOLDER)
+    return name is None or begun is None or begun == name
+
+
+def is_seen(trial: FrozenTrial, folder: Path) -> bool:
+    """Whether the lock of a trial's folder says if its process lives.
+
+    It is a trial of this folder, and began under this kernel, or where no machine gives signs.
+    """
+    return is_of(trial, folder) and trial.user_attrs.get(_KERNEL, kernel()) == kernel()
+
+
+def where_begun(trial: FrozenTrial) -> str:
+    """What is known of where a trial was begun, in parentheses."""
+    since = f"since {trial.datetime_start:%Y-%m-%d %H:%M}" if trial.datetime_start else ""
+    return f"(machine {trial.user_attrs.get(_MACHINE, 'unknown')}, {since})"
+
+
+def mark(trial: Trial, address: str | None, folder: Path) -> None:
+    """Note in a trial that this folder and machine hold it; its first sign of life, too."""
+    if has_signs_of_life(address, folder):
+        database = database_of(trial.study)
+        assert database is not None, "a database has signs of life"
+        with database.begin() as connection:
+            beat(connection, trial._trial_id)
+        trial.set_user_attr(_KERNEL, kernel())
+    name = folder_name(folder)
+    if name is not None:
+        trial.set_user_attr(FOLDER, name)
+    trial.set_user_attr(_MACHINE, socket.gethostname())
+
+
+def watch_of(study: optuna.Study, address: str | None, folder: Path) -> Watch | None:
+    """What is to be seen of other machines; None where they give no signs of life."""
+    if not has_signs_of_life(address, folder):
+        return None
+    return Watch(study.user_attrs.get(LOST_AFTER_ATTRIBUTE, LOST_AFTER))
+
+
+def stand_in_for_lost(study: optuna.Study, watch: Watch, folder: Path) -> None:
+    """End the trials that are lost, and queue what stands in for them; the caller is alone."""
+    database = database_of(study)
+    assert database is not None, "a database has signs of life"
+    with database.connect() as connection:
+        signs = signs_of_life(connection, study._study_id)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running:
+        if is_seen(trial, folder):
+            signs.pop(trial._trial_id, None)
+    lost = watch.look(signs)
+    for trial in running:
+        if trial._trial_id in lost:
+            _end_lost(study, trial, folder, signs[trial._trial_id].age)
+    # Also what somebody ended who was killed before this.
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    for trial in trials:
+        if trial.state is TrialState.FAIL and trial.user_attrs.get(_LOST):
+            losses = 1 + len(_losses_before(trials, trial.user_attrs.get(RETRY_OF)))
+            if trial.number not in again and losses < _MOST_LOSSES:
+                queue_again(study, trial)
+
+
+def _end_lost(study: optuna.Study, trial: FrozenTrial, folder: Path, silent: float) -> None:
+    lock = None
+    if is_of(trial, folder):
+        # Machines may share a folder, and see each other's locks in it, or not.
+        lock = lock_run(trial_folder(folder, trial.number))
+        if lock is None:
+            return
+    machine = trial.user_attrs.get(_MACHINE, "unknown")
+    try:
+        storage, number = study._storage, trial._trial_id
+        storage.set_trial_user_attr(number, _LOST, True)
+        storage.set_trial_user_attr(
+            number, "reason", f"machine {machine} gave no sign of life for {silent:.0f} seconds"
+        )
+        storage.set_trial_state_values(number, TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        pass  # it has just told its result
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a failed trial once more, with its values, under a new number."""
+    # Another seed belongs where its setting's scores are: everywhere, where files come together.
+    bound = REPEAT_OF in trial.user_attrs and ARTIFACTS not in study.user_attrs
+    known = (*_KEPT, FOLDER) if bound else _KEPT
+    kept = {key: value for key, value in trial.user_attrs.items() if key in known}
+    study.enqueue_trial(trial.params, user_attrs={**kept, RETRY_OF: trial.number})
+
+
+def lost_before(trials: Sequence[FrozenTrial], trial: Trial) -> tuple[int, ...]:
+    """The lost trials that a trial stands in for, the latest first."""
+    return _losses_before(trials, trial.user_attrs.get(RETRY_OF))
+
+
+def _losses_before(trials: Sequence[FrozenTrial], number: int | None) -> tuple[int, ...]:
+    numbers: list[int] = []
+    while number is not None and trials[number].user_attrs.get(_LOST):
+        numbers.append(number)
+        number = trials[number].user_attrs.get(RETRY_OF)
+    return tuple(numbers)
+
+
+class Hold:
+    """A trial that this process runs, for as long as nobody has taken it for lost."""
+
+    def __init__(self, study: optuna.Study, trial: Trial, heart: Heart | None) -> None:
+        self._study = study
+        self._trial = trial
+        self._heart = heart
+
+    def glance(self) -> None:
+        """Raise ``TrialLostError`` where the heart knows of it; for every step."""
+        if self._heart is not None and not self._heart.beats():
+            self.check()
+
+    def check(self) -> None:
+        """Ask the database; before anything is written.
+
+        Raises:
+            TrialLostError: the trial has ended.
+        """
+        if self._heart is None:
+            return
+        found = self._study._storage.get_trial(self._trial._trial_id)
+        if found.state is not TrialState.RUNNING:
+            why = found.user_attrs.get("reason", "somebody ended it")
+            raise TrialLostError(f"taken for lost and ended: {why}")
+
+    def tell(self, values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
+        """Tell how the trial ended.
+
+        Raises:
+            TrialLostError: it had ended before.
+        """
+        self.check()
+        try:
+            self._study.tell(self._trial.number, values, state=state)
+        except (ValueError, UpdateFinishedTrialError):
+            self.check()
+            raise
+
+
+@contextmanager
+def holding(study: optuna.Study, trial: Trial, address: str | None, folder: Path) -> Iterator[Hold]:
+    """Hold a trial and give signs of life of it, where other machines look for them.
+
+    Raises:
+        TrialLostError: the body wrote to a trial that had been ended meanwhile.
+    """
+    watch = watch_of(study, address, folder)
+    if watch is None:
+        yield Hold(study, trial, None)
+        return
+    url = database_url(address, folder).render_as_string(hide_password=False)
+    with Heart(url, trial._trial_id, watch.interval) as heart:
+        hold = Hold(study, trial, heart)
+        try:
+            yield hold
+        except UpdateFinishedTrialError:
+            hold.check()
+            raise

@@ -1,0 +1,219 @@
+"""Files of trials come together in an artifact store: all of them, whole, and nothing else."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+
+import optuna
+import pandas as pd
+import pytest
+from optuna.artifacts import get_all_artifact_meta
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from lab.faults import EnvironmentFaultError
+from lab.formats.runs import loss_table, photo_table, visual_path
+from lab.results import (
+    ARTIFACTS,
+    ResultsError,
+    fetch_runs,
+    fetch_to_go_on,
+    open_store,
+    store_run,
+    trial_folder,
+)
+
+
+class Machine:
+    """A folder of a study whose trials leave files, as a run does."""
+
+    def __init__(self, folder, database, store):
+        self.folder, self.store = folder / "tiny", store
+        self.study = optuna.create_study(
+            study_name="tiny", storage=f"sqlite:///{database}", load_if_exists=True
+        )
+        self.study.set_user_attr(ARTIFACTS, store)
+
+    def train(self, trial, *epochs):
+        run = trial_folder(self.folder, trial.number)
+        (run / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (run / "config.yaml").write_text("fit: {seed: 0}\n")
+        (run / "run.json").write_text(json.dumps({"id": "of-here", "photos": "digest"}))
+        for epoch in epochs:
+            rows = {"photo": ["a", "b"], "sample": ["a-0", "b-0"], "hole_ratio": 0.2}
+            photo_table(run).write_epoch(epoch, pd.DataFrame({**rows, "hole_ssim": 0.1 * epoch}))
+            loss_table(run).write_epoch(epoch, pd.DataFrame([{"total": 1.0 / epoch}]))
+            for sample in rows["sample"]:
+                for what in ("truth", "hole"):
+                    self._write(visual_path(run, sample, what), what)
+                self._write(visual_path(run, sample, "completed", epoch), f"{sample} {epoch}")
+            (run / "checkpoints" / f"epoch-{epoch:03d}.pt").write_bytes(b"network %d" % epoch)
+            (run / "checkpoints" / "last.ckpt").write_bytes(b"last %d" % epoch)
+        store_run(self.study, trial.number, run, self.store)
+        return run
+
+    def _write(self, path, content):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def files_below(run, but=()):
+    files = (path for path in run.rglob("*") if path.is_file())
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in files
+        if path.name not in ("fetched.json", *but)
+    }
+
+
+@pytest.fixture
+def two(tmp_path):
+    store = str(tmp_path / "store")
+    return [Machine(tmp_path / name, tmp_path / "shared.db", store) for name in "ab"]
+
+
+def test_what_one_machine_leaves_another_reads_epoch_by_epoch(two):
+    one, other = two
+    trial = one.study.ask()
+    one.train(trial, 1)
+    fetch_runs(other.study, other.folder)
+    there = trial_folder(other.folder, 0)
+    assert photo_table(there).read()["epoch"].tolist() == [1, 1]
+    kept = visual_path(there, "a-0", "completed", 1)
+    stamp = kept.stat().st_mtime_ns
+
+    run = one.train(trial, 2, 3)
+    fetch_runs(other.study, other.folder, networks=False)
+    assert not (there / "checkpoints" / "epoch-003.pt").exists()
+    fetch_runs(other.study, other.folder)
+    # What only going on needs is not everybody's.
+    assert files_below(there) == files_below(run, but=["last.ckpt"])
+    assert kept.stat().st_mtime_ns == stamp, "it is fetched once"
+
+
+def test_a_machine_does_not_fetch_its_own_files(two):
+    one, _ = two
+    run = one.train(one.study.ask(), 1)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    fetch_runs(one.study, one.folder)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_another_trial_goes_on_from_what_a_lost_one_left(two):
+    one, other = two
+    run = one.train(one.study.ask(), 1, 2)
+    mine = trial_folder(other.folder, 1)
+    assert fetch_to_go_on(other.study, 0, mine)
+    assert files_below(mine, ["run.json"]) == files_below(run, ["run.json"])
+    # In W&B it is a run of its own.
+    assert json.loads((mine / "run.json").read_text()) == {"photos": "digest"}
+    assert not fetch_to_go_on(other.study, one.study.ask().number, trial_folder(other.folder, 2))
+
+
+def test_the_dashboard_finds_pictures_of_the_last_epoch(two):
+    one, _ = two
+    trial = one.study.ask()
+    one.train(trial, 1)
+    one.train(trial, 2)
+    (frozen,) = one.study.get_trials()
+    metas = get_all_artifact_meta(frozen, storage=one.study._storage)
+    shown = [meta for meta in metas if meta.mimetype == "image/png"]
+    store = open_store(one.store)
+    seen = [store.open_reader(meta.artifact_id).read() for meta in shown]
+    assert sorted(seen) == [b"a-0 2", b"b-0 2"], "one a sample, not one an epoch"
+
+
+def test_a_trial_that_was_ended_takes_no_more_files(two):
+    one, other = two
+    trial = one.study.ask()
+    one.train(trial, 1)
+    other.study.tell(trial.number, state=TrialState.FAIL)
+    with pytest.raises(UpdateFinishedTrialError):
+        one.train(trial, 2)
+
+
+def test_a_store_that_lacks_a_file_leaves_the_rest_readable(two, tmp_path):
+    one, other = two
+    one.train(one.study.ask(), 1)
+    one.train(one.study.ask(), 1)
+    metas = get_all_artifact_meta(one.study.get_trials()[0], storage=one.study._storage)
+    for meta in metas:
+        (tmp_path / "store" / meta.artifact_id).unlink()
+    with pytest.warns(UserWarning, match="lacks files of trial 0"):
+        fetch_runs(other.study, other.folder)
+    assert len(photo_table(trial_folder(other.folder, 1)).read()) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../config.yaml", "visuals/../epoch-001-completed.png", "/etc/x", "checkpoints/epoch-001.pt"],
+)
+def test_a_store_holds_nothing_but_what_a_run_writes(two, tmp_path, name):
+    one, other = two
+    one.train(one.study.ask(), 1)
+    metas = get_all_artifact_meta(one.study.get_trials()[0], storage=one.study._storage)
+    (key,) = (meta.artifact_id for meta in metas if meta.filename == "tables.zip")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(name, "x")
+    (tmp_path / "store" / key).write_bytes(archive.getvalue())
+    with pytest.raises(ResultsError, match="which no run writes"):
+        fetch_runs(other.study, other.folder)
+    (tmp_path / "store" / key).write_bytes(b"PK no archive")
+    with pytest.raises(ResultsError, match="is damaged"):
+        fetch_runs(other.study, other.folder)
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3://bucket/folder", "s3://key@bucket"])
+def test_an_address_that_names_no_bucket_is_refused(address):
+    with pytest.raises(ResultsError, match="names no bucket"):
+        open_store(address)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """An empty bucket on a stand-in for S3, which the test starts on loopback."""
+    boto3 = pytest.importorskip("boto3", reason="the [cluster] extra is not installed")
+    pytest.importorskip("moto", reason="the [cluster] extra is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy(),
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while True:
+        try:
+            boto3.client("s3").create_bucket(Bucket="studies")
+            break
+        except Exception:
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.2)
+    yield server
+    server.kill()
+    server.wait()
+
+
+def test_files_come_together_in_a_bucket(tmp_path, bucket):
+    one, other = (Machine(tmp_path / n, tmp_path / "shared.db", "s3://studies") for n in "ab")
+    trial = one.study.ask()
+    run = one.train(trial, 1, 2)
+    fetch_runs(other.study, other.folder)
+    assert files_below(trial_folder(other.folder, 0)) == files_below(run, but=["last.ckpt"])
+    assert fetch_to_go_on(other.study, 0, trial_folder(other.folder, 1))
+    bucket.kill()
+    bucket.wait()
+    with pytest.raises(EnvironmentFaultError, match="s3://studies cannot be reached") as caught:
+        one.train(trial, 3)
+    assert "\n" not in str(caught.value)

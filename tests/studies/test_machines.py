@@ -1,0 +1,391 @@
+"""One study on several machines: who is alive, who is lost, and that none is robbed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from lab import heartbeats
+from lab.heartbeats import Heart, Sign, Watch, beat, signs_of_life
+from lab.parsing import SettingsError
+from lab.results import alone_in, database_of, database_url, note_storage, open_storage, open_study
+from lab.results import storage as results_storage
+from lab.studies import Question, Search, run_sweep
+from lab.studies.holders import TrialLostError, holding
+from lab.studies.storage import begin_study, claim_trial
+from tests.studies.conftest import begin_tiny
+from tests.studies.sites import Site, all_epochs, ended, epochs_trained, wait_until
+from tests.tiny import read_photos
+
+QUESTION = Question(
+    question="Which?",
+    search={"x": Search(low=0.0, high=1.0)},
+    goal="hole_psnr",
+    first=[{"x": 0.5}],
+)
+
+
+class Machine:
+    """One machine's view of a study; it sees other machines' signs of life, and no locks."""
+
+    def __init__(self, folder, address, limit=1):
+        self.folder, self.address, self.limit = folder / "tiny", address, limit
+        self.study = begin_study("tiny", QUESTION, address, self.folder, {})
+        note_storage(self.folder, "tiny", address)
+        # Far longer than a busy machine takes from one look to the next; two looks in two seconds.
+        self.watch = Watch(10.0)
+
+    def claim(self):
+        limit = self.limit
+        return claim_trial(self.study, QUESTION, self.address, self.folder, limit, 0, self.watch)
+
+    def hold(self, claim):
+        return holding(self.study, claim.trial, self.address, self.folder)
+
+    def signs(self):
+        with database_of(self.study).connect() as connection:
+            return signs_of_life(connection, self.study._study_id)
+
+    def silence(self, claim):
+        """As if the machine that runs a trial had been silent for long."""
+        with database_of(self.study).begin() as connection:
+            connection.execute(
+                sqlalchemy.text(
+                    "UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour' "
+                    f"WHERE trial_id = {claim.trial._trial_id}"
+                )
+            )
+
+    def claim_after_two_looks(self):
+        assert self.claim() is None, "one look is too few"
+        time.sleep(2.1)
+        return self.claim()
+
+    def states(self):
+        return [trial.state for trial in self.study.get_trials(deepcopy=False)]
+
+    def url(self):
+        return database_url(self.address, self.folder).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def machines(address, tmp_path):
+    return [Machine(tmp_path / name, address) for name in "ab"]
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def test_a_lost_machines_trial_is_stood_in_for_once_however_many_look(address, tmp_path):
+    there = Machine(tmp_path / "lost", address)
+    lost = there.claim()
+    finders = [Machine(tmp_path / str(number), address) for number in range(3)]
+    for finder in finders:
+        assert finder.claim() is None, "it has just given a sign of life"
+    there.silence(lost)
+    with ThreadPoolExecutor(3) as pool:
+        found = pool.map(Machine.claim_after_two_looks, finders)
+        claims = [claim for claim in found if claim is not None]
+    assert [claim.trial.number for claim in claims] == [1]
+    assert claims[0].values == lost.values == {"x": 0.5}
+    assert claims[0].after == (0,)
+    assert claims[0].trial.user_attrs["first"]
+    assert finders[0].states() == [TrialState.FAIL, TrialState.RUNNING]
+    reason = finders[0].study.trials[0].user_attrs["reason"]
+    assert "gave no sign of life for" in reason
+
+
+def test_a_heart_beats_while_a_step_holds_the_interpreter_and_ends_with_its_process(machines):
+    here, there = machines
+    claim = here.claim()
+
+    def beaten():
+        return here.signs()[claim.trial._trial_id].beat
+
+    # No thread of that process runs during the one call.
+    script = (
+        "from lab.heartbeats import Heart\n"
+        f"with Heart({here.url()!r}, {claim.trial._trial_id}, 0.1):\n"
+        "    pow(3, 200_000_000)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        for _ in range(4):
+            before = beaten()
+            until(lambda before=before: beaten() > before)
+        assert there.claim_after_two_looks() is None
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+    def has_stopped():
+        before = beaten()
+        time.sleep(1.5)
+        return beaten() == before
+
+    until(has_stopped)
+    there.silence(claim)
+    assert there.claim_after_two_looks().after == (0,)
+
+
+def test_a_heart_that_somebody_killed_is_replaced_and_knows_when_its_trial_was_ended(machines):
+    here = machines[0]
+    claim = here.claim()
+    with Heart(here.url(), claim.trial._trial_id, 0.1) as heart:
+        heart._process.kill()
+        heart._process.wait()
+        time.sleep(0.2)
+        assert heart.beats()
+        assert heart._process.poll() is None
+        here.study.tell(claim.trial.number, state=TrialState.FAIL)
+        until(lambda: not heart.beats())
+
+
+def test_what_a_machine_tells_that_was_taken_for_lost_is_refused(machines):
+    here, there = machines
+    claim = here.claim()
+    here.silence(claim)
+    taken = there.claim_after_two_looks()
+    with here.hold(claim) as hold:
+        for told in ({"values": [3.0]}, {"state": TrialState.FAIL}):
+            with pytest.raises(TrialLostError, match="gave no sign of life"):
+                hold.tell(**told)
+    with pytest.raises(TrialLostError), here.hold(claim):
+        claim.trial.report(3.0, 1)
+    with pytest.raises(UpdateFinishedTrialError):
+        claim.trial.set_user_attr("best_epoch", 1)
+    there.study.tell(taken.trial.number, 2.0)
+    done = [trial for trial in here.study.get_trials() if trial.state is TrialState.COMPLETE]
+    assert [trial.value for trial in done] == [2.0]
+
+
+def test_what_is_told_in_the_last_moment_counts(machines):
+    here, there = machines
+    claim = here.claim()
+    here.silence(claim)
+    assert there.claim() is None
+    with here.hold(claim) as hold:
+        hold.tell([3.0])
+    time.sleep(2.1)
+    assert there.claim() is None
+    assert there.states() == [TrialState.COMPLETE]
+
+
+def test_a_trial_that_is_lost_three_times_is_left_to_a_person(address, tmp_path):
+    for number in range(3):
+        machine = Machine(tmp_path / str(number), address)
+        claim = machine.claim_after_two_looks() if number else machine.claim()
+        assert claim.after == tuple(range(number - 1, -1, -1))
+        machine.silence(claim)
+    last = Machine(tmp_path / "last", address)
+    assert last.claim_after_two_looks() is None
+    assert last.states() == [TrialState.FAIL] * 3
+
+
+def test_a_database_that_was_away_makes_nobody_lost(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(heartbeats.time, "monotonic", lambda: now[0])
+    watch = Watch(300.0)
+    assert watch.look({1: Sign("before", 4000.0), 2: Sign("dead", 4000.0)}) == set()
+    now[0] += 59
+    assert watch.look({1: Sign("after", 29.0), 2: Sign("dead", 4059.0)}) == set()
+    now[0] += 2
+    assert watch.look({1: Sign("after", 31.0), 2: Sign("dead", 4061.0)}) == {2}
+
+
+def test_time_zones_of_machines_do_not_count(machines, monkeypatch):
+    here = machines[0]
+    monkeypatch.setenv("PGTZ", "Pacific/Kiritimati")
+    claim = here.claim()
+    for zone in ("Pacific/Pago_Pago", "UTC"):
+        monkeypatch.setenv("PGTZ", zone)
+        engine = sqlalchemy.create_engine(here.url())
+        with engine.connect() as connection:
+            (sign,) = signs_of_life(connection, here.study._study_id).values()
+            assert 0 <= sign.age < 60
+            assert beat(connection, claim.trial._trial_id)
+            connection.commit()
+        engine.dispose()
+
+
+def test_a_machine_that_stops_while_it_is_alone_holds_nobody_up(machines, monkeypatch):
+    here, there = machines
+    monkeypatch.setattr(results_storage, "_SECONDS_ALONE", 1)
+    with ExitStack() as stopped:
+        stopped.enter_context(pytest.raises(sqlalchemy.exc.DBAPIError))
+        stopped.enter_context(alone_in(here.address, here.folder))
+        began = time.monotonic()
+        assert there.claim() is not None
+        assert 0.5 < time.monotonic() - began < 60
+
+
+def test_a_study_keeps_the_time_after_which_its_machines_are_lost(address, tmp_path):
+    begin_study("tiny", QUESTION, address, tmp_path / "a", {}, 20.0)
+    begin_study("tiny", QUESTION, address, tmp_path / "b", {})
+    begin_study("tiny", QUESTION, address, tmp_path / "c", {}, 20.0)
+    with pytest.raises(SettingsError, match="begun with 20, which all its machines must have"):
+        begin_study("tiny", QUESTION, address, tmp_path / "d", {}, 30.0)
+    with pytest.raises(SettingsError, match="not shared by machines"):
+        begin_study("tiny", QUESTION, None, tmp_path / "e", {}, 20.0)
+
+
+class SimulatedMachine(Site):
+    """A site whose processes have a host name, a kernel and process numbers of their own."""
+
+    def __init__(self, name, folder, start, address, runs=None):
+        super().__init__(folder, start, trials=1, epochs=4, baselines=["telea"])
+        self.name, self.address, self.runs = name, address, runs or folder / "runs"
+        self.study = self.runs / "tiny"
+        (folder / f"{name}.boot").write_text(f"{name}\n")
+
+    def start(self, *options):
+        setup = (
+            f"echo {self.name} > /proc/sys/kernel/hostname && "
+            f"mount --bind {self.folder / self.name}.boot /proc/sys/kernel/random/boot_id && "
+            'exec "$@"'
+        )
+        return self._start(
+            "sweep", "tiny", "--workers", "1", "--threads", "1", "--storage", self.address,
+            "--lost-after", "8", "--runs", self.runs, *options, folder=self.folder,
+            before=[
+                "unshare", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                "sh", "-c", setup, "machine",
+            ],
+        )  # fmt: skip
+
+    def trials(self):
+        storage = open_storage(self.address, self.folder)
+        return optuna.load_study(study_name="tiny", storage=storage).get_trials()
+
+
+def can_simulate():
+    found = subprocess.run(
+        ["unshare", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "true"],
+        capture_output=True,
+        check=False,
+    )
+    return found.returncode == 0
+
+
+simulated = pytest.mark.skipif(
+    not can_simulate(), reason="machines are simulated by namespaces, which need root on Linux"
+)
+
+
+def processes_of(process):
+    """The process ids of a simulated machine: of the command, and of its heart."""
+    found = [process.pid]
+    for pid in found:
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            found += [int(child) for child in children.read().split()]
+    return found[1:]
+
+
+@pytest.mark.slow
+@simulated
+def test_a_living_machine_in_a_shared_folder_is_left_alone_and_a_dead_one_gone_on_from(
+    tmp_path, start, address
+):
+    one, two = (
+        SimulatedMachine(name, tmp_path, start, address, tmp_path / "shared")
+        for name in ("node-1", "node-2")
+    )
+    first = one.start()
+    wait_until(first, lambda: one.is_resumable(0, 1))
+    # As on a file system that keeps no locks.
+    (one.study / "trials" / "trial-000" / "running.lock").unlink()
+    second = two.start()
+    wait_until(first, lambda: one.is_resumable(0, 2))
+    os.killpg(first.pid, signal.SIGKILL)
+    before, _ = first.communicate()
+    after = ended(second)
+    trials = two.trials()
+    assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert [trial.user_attrs["machine"] for trial in trials] == ["node-1", "node-2"]
+    assert "machine node-1 gave no sign of life" in trials[0].user_attrs["reason"]
+    assert "trial 1 stands in for trial 0, whose machine was lost, and goes on after" in after
+    done = {epoch for _, epoch in epochs_trained(before)}
+    assert {1, 2} <= done
+    again = epochs_trained(after)
+    assert again.keys() == all_epochs([1], 4) - {(1, epoch) for epoch in done}
+    rows = read_photos(two.study / "trials" / "trial-001")
+    left = read_photos(two.study / "trials" / "trial-000")
+    assert set(rows.index.get_level_values("epoch")) == {1, 2, 3, 4}
+    assert rows.loc[1].equals(left.loc[1])
+
+
+@pytest.mark.slow
+@simulated
+def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_alone(
+    tmp_path, start, address
+):
+    one, two = (
+        SimulatedMachine(name, tmp_path / name, start, address) for name in ("node-1", "node-2")
+    )
+    store = ("--artifacts", tmp_path / "store")
+    first = one.start(*store)
+    # The store has an epoch once the next one has begun.
+    wait_until(first, lambda: one.is_resumable(0, 2))
+    worker, heart = processes_of(first)
+    os.kill(worker, signal.SIGSTOP)
+    study = optuna.load_study(study_name="tiny", storage=open_storage(address, tmp_path))
+    watch = Watch(8.0)
+    for pause in (0, 9):  # longer than machines are waited for
+        time.sleep(pause)
+        with database_of(study).connect() as connection:
+            signs = signs_of_life(connection, study._study_id)
+        assert len(signs) == 1
+        assert watch.look(signs) == set()
+    os.kill(heart, signal.SIGSTOP)
+    place = one.study / "trials" / "trial-000"
+    stamps = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    taken = ended(two.start())
+    assert "trial 1 stands in for trial 0" in taken
+    assert "goes on after its epoch" in taken
+    for process in (heart, worker):
+        os.kill(process, signal.SIGCONT)
+    said, _ = first.communicate(timeout=300)
+    assert "trial 0 lost: taken for lost and ended" in said
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == stamps
+    trials = two.trials()
+    assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_every_machine_has_all_results_where_files_come_together(address, tmp_path):
+    store = str(tmp_path / "store")
+    changes = {"trials": 2, "epochs": 1, "goal": ["hole_l1", "hole_psnr"], "baselines": ["telea"]}
+    options = {"storage": address, "artifacts": store}
+    one = begin_tiny(tmp_path / "a", changes, **options)
+    assert run_sweep(one, 1).is_whole
+    # It says nothing of a store: the study does.
+    other = begin_tiny(tmp_path / "b", changes, storage=address)
+    results = run_sweep(other, 1)
+    assert results.is_whole
+    assert not results.elsewhere
+    here, there = (open_study(sweep.folder, address) for sweep in (one, other))
+    assert [run.name for run in there.ranked] == [run.name for run in here.ranked]
+    assert there.results.drop(columns="checkpoint").equals(here.results.drop(columns="checkpoint"))
+    for mine, fetched in zip(here.ranked, there.ranked, strict=True):
+        assert fetched.folder.is_relative_to(tmp_path / "b")
+        assert fetched.checkpoint.read_bytes() == mine.checkpoint.read_bytes()
+        assert len(fetched.pictures) == len(mine.pictures) > 0
+        assert fetched.settings_text == mine.settings_text
+    assert (other.folder / "board.csv").exists()
+    # Another trial is trained here, and both have three.
+    more = begin_tiny(tmp_path / "b", changes, storage=address, trials=3)
+    run_sweep(more, 1)
+    assert len(open_study(one.folder, address).ranked) == 3

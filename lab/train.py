@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fit_run,
         has_ended,
         holding_run,
+        is_first_machine,
         refuse_missing_device,
         refuse_other_settings,
     )
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 values = ", ".join(f"{name} {score.means[name]:.4f}" for name in shown)
                 console.print(f"epoch {score.epoch}: {values}", soft_wrap=True, highlight=False)
 
-            with holding_run(folder):
+            with holding_run(folder, experiment.fit):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
     except NonFiniteLossError as error:
         complain(error)
@@ -101,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         complain(in_one_line(error))
         return 2
-    print_next_steps(folder)
+    if is_first_machine(experiment.fit):
+        print_next_steps(folder)
     return 0
 
 

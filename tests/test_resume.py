@@ -236,13 +236,13 @@ def test_a_gradient_that_overflows_ends_the_run_and_says_why(tmp_path, samples):
     ("part", "tensor", "named"),
     [
         ("network", "coarse_network.0.convolution.weight", "network's answer = nan"),
-        ("discriminator", "layers.0.0.bias", "discriminator = nan"),
+        ("judges.whole", "layers.0.0.bias", "discriminator = nan"),
     ],
 )
 def test_a_broken_network_ends_the_run_and_is_named(tmp_path, part, tensor, named):
     experiment = tiny_experiment("--fit.epochs=2")
     with torch.no_grad():
-        getattr(experiment.model, part).get_parameter(tensor)[0] = float("nan")
+        experiment.model.get_submodule(part).get_parameter(tensor)[0] = float("nan")
     with pytest.raises(NonFiniteLossError, match=named):
         fit_run(experiment, tmp_path / "run", "run")
 

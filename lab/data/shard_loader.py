@@ -129,6 +129,7 @@ class ShardBatches:
             stream,
             batch_size=self._batch_size,
             num_workers=feed.workers,
+            pin_memory=feed.pinned,
             persistent_workers=feed.workers > 0,
             # Leaves the network's generator alone.
             generator=torch.Generator().manual_seed(seed),

@@ -1,0 +1,238 @@
+"""One network trained on two devices, here two processes: as on one with the same batches."""
+
+import os
+import signal
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from lab import train
+from lab.checks import UserError
+from lab.data import PhotoDataModule
+from lab.data.photo_datasets import EpochSampler, RankSampler
+from tests.tiny import PROJECT, TINY, read_photos
+
+FAILING = (
+    "--allow-imports",
+    "tests",
+    "--model.network=tests.on_devices.Failing",
+    "--data.samples_per_epoch=16",
+)
+
+# What rounding in another order may change in two epochs of four steps by Adam's 1e-4: measured,
+# 6e-5 in a weight and 4e-5 in a score. Without averaged gradients weights differ by 1e-3.
+NEAR = 2e-4
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_ranks_share_out_the_steps_of_an_epoch(ranks):
+    whole = EpochSampler(22, 3, 0, lambda epoch: epoch)
+    shares = [
+        RankSampler(EpochSampler(22, 3, 0, lambda epoch: epoch), 4 // ranks, rank, ranks)
+        for rank in range(ranks)
+    ]
+    shown = []
+    for epoch in (0, 1):
+        for sampler in (whole, *shares):
+            sampler.set_epoch(epoch)
+        keys = list(whole)
+        steps = [list(sampler) for sampler in shares]
+        assert (
+            {len(step) for step in steps} == {len(sampler) for sampler in shares} == {20 // ranks}
+        )
+        size = 4 // ranks
+        for step in range(5):
+            together = [key for share in steps for key in share[step * size : (step + 1) * size]]
+            assert together == keys[4 * step : 4 * step + 4]
+        shown.append(keys)
+    assert shown[0] != shown[1]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "options", "said"),
+    [
+        (3, {"batch_size": 4}, "data.batch_size is 4, which 3 devices cannot share equally"),
+        (8, {"samples_per_epoch": 6}, "cannot share 6 samples for training"),
+        (8, {"validation_photos": 2, "validation_crops": 3}, "cannot share 6 samples for valid"),
+    ],
+)
+def test_shares_that_are_not_equal_are_refused(ranks, options, said):
+    with pytest.raises(UserError, match=said):
+        PhotoDataModule(**{"batch_size": 8, **options}).refuse_shares(ranks)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fit.devices=3"], "data.batch_size is 4, which 3 devices cannot share equally"),
+        (["--fit.nodes=2"], "NODE_RANK=0 MASTER_ADDR=HOST python -m lab.train"),
+        (["--fit.devices=0"], "fit.devices must be at least 1"),
+    ],
+)
+def test_what_cannot_be_shared_is_said_before_anything_is_written(tmp_path, options, said, capsys):
+    assert train.main([*TINY, "--runs", str(tmp_path), "--fit.epochs=1", *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_a_gpu_whose_memory_runs_out_says_which_settings_to_lower(tmp_path, capsys):
+    command = [*TINY, *FAILING, "--fit.epochs=1", "--runs", str(tmp_path)]
+    assert train.main(command) == 2
+    said = capsys.readouterr().err
+    assert "memory ran out (CUDA out of memory. Tried to allocate 2.00 GiB): take a" in said
+    for setting in ("data.batch_size", "data.size", "model.network.width", "fit.precision"):
+        assert setting in said
+    assert said.count("\n") == 1
+
+
+def run_to_its_end(process, seconds=400):
+    output, said = process.communicate(timeout=seconds)
+    return process.returncode, output, said
+
+
+def trained(start, folder, name, *options):
+    command = (*TINY, *options, "--runs", folder / "runs", "--name", name)
+    status, output, said = run_to_its_end(start("train", *command, folder=folder))
+    assert status == 0, said
+    assert f"Everything is in {folder / 'runs' / name}" in output
+    return folder / "runs" / name, output + said
+
+
+def assert_near(run, other):
+    for one, two in zip(*(scores_of(each) for each in (run, other)), strict=True):
+        assert one.index.equals(two.index)
+        torch.testing.assert_close(
+            torch.tensor(one.to_numpy()), torch.tensor(two.to_numpy()), rtol=NEAR, atol=NEAR
+        )
+    states = [
+        torch.load(each / "checkpoints" / "last.ckpt", weights_only=True) for each in (run, other)
+    ]
+    assert states[0]["global_step"] == states[1]["global_step"]
+    for name, value in states[0]["state_dict"].items():
+        torch.testing.assert_close(
+            value,
+            states[1]["state_dict"][name],
+            rtol=NEAR,
+            atol=NEAR,
+            msg=lambda text, name=name: f"{name}: {text}",
+        )
+    pictures = [
+        sorted(str(p.relative_to(each)) for p in each.rglob("*.png")) for each in (run, other)
+    ]
+    assert pictures[0] == pictures[1] != []
+
+
+def scores_of(run):
+    losses = pd.read_csv(run / "losses.csv").set_index("epoch")
+    # By epoch and sample in the order of the file: which sample is pictured hangs on it.
+    order = pd.read_csv(run / "photos.csv")[["epoch", "sample"]]
+    assert len(order) == 6 * order["epoch"].nunique()
+    return read_photos(run), losses.stack()
+
+
+LONGER = ("--fit.epochs=2", "--data.samples_per_epoch=16")
+FROZEN = (
+    "--model.phases=[{epochs: 1, trains: [network.coarse_network, judges]}, "
+    "{trains: [network.refine_encoder, judges], weights: {adversarial: 0.01}}]",
+    "--model.optimization.gradient_clip=0.5",
+)
+BALANCED = (
+    "--model.objective.adversarial_kind=relativistic_average",
+    "--model.objective.balancing=lab.losses.GradNorm",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [(), FROZEN, BALANCED], ids=["hinge", "frozen parts", "relative and balanced"]
+)
+def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options):
+    one, _ = trained(start, tmp_path, "one", *LONGER, *options)
+    two, said = trained(start, tmp_path, "two", *LONGER, *options, "--fit.devices=2")
+    assert_near(two, one)
+    assert said.count("epoch 2:") == 1
+    weights = [
+        torch.load(two / "checkpoints" / f"epoch-00{epoch}.pt", weights_only=True)["state"]
+        for epoch in (1, 2)
+    ]
+    moved = {name for name in weights[0] if not torch.equal(weights[0][name], weights[1][name])}
+    assert moved
+    if options is FROZEN:
+        assert all(name.startswith("refine_encoder") for name in moved)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_devices_and_says_what_changes(tmp_path, start):
+    whole, _ = trained(start, tmp_path, "whole", *LONGER)
+    for first, then in ((2, 1), (1, 2)):
+        name = f"{first} and {then}"
+        trained(start, tmp_path, name, *LONGER, "--fit.epochs=1", f"--fit.devices={first}")
+        run, said = trained(start, tmp_path, name, *LONGER, f"--fit.devices={then}")
+        assert "epoch 1:" not in said
+        assert f"the run had {first} device" in said
+        assert f"goes on with {then}" in said
+        assert_near(run, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "device", "said"),
+    [
+        ("memory", 1, "error: device 1: the GPU's memory ran out"),
+        ("memory", 0, "error: the GPU's memory ran out"),
+        ("nan", 1, "training is not finite in epoch 1"),
+        ("killed", 1, "the process of device 1 ended (status -9)"),
+        ("code", 1, "RuntimeError: a mistake in the code"),
+    ],
+)
+def test_what_ends_one_device_ends_all_with_its_words(tmp_path, start, fault, device, said):
+    options = ("--fit.epochs=1", "--fit.devices=2", f"--model.network.fault={fault}")
+    process = start("train", *TINY, *FAILING, *options, f"--model.network.device={device}",
+                    "--runs", tmp_path, folder=PROJECT)  # fmt: skip
+    status, _, complaint = run_to_its_end(process)
+    assert said in complaint
+    if fault == "code":
+        assert status == 1
+    else:
+        assert status == 2
+        assert "Traceback" not in complaint
+        assert len(complaint.strip().splitlines()) == 1
+    assert processes_of(process) == []
+
+
+def processes_of(process):
+    """The processes that live in the group of one that has been started."""
+    found = []
+    for place in os.listdir("/proc"):
+        if place.isdecimal():
+            try:
+                if os.getpgid(int(place)) == process.pid:
+                    found.append(int(place))
+            except ProcessLookupError:
+                continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_no_device_outlives_the_process_that_was_asked(tmp_path, start, sent):
+    options = ("--fit.epochs=50", "--fit.devices=2")
+    process = start("train", *TINY, *options, "--runs", tmp_path, folder=PROJECT)
+    first = tmp_path / "train" / "checkpoints" / "last.ckpt"
+    until = time.monotonic() + 400
+    while not first.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.2)
+    assert len(processes_of(process)) >= 2
+    # Ctrl-C reaches all processes of a terminal.
+    os.killpg(process.pid, sent) if sent == signal.SIGINT else os.kill(process.pid, sent)
+    status, _, said = run_to_its_end(process)
+    if sent == signal.SIGINT:
+        assert status == 130
+        assert "Interrupted. Give the same command again" in said
+        assert "Traceback" not in said
+    until = time.monotonic() + 60
+    while processes_of(process) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert processes_of(process) == []

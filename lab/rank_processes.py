@@ -28,6 +28,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from lab.checks import UserError
 from lab.command_line import complain, without_ctrl_c
 from lab.faults import EnvironmentFaultError, fault_of
+from lab.layers import share_batch_normalization
 from lab.ranks import copy_from_first, gather_everywhere
 from lab.training import NonFiniteLossError
 
@@ -152,6 +153,8 @@ class SharedTraining(DDPStrategy):
     def configure_ddp(self) -> None:
         """Begin everywhere with the first process's weights."""
         assert self.model is not None
+        if self.root_device.type != "cuda":  # there, Lightning has put PyTorch's own in place
+            share_batch_normalization(self.model)
         copy_from_first(self.model)
 
 

@@ -108,7 +108,8 @@ class _Mean(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
         # Each rank's loss depends on each rank's values; the mean of the losses is descended.
-        return _Mean.forward(context, gradient)
+        mean: Tensor = _Mean.apply(gradient)  # which may itself be differentiated
+        return mean
 
 
 def _in_group() -> bool:

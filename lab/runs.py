@@ -177,7 +177,6 @@ def fit_run(
     """
     refuse_missing_device(experiment.fit)
     place = first_place(experiment.fit.devices, experiment.fit.nodes)
-    before = _devices_begun_with(folder)
     experiment = settle(experiment, folder)
     refuse_other_photos(experiment, folder)
     experiment.data.refuse_shares(place.ranks)
@@ -185,8 +184,6 @@ def fit_run(
     _quiet_lightning()
     tracker = None
     if place.rank == 0:
-        if goes_on and before not in (None, place.ranks):
-            warnings.warn(_of_other_devices(before, place.ranks), stacklevel=2)
         run_id = _begin(experiment, folder, experiment.data.source.digest, goes_on=True)
         tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     recorder = EpochRecorder(folder, experiment.yaml, tracker, on_epoch)
@@ -265,7 +262,7 @@ def _fit(
         devices=fit.devices,
         num_nodes=fit.nodes,
         strategy="auto" if alone else SharedTraining(place, agreed),
-        # PyTorch has it for GPUs only; on processors, `CompletionModule` averages what it keeps.
+        # PyTorch has it for GPUs only; for processors, `SharedTraining` puts ours in place.
         sync_batchnorm=not alone and compute_device(fit.device).type == "cuda",
         precision=trainer_precision(fit),
         max_epochs=fit.epochs,
@@ -299,17 +296,20 @@ def _fit(
         leave_group()
 
 
-def _devices_begun_with(folder: Path) -> int | None:
-    """How many devices the folder's run had last; None where there is none."""
-    if not (folder / SETTINGS).exists():
+def change_of_devices(experiment: Experiment, folder: Path) -> str | None:
+    """Say what changes where the folder's run goes on with another number of devices; else None.
+
+    Raises:
+        SettingsError: what was noted of the run is damaged.
+    """
+    if not last_checkpoint(folder).exists() or not (folder / SETTINGS).exists():
         return None
-    fit = _begun_with(folder)["fit"]
-    return int(fit.get("devices", 1)) * int(fit.get("nodes", 1))
-
-
-def _of_other_devices(before: int | None, now: int) -> str:
+    begun, fit = _begun_with(folder)["fit"], experiment.fit
+    before, now = begun.get("devices", 1) * begun.get("nodes", 1), fit.devices * fit.nodes
+    if before == now:
+        return None
     return (
-        f"the run had {before} device{'s' * (before != 1)} and goes on with {now}: steps, batches, "
+        f"The run had {before} device{'s' * (before != 1)} and goes on with {now}: steps, batches, "
         "crops, masks and learning rates stay as they were. Sums are rounded differently, and what "
         "a device draws for itself (dropout, gradient penalty) begins anew on those that were not "
         "there"

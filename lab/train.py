@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.runs import (
         StepProgress,
         TimeLeft,
+        change_of_devices,
         fit_run,
         has_ended,
         holding_run,
@@ -73,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             print_next_steps(folder)
             return 0
+        changes = change_of_devices(experiment, folder)
+        if changes is not None:
+            console.print(changes, soft_wrap=True, highlight=False)
         with console.status("starting") as status:
             left = TimeLeft()
 

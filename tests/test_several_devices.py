@@ -21,9 +21,12 @@ FAILING = (
     "--data.samples_per_epoch=16",
 )
 
-# What rounding in another order may change in two epochs of four steps by Adam's 1e-4: measured,
-# 6e-5 in a weight and 4e-5 in a score. Without averaged gradients weights differ by 1e-3.
-NEAR = 2e-4
+# What rounding in another order changes in eight steps: by how much scores, losses, and Adam's mean
+# gradients (by their norm) may differ. Measured, with what a change of the first weights by 1e-7
+# does on one device: LaMa 1e-3 and 6e-4 in a score; InpaintSANet, forty layers that each normalize
+# four samples, 0.008 and 0.007. With statistics of the own share alone, ten times that.
+NEAR = {"scores": 3e-3, "losses": 5e-4, "gradients": 0.01}
+DEEP = {"scores": 0.03, "losses": 0.05, "gradients": 0.2}
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -100,36 +103,33 @@ def trained(start, folder, name, *options):
     return folder / "runs" / name, output + said
 
 
-def assert_near(run, other):
-    for one, two in zip(*(scores_of(each) for each in (run, other)), strict=True):
-        assert one.index.equals(two.index)
-        torch.testing.assert_close(
-            torch.tensor(one.to_numpy()), torch.tensor(two.to_numpy()), rtol=NEAR, atol=NEAR
-        )
-    states = [
-        torch.load(each / "checkpoints" / "last.ckpt", weights_only=True) for each in (run, other)
-    ]
-    assert states[0]["global_step"] == states[1]["global_step"]
-    for name, value in states[0]["state_dict"].items():
-        torch.testing.assert_close(
-            value,
-            states[1]["state_dict"][name],
-            rtol=NEAR,
-            atol=NEAR,
-            msg=lambda text, name=name: f"{name}: {text}",
-        )
+def assert_near(run, other, within):
+    (scores, losses, last), (scores_, losses_, last_) = left_by(run), left_by(other)
+    assert scores.index.equals(scores_.index)
+    assert losses.index.equals(losses_.index)
+    assert (scores - scores_).abs().max() < within["scores"]
+    assert (losses - losses_).abs().max() < within["losses"]
+    assert last["global_step"] == last_["global_step"]
+    assert len(last["optimizer_states"]) == len(last_["optimizer_states"]) == 2
+    for optimizers in zip(last["optimizer_states"], last_["optimizer_states"], strict=True):
+        means = [mean_gradients(optimizer) for optimizer in optimizers]
+        assert (means[0] - means[1]).norm() < within["gradients"] * means[0].norm()
     pictures = [
-        sorted(str(p.relative_to(each)) for p in each.rglob("*.png")) for each in (run, other)
+        sorted(str(path.relative_to(at)) for path in at.rglob("*.png")) for at in (run, other)
     ]
     assert pictures[0] == pictures[1] != []
 
 
-def scores_of(run):
-    losses = pd.read_csv(run / "losses.csv").set_index("epoch")
-    # By epoch and sample in the order of the file: which sample is pictured hangs on it.
+def left_by(run):
     order = pd.read_csv(run / "photos.csv")[["epoch", "sample"]]
-    assert len(order) == 6 * order["epoch"].nunique()
-    return read_photos(run), losses.stack()
+    assert len(order) == 6 * order["epoch"].nunique() == len(order.drop_duplicates())
+    losses = pd.read_csv(run / "losses.csv").set_index("epoch").stack()
+    last = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return read_photos(run), losses, last
+
+
+def mean_gradients(optimizer):
+    return torch.cat([each["exp_avg"].flatten() for each in optimizer["state"].values()])
 
 
 LONGER = ("--fit.epochs=2", "--data.samples_per_epoch=16")
@@ -138,7 +138,13 @@ FROZEN = (
     "{trains: [network.refine_encoder, judges], weights: {adversarial: 0.01}}]",
     "--model.optimization.gradient_clip=0.5",
 )
+LAMA = (
+    "--model.network=lab.networks.LaMa",
+    "--model.network.width=4",
+    "--model.network.blocks=1",
+)
 BALANCED = (
+    *LAMA,
     "--model.objective.adversarial_kind=relativistic_average",
     "--model.objective.balancing=lab.losses.GradNorm",
 )
@@ -146,12 +152,18 @@ BALANCED = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [(), FROZEN, BALANCED], ids=["hinge", "frozen parts", "relative and balanced"]
+    ("options", "within"),
+    [
+        (("--model.network.initialization=identity",), DEEP),
+        (FROZEN, {**NEAR, "gradients": DEEP["gradients"]}),
+        (BALANCED, NEAR),
+    ],
+    ids=["hinge", "frozen parts", "relative and balanced"],
 )
-def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options):
+def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options, within):
     one, _ = trained(start, tmp_path, "one", *LONGER, *options)
     two, said = trained(start, tmp_path, "two", *LONGER, *options, "--fit.devices=2")
-    assert_near(two, one)
+    assert_near(two, one, within)
     assert said.count("epoch 2:") == 1
     weights = [
         torch.load(two / "checkpoints" / f"epoch-00{epoch}.pt", weights_only=True)["state"]
@@ -165,15 +177,15 @@ def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options
 
 @pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_devices_and_says_what_changes(tmp_path, start):
-    whole, _ = trained(start, tmp_path, "whole", *LONGER)
+    whole, _ = trained(start, tmp_path, "whole", *LONGER, *LAMA)
     for first, then in ((2, 1), (1, 2)):
-        name = f"{first} and {then}"
-        trained(start, tmp_path, name, *LONGER, "--fit.epochs=1", f"--fit.devices={first}")
-        run, said = trained(start, tmp_path, name, *LONGER, f"--fit.devices={then}")
+        name, options = f"{first} and {then}", (*LONGER, *LAMA)
+        trained(start, tmp_path, name, *options, "--fit.epochs=1", f"--fit.devices={first}")
+        run, said = trained(start, tmp_path, name, *options, f"--fit.devices={then}")
         assert "epoch 1:" not in said
-        assert f"the run had {first} device" in said
+        assert f"The run had {first} device" in said
         assert f"goes on with {then}" in said
-        assert_near(run, whole)
+        assert_near(run, whole, NEAR)
 
 
 @pytest.mark.slow
@@ -199,7 +211,7 @@ def test_what_ends_one_device_ends_all_with_its_words(tmp_path, start, fault, de
         assert status == 2
         assert "Traceback" not in complaint
         assert len(complaint.strip().splitlines()) == 1
-    assert processes_of(process) == []
+    assert ends_alone(process)
 
 
 def processes_of(process):
@@ -213,6 +225,14 @@ def processes_of(process):
             except ProcessLookupError:
                 continue
     return found
+
+
+def ends_alone(process):
+    """Whether all that a process started has ended soon after it; Python's own ends with it, too."""
+    until = time.monotonic() + 60
+    while processes_of(process) and time.monotonic() < until:
+        time.sleep(0.2)
+    return processes_of(process) == []
 
 
 @pytest.mark.slow
@@ -232,7 +252,4 @@ def test_no_device_outlives_the_process_that_was_asked(tmp_path, start, sent):
         assert status == 130
         assert "Interrupted. Give the same command again" in said
         assert "Traceback" not in said
-    until = time.monotonic() + 60
-    while processes_of(process) and time.monotonic() < until:
-        time.sleep(0.2)
-    assert processes_of(process) == []
+    assert ends_alone(process)

@@ -16,7 +16,6 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lab.contracts import Guides, Network, Stages, Strategy
 from lab.data import Batch
@@ -25,7 +24,7 @@ from lab.guides import ask_network
 from lab.metrics import measure, measure_answer
 from lab.networks import InpaintSANet, load_network, read_checkpoint
 from lab.parsing import ArgumentParser
-from lab.ranks import gather_at_first, mean_over_ranks, rank, ranks
+from lab.ranks import gather_at_first, mean_over_ranks, rank
 from lab.strategies import Direct, answers_to
 
 EPOCHS_TRAINED = "epochs_trained"
@@ -180,15 +179,8 @@ class CompletionModule(lightning.LightningModule):
         """Train on a batch, by manual optimization."""
 
     def on_validation_start(self) -> None:
-        """Give every rank the same statistics where batch normalization took only its own share."""
+        """Forget the last epoch's scores."""
         self._score_sums, self._scored = {}, 0
-        if ranks() == 1:
-            return
-        for module in self.modules():
-            if isinstance(module, _BatchNorm):
-                for statistic in (module.running_mean, module.running_var):
-                    if statistic is not None:
-                        statistic.copy_(mean_over_ranks(statistic))
 
     def validation_step(self, batch: Batch, batch_index: int) -> Validated:
         """Complete and score the samples of a batch, in float32 whatever the training's precision.

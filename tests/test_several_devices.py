@@ -228,7 +228,7 @@ def processes_of(process):
 
 
 def ends_alone(process):
-    """Whether all that a process started has ended soon after it; Python's own ends with it, too."""
+    """Whether all that a process started ends soon after it."""
     until = time.monotonic() + 60
     while processes_of(process) and time.monotonic() < until:
         time.sleep(0.2)

@@ -26,7 +26,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Speed of the training step, inference, masks, reading, fills, and Lightning's overhead.
+# Speed of the training step, inference, masks, reading, packing, fills, and Lightning's overhead.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 

@@ -18,7 +18,7 @@ from lab.formats.shards import (
     read_index,
     read_samples,
 )
-from lab.imaging import Crop, CropReader, PhotoBytes
+from lab.imaging import Crop, CropReader, PhotoBytes, as_image
 
 # Of Places2, photos that nothing is trained on.
 _PREFERRED_SPLITS = (VALIDATION_SPLIT, TEST_SPLIT)
@@ -71,7 +71,7 @@ class _FolderPool:
     def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
         reader = _reader(size)
         for photo in chosen:
-            yield photo, reader.read(self._paths[photo.name], Crop())
+            yield photo, as_image(reader.read(self._paths[photo.name], Crop()))
 
 
 class _ShardPool:
@@ -106,7 +106,7 @@ class _ShardPool:
                     content = archive.extractfile(member) if key in photos else None
                     if content is not None:
                         file = PhotoBytes(f"{self._folder / shard}: {key}", content.read())
-                        yield photos[key], reader.read(file, Crop())
+                        yield photos[key], as_image(reader.read(file, Crop()))
 
 
 def _reader(size: int) -> CropReader:

@@ -111,6 +111,8 @@ class LossInputs:
     the hole and the truth elsewhere. ``judged`` holds, by the judge's name, what each judge that a
     term asks for is asked about. ``last_layer`` holds the parameters of the network's last layer,
     where balancing measures what each term pulls. ``guides`` are what the network was shown.
+    ``guidance_features`` is the network's function of that name, where it has one: features of the
+    truth under the mask, which a term compares with the extras of the answer.
     """
 
     stages: Stages
@@ -120,6 +122,7 @@ class LossInputs:
     judged: Mapping[str, JudgedPair] = field(default_factory=dict)
     last_layer: tuple[Tensor, ...] = ()
     guides: Guides = field(default_factory=dict)
+    guidance_features: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 class LossTerm(Protocol):

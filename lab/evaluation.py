@@ -233,6 +233,7 @@ def judge(
 
     Raises:
         UserError: several answers without noise, which would all be the same.
+        ValueError: a hole that is empty or covers its whole photo; names the sample.
     """
     for task in tasks:
         if samples > 1 and "noise" not in task.guides:
@@ -245,7 +246,7 @@ def judge(
             for number in range(1, samples + 1)
         ]
         metrics = _over_answers(
-            [measure(answer, task.truth, task.scored) for answer in answers], best_by
+            [measure(answer, task.truth, task.scored, task.sample) for answer in answers], best_by
         )
         ratios = hole_ratio(task.scored)
         scores = [

@@ -1,7 +1,8 @@
 """What fills a hole, however it is named: a checkpoint with its strategy, or a method without."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from lab.contracts import Guides, Strategy
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
-from lab.networks import UnreadableCheckpointError, checkpoint_settings, load_network
+from lab.networks import UnreadableCheckpointError, load_with_settings
 from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, options_from, take_packages
 from lab.settings import StrategyFactory, parse_experiment
-from lab.strategies import DEFAULT_METHOD, METHODS, Tiled, TileReport
+from lab.strategies import DEFAULT_METHOD, METHODS, EdgeDrawing, Tiled, TileReport
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
@@ -34,6 +35,7 @@ class Filler(Strategy):
         device: where it computes; images and masks go there and come back.
         tile: side of the tiles that larger photos are cut into; 0 for none.
         reads: the guides that its network reads.
+        make_drawing: makes what draws the edges by which it fills; None without a network.
     """
 
     name: str
@@ -41,11 +43,30 @@ class Filler(Strategy):
     device: torch.device
     tile: int = 0
     reads: tuple[str, ...] = ()
+    make_drawing: Callable[[], EdgeDrawing] | None = None
 
     def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
         """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``."""
-        there = guides and {name: planes.to(self.device) for name, planes in guides.items()}
+        there = self._there(guides)
         return self.strategy(image.to(self.device), mask.to(self.device), there).to(image.device)
+
+    def draw_edges(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
+        """The edges by which it fills, ``(B, 1, H, W)`` in [0, 1], 1 = edge; those known as found.
+
+        Raises:
+            UserError: its network draws none, or its strategy has no drawing of its own.
+        """
+        there = self._there(guides)
+        return self._drawing(image.to(self.device), mask.to(self.device), there).to(image.device)
+
+    @cached_property
+    def _drawing(self) -> EdgeDrawing:
+        if self.make_drawing is None:
+            raise UserError(f"{self.name} has no network, and draws no edges: leave them out")
+        return self.make_drawing()
+
+    def _there(self, guides: Guides | None) -> Guides | None:
+        return guides and {name: planes.to(self.device) for name, planes in guides.items()}
 
 
 def open_filler(
@@ -88,28 +109,31 @@ def open_filler(
         raise UserError("a checkpoint and a method both fill the hole: name one of them")
     place = compute_device(device)
     path = Path(checkpoint).expanduser()
-    network = load_network(path).to(place)
+    network, settings = load_with_settings(path)
+    network = network.to(place)
     others, packages = take_packages(options)
-    make = _strategy_factory(_trained_with(path), others, packages)
+    make = _strategy_factory(_trained_with(path, settings), others, packages)
     if not tile or others:
-        return Filler(path.name, make(network), place, reads=guides_of(network))
-    shared = tile // 8
-    tiled = Tiled(
-        network,
-        make,
-        tile=tile,
-        overlap=shared,
-        context=shared,
-        blending="smooth",
-        on_tile=on_tile,
-    )
-    return Filler(path.name, tiled, place, tile, guides_of(network))
+        tile = 0
+    else:
+        shared = tile // 8
+        make = partial(
+            Tiled,
+            inner=make,
+            tile=tile,
+            overlap=shared,
+            context=shared,
+            blending="smooth",
+            on_tile=on_tile,
+        )
+    drawing = partial(EdgeDrawing, network, make)
+    return Filler(path.name, make(network), place, tile, guides_of(network), drawing)
 
 
-def _trained_with(checkpoint: Path) -> Mapping[str, Any]:
+def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:
     """The strategy in a checkpoint's own settings; empty for a published one."""
     try:
-        settings = parse_yaml(checkpoint_settings(checkpoint), "the text in it") or {}
+        settings = parse_yaml(text, "the text in it") or {}
         model = settings.get("model", {})
         strategy = model.get("init_args", model).get("strategy", {})
         if not isinstance(strategy, Mapping):

@@ -31,6 +31,8 @@ EXAMPLE = """\
   python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o gone.png
   python -m lab.inpaint photo.jpg --mask mask.png --sketch strokes.png -o drawn.png \\
       --checkpoint runs/sketched/checkpoints/epoch-050.pt
+  python -m lab.inpaint photo.jpg --mask mask.png -o painted.png --save-edges drawn_edges.png \\
+      --checkpoint runs/edges/checkpoints/epoch-050.pt
   python -m lab.inpaint photo.jpg --mask mask.png --samples 4 -o answer.png \\
       --checkpoint runs/noisy/checkpoints/epoch-050.pt    # answer-1.png to answer-4.png
 """
@@ -106,6 +108,13 @@ def parser() -> CommandParser:
         type=Path,
         metavar="FILE",
         help="also write the mask that was used, dilated (for a folder, a folder)",
+    )
+    add(
+        "--save-edges",
+        type=Path,
+        metavar="FILE",
+        help="for networks that complete edges, as EdgeConnect: also write the known ones with "
+        "those drawn in the hole, white on black (for a folder, a folder)",
     )
     add(
         "-o",
@@ -193,6 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("-o OUT is missing")
     _check_person(options, given)
     _check_guidance(options, given)
+    if given.save_edges is not None and given.checkpoint is None:
+        options.error("--save-edges goes with --checkpoint: methods without a network draw none")
     if given.skip_existing and not given.photo.is_dir():
         options.error("--skip-existing goes with a folder of photos")
     if given.tile is not None and given.checkpoint is None:
@@ -277,10 +288,11 @@ def _run(given: Namespace, settings: Sequence[str]) -> int:
     from lab.completion import Job, Pairing, check_targets, pair_files
 
     is_folder = given.photo.is_dir()
+    files = (given.photo, given.mask, given.output, given.preview, given.save_mask)
     if is_folder:
-        pairing = pair_files(given.photo, given.mask, given.output, given.preview, given.save_mask)
+        pairing = pair_files(*files, given.save_edges)
     else:
-        job = Job(given.photo, given.mask, given.output, given.preview, given.save_mask)
+        job = Job(*files, given.save_edges)
         check_targets(job, given.overwrite, _guidance(given))
         pairing = Pairing((job,))
     with Console(stderr=True).status("") as status:
@@ -335,6 +347,7 @@ def _fill(
                 mask_source,
                 guidance,
                 filler.reads,
+                filler.draw_edges,
             )
         except _EXPECTED as error:
             if not is_folder:

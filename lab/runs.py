@@ -32,7 +32,7 @@ from lab.formats.runs import (
     read_record,
     write_record,
 )
-from lab.guides import ask_network, check_guides_given, guides_of
+from lab.guides import ask_network, guides_of
 from lab.networks import (
     MissingWeightsError,
     UnreadableCheckpointError,
@@ -63,13 +63,16 @@ from lab.training import CompletionModule, seed_rank
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a run is: epochs count from 1, steps within the epoch; the step's total loss."""
+    """How far a run is: epochs count from 1, steps within the epoch; the network's total loss.
+
+    The loss is None of a step in which the judges trained alone.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps: int
-    loss: float
+    loss: float | None
 
 
 class TimeLeft:
@@ -104,13 +107,14 @@ class _StepReporter(lightning.Callback):
     ) -> None:
         assert trainer.max_epochs is not None
         assert isinstance(pl_module, CompletionModule)
+        loss = pl_module.step_losses.get("total")
         self._on_step(
             StepProgress(
                 trainer.current_epoch + 1,
                 trainer.max_epochs,
                 batch_idx + 1,
                 int(trainer.num_training_batches),
-                float(pl_module.step_losses["total"]),
+                None if loss is None else float(loss),
             )
         )
 
@@ -327,6 +331,8 @@ def _came_of_ctrl_c(error: BaseException) -> bool:
 def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
     """Say in the settings what was left open: threads and precision, which change the numbers.
 
+    And the guides that are drawn, where they were not stated.
+
     Args:
         experiment: as the person asked for it.
         folder: of a run; what it was begun with is what it goes on with.
@@ -347,6 +353,7 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
         precision = "bfloat16" if computes_in_bfloat16(fit.device) else "float32"
     plain = experiment.plain
     plain["fit"] |= {"threads": threads, "precision": precision}
+    plain["data"]["guides"] = list(experiment.data.guides)
     return replace(
         experiment,
         fit=replace(fit, threads=threads, precision=precision),
@@ -497,20 +504,21 @@ def evaluate_run(
 
     Raises:
         SettingsError: a set that cannot be read, weights that are missing, a guide that the network
-            reads and ``data.guides`` lacks, several answers of a network that reads no noise.
+            reads and a stated ``data.guides`` lacks, several answers of a network that reads no
+            noise.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint.
     """
     refuse_missing_device(experiment.fit)
-    experiment = settle(experiment)
-    assert experiment.fit.threads is not None, "settled"
-    torch.set_num_threads(experiment.fit.threads)
     os.environ.setdefault("WANDB_SILENT", "true")
     device = compute_device(experiment.fit.device)
     network = load_network(checkpoint).to(device)
     try:
-        check_guides_given(network, experiment.data.guides)
+        experiment.data.draw_for(network)
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    experiment = settle(experiment)
+    assert experiment.fit.threads is not None, "settled"
+    torch.set_num_threads(experiment.fit.threads)
     samples = experiment.evaluation.samples
     if samples > 1 and "noise" not in guides_of(network):
         raise SettingsError(

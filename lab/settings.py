@@ -20,7 +20,6 @@ from lab.contracts import Network, Strategy
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
 from lab.formats.plain import parse_yaml
-from lab.guides import check_guides_given
 from lab.parsing import (
     ArgumentParser,
     SettingsError,
@@ -171,7 +170,7 @@ def build_experiment(settings: Namespace) -> Experiment:
 
     Raises:
         SettingsError: values that do not fit together, or a guide that the network reads and
-            ``data.guides`` lacks.
+            a stated ``data.guides`` lacks.
     """
     parser = experiment_parser()
     kept = _kept(settings)
@@ -182,7 +181,7 @@ def build_experiment(settings: Namespace) -> Experiment:
         with allowed_imports(packages):
             built = parser.instantiate(kept)
             text = parser.dump(kept, skip_unset=False)
-        check_guides_given(built.model.network, built.data.guides)
+        built.data.draw_for(built.model.network)
         built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error

@@ -81,9 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             left = TimeLeft()
 
             def on_step(progress: StepProgress) -> None:
+                loss = "judges alone" if progress.loss is None else f"loss {progress.loss:.4g}"
                 status.update(
                     f"epoch {progress.epoch}/{progress.epochs}, "
-                    f"step {progress.step}/{progress.steps}, loss {progress.loss:.4g}, "
+                    f"step {progress.step}/{progress.steps}, {loss}, "
                     f"time left {left.after(progress)}"
                 )
 

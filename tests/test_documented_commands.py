@@ -76,6 +76,10 @@ STOPS = {
         "lab.network_table.count_multiply_adds",
         "seconds: tests/test_network_table.py lists two",
     ),
+    "runs/(sketched|edges|noisy)/checkpoints": (
+        "lab.fillers.load_network",
+        "takes hours to train: tests/test_guided_runs.py has small ones",
+    ),
     "--person u2net ": ("lab.networks.u2net.locate_or_download", "downloads 168 MiB"),
     "data_prep.upscalers fsrcnn_x2 ": ("lab.networks.locate_or_download", "downloads"),
     r"data_prep\.upscalers (superres/|FSRCNN_x2\.pb) ": (

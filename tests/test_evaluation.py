@@ -99,6 +99,18 @@ def test_what_a_tight_mask_leaves_of_the_person_counts(triplets):
         assert wide.metrics["hole_rmse"] <= tight.metrics["hole_rmse"]
 
 
+def test_a_hole_that_covers_its_whole_photo_is_refused_by_name(triplets, run, tmp_path, capsys):
+    first = next(iter(Tasks(Evaluation(set=triplets), tiny_experiment().data))).sample[0]
+    checkpoint = run / "checkpoints" / "epoch-001.pt"
+    line = ["--checkpoint", str(checkpoint), "--runs", str(tmp_path), "--set", str(triplets)]
+    assert evaluate.main([*line, "--evaluation.scored_dilation=64"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the mask of sample {first}")
+    assert "is full, but a photo is measured only with a hole and known pixels around it" in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.rglob("photos.csv"))
+
+
 def test_triplets_are_scored_against_the_background_round_the_person(triplets):
     strategy = OpenCVInpainting("telea")
     tasks = Tasks(Evaluation(set=triplets, dilation=2, scored_dilation=5), tiny_experiment().data)

@@ -18,6 +18,8 @@ from lab.evaluation import Evaluation, Tasks, judge
 from lab.guides import find_edges
 from lab.losses import LossWeights, Objective
 from lab.metrics import METRICS, measure
+from lab.networks import EdgeConnect, describe_network, write_checkpoint
+from lab.results import open_run
 from lab.strategies import Direct
 from lab.training import AdversarialCompletion
 from tests.guides.networks import EdgeReader, InstanceReader, NoiseReader, SketchReader, save
@@ -75,8 +77,9 @@ def few(**options):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_network_with_a_guide_trains_and_validates():
-    model, photos = module(), few(guides=["edges"])
+@pytest.mark.parametrize("stated", [{}, {"guides": ["edges"]}])
+def test_a_network_with_a_guide_trains_and_validates(stated):
+    model, photos = module(), few(**stated)
     before = model.network.last_layer.weight.clone()
     fitted = trainer()
     fitted.fit(model, datamodule=photos)
@@ -88,9 +91,22 @@ def test_a_network_with_a_guide_trains_and_validates():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_training_without_the_guide_says_what_to_set():
-    with pytest.raises(UserError, match=r"EdgeReader reads the guide 'edges'.*--data.guides\+=edg"):
-        trainer().fit(module(), datamodule=few())
+def test_the_same_photos_draw_for_one_network_after_the_other():
+    photos = few()
+    for network, drawn in ((EdgeReader, {"edges"}), (NoiseReader, {"noise"})):
+        trainer().fit(module(network), datamodule=photos)
+        assert set(next(iter(photos.train_dataloader())).guides) == drawn
+
+
+def test_training_without_the_guide_says_what_to_write():
+    with pytest.raises(UserError) as raised:
+        trainer().fit(module(), datamodule=few(guides=["sketch"]))
+    assert str(raised.value) == (
+        "EdgeReader reads the guide 'edges': add --data.guides+=edges, or "
+        "lab.photos(..., guides=['sketch', 'edges'])"
+    )
+    with pytest.raises(UserError, match="go together"):
+        trainer().fit(module(InstanceReader), datamodule=few())
 
 
 # Evaluation.
@@ -108,7 +124,8 @@ def evaluated(folder, checkpoint, *options):
 
 
 def test_several_answers_are_scored_by_their_mean_and_by_the_best(noisy, tmp_path, capsys):
-    assert evaluated(tmp_path, noisy, "--data.guides=[noise]", "--evaluation.samples=3") == 0
+    assert evaluated(tmp_path, noisy, "--evaluation.samples=3") == 0
+    assert open_run(tmp_path / "evaluation").options["data.guides"] == ["noise"]
     table = pd.read_csv(tmp_path / "evaluation" / "photos.csv")
     for metric, how in METRICS.items():
         assert np.isfinite(table[f"{metric}_best_of_3"]).all()
@@ -141,15 +158,18 @@ def test_means_and_bests_are_those_of_the_single_answers():
 
 
 def test_an_evaluation_without_the_guide_is_refused_before_it_leaves_files(noisy, tmp_path, capsys):
-    assert evaluated(tmp_path / "runs", noisy) == 2
+    assert evaluated(tmp_path / "runs", noisy, "--data.guides=[edges]") == 2
     said = capsys.readouterr().err
-    assert said == "error: NoiseReader reads the guide 'noise': add --data.guides+=noise\n"
+    assert said == (
+        "error: NoiseReader reads the guide 'noise': add --data.guides+=noise, or "
+        "lab.photos(..., guides=['edges', 'noise'])\n"
+    )
     assert not list(tmp_path.rglob("config.yaml"))
 
 
 def test_several_answers_without_noise_are_refused(tmp_path, monkeypatch, capsys):
     checkpoint = save(EdgeReader(), tmp_path / "edges.pt", monkeypatch)
-    assert evaluated(tmp_path, checkpoint, "--data.guides=[edges]", "--evaluation.samples=2") == 2
+    assert evaluated(tmp_path, checkpoint, "--evaluation.samples=2") == 2
     assert "EdgeReader reads no noise, and all its answers" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"set data.guides\+=noise"):
         next(judge(Direct(NoiseReader()), Tasks(Evaluation(), few()), samples=2))
@@ -299,3 +319,90 @@ def test_a_notebook_has_the_same_in_a_line(photos, noisy, monkeypatch, tile):
     assert np.array_equal(np.asarray(by_array.image), np.asarray(by_file.image))
     with pytest.raises(UserError, match="reads no noise"):
         lab.complete("photo.png", "mask.png", method="smooth", samples=2)
+
+
+# The edges by which a network completes.
+
+
+@pytest.fixture
+def edge_connect(photos):
+    """A small EdgeConnect whose drawing has light and dark, and its checkpoint."""
+    torch.manual_seed(0)
+    network = EdgeConnect(width=4, blocks=1).eval()
+    with torch.no_grad():
+        network.edges.last_layer.weight.mul_(100)
+    write_checkpoint(photos / "edge_connect.pt", describe_network(network, 3, ""))
+    return network
+
+
+@torch.no_grad()
+def test_the_completed_edges_are_written_on_request(photos, edge_connect, capsys):
+    command = "--checkpoint edge_connect.pt"
+    assert run(f"{command} -o plain.png") == 0
+    assert run(f"{command} -o out.png --save-edges edges.png --preview preview.png") == 0
+    assert np.array_equal(pixels("out.png"), pixels("plain.png"))
+    image = torch.from_numpy(pixels("photo.png").copy()).permute(2, 0, 1)[None] / 255
+    hole = torch.from_numpy(mask())[None, None] / 255
+    known = find_edges(image, hole)
+    expected = edge_connect(image, hole, {"edges": known}).extras["edges"][0, 0].numpy()
+    edges = pixels("edges.png")
+    assert edges.dtype == np.uint8
+    assert abs(edges / 255 - expected).max() <= 0.51 / 255
+    assert edges[mask() > 0].std() > 10
+    assert set(np.unique(edges[mask() == 0])) == {0, 255}
+    # What a person gave as known edges is shown as such, and none of it in the hole.
+    lines = np.zeros(SIZE, np.uint8)
+    lines[5, 10:70] = lines[30, 35:55] = 255
+    Image.fromarray(lines).save("lines.png")
+    assert run(f"{command} -o other.png --edges lines.png --save-edges given.png") == 0
+    given = pixels("given.png")
+    assert np.array_equal(given[mask() == 0], lines[mask() == 0])
+    assert not np.array_equal(given[mask() > 0], lines[mask() > 0])
+
+
+def test_edges_of_tiles_and_of_a_folder_are_put_together(photos, edge_connect, capsys):
+    Image.fromarray(pictures.astronaut()[50:110, 100:260]).save("photo.png")
+    wide = np.zeros((60, 160), np.uint8)
+    wide[20:40, 30:130] = 255
+    Image.fromarray(wide).save("mask.png")
+    command = "--checkpoint edge_connect.pt --tile 64 -o out.png --save-edges edges.png"
+    assert run(command) == 0
+    edges = pixels("edges.png")
+    assert edges.shape == (60, 160)
+    assert edges[wide > 0].std() > 10
+    assert set(np.unique(edges[wide == 0])) == {0, 255}
+
+    for folder, file in (("p", "photo.png"), ("m", "mask.png")):
+        (photos / folder).mkdir()
+        (photos / folder / "beach.png").write_bytes((photos / file).read_bytes())
+    options = ["--checkpoint", "edge_connect.pt", "--tile", "64", "--device", "cpu"]
+    line = ["p", "--mask", "m", "-o", "o", "--save-edges", "drawn", *options]
+    assert inpaint.main(line) == 0
+    assert np.array_equal(pixels("drawn/beach_edges.png"), edges)
+
+
+def test_edges_that_cannot_be_shown_are_refused_before_anything_is_written(
+    photos, edge_connect, monkeypatch, capsys
+):
+    save(EdgeReader(), photos / "reader.pt", monkeypatch)
+    for options, message in (
+        ("--checkpoint reader.pt --save-edges e.png", "EdgeReader draws no edges that could be"),
+        (
+            "--checkpoint edge_connect.pt --variant=repeated --save-edges e.png",
+            "the strategy Repeated makes its photo of the network's answers",
+        ),
+        (
+            "--checkpoint edge_connect.pt --save-edges e.jpg",
+            "cannot write the edges e.jpg: end its",
+        ),
+        ("--checkpoint edge_connect.pt --save-edges out.png", "both result and edges"),
+        ("--checkpoint edge_connect.pt --save-edges mask.png", "mask.png is the mask itself"),
+    ):
+        assert run(f"{options} -o out.png") == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.count("\n") == 1
+        assert not (photos / "out.png").exists()
+    with pytest.raises(SystemExit):
+        run("--method smooth --save-edges e.png -o out.png")
+    assert "--save-edges goes with --checkpoint" in capsys.readouterr().err

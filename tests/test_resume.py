@@ -16,7 +16,7 @@ from PIL import Image
 from lab import train
 from lab.parsing import SettingsError
 from lab.results import open_run
-from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings
+from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings, settle
 from lab.settings import build_experiment, parse_experiment
 from lab.training import NonFiniteLossError
 from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
@@ -233,16 +233,17 @@ def test_a_gradient_that_overflows_ends_the_run_and_says_why(tmp_path, samples):
 
 
 @pytest.mark.parametrize(
-    ("part", "tensor", "named"),
+    ("tensor", "named"),
     [
-        ("network", "coarse_network.0.convolution.weight", "network's answer = nan"),
-        ("judges.whole", "layers.0.0.bias", "discriminator = nan"),
+        ("network.coarse_network.0.convolution.weight", "network's answer = nan"),
+        ("judges.whole.layers.0.0.bias", "discriminator = nan"),
     ],
 )
-def test_a_broken_network_ends_the_run_and_is_named(tmp_path, part, tensor, named):
+def test_a_broken_network_ends_the_run_and_is_named(tmp_path, tensor, named):
     experiment = tiny_experiment("--fit.epochs=2")
+    experiment.model.prepare(experiment.data.size)
     with torch.no_grad():
-        experiment.model.get_submodule(part).get_parameter(tensor)[0] = float("nan")
+        experiment.model.get_parameter(tensor)[0] = float("nan")
     with pytest.raises(NonFiniteLossError, match=named):
         fit_run(experiment, tmp_path / "run", "run")
 
@@ -283,7 +284,7 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, part, c
     command = [*TINY, "--runs", str(tmp_path), "--name", "run", "--fit.epochs=1"]
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "config.yaml").write_text(tiny_experiment("--fit.epochs=1").yaml)
+    (folder / "config.yaml").write_text(settle(tiny_experiment("--fit.epochs=1")).yaml)
     assert train.main([*command, option]) == 2
     assert f"other settings ({part} differ" in capsys.readouterr().err
     assert not (folder / "photos.csv").exists()

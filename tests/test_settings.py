@@ -16,6 +16,7 @@ from lab.data import PhotoDataModule
 from lab.losses import LossWeights
 from lab.networks import NETWORKS, InpaintSANet
 from lab.parsing import SettingsError, options_from
+from lab.runs import settle
 from lab.settings import Fit, build_experiment, parse_experiment, plain_settings
 from lab.training import Optimization
 from tests.tiny import PROJECT, TINY, tiny_experiment
@@ -373,31 +374,58 @@ def test_what_was_given_holds_for_the_network_that_is_put_in_place():
     assert plain_settings(parse_experiment(options))["model.network.width"] == 24
 
 
+_READERS = {
+    "EdgeConnect": ["edges"],
+    "EdgePainter": ["edges", "sketch"],
+    # Its options say what it reads.
+    "DeepFillv2": ["sketch"],
+    "InpaintSANet": [],
+}
+
+
+def _reader(network, *options):
+    reads_sketch = ["--model.network.sketch=true"] if network == "DeepFillv2" else []
+    return tiny_experiment(
+        f"--model.network=lab.networks.{network}",
+        "--model.network.width=8",
+        *reads_sketch,
+        *options,
+    )
+
+
+@pytest.mark.parametrize("network", _READERS)
+def test_the_guides_that_the_network_reads_are_drawn_and_written_down(network):
+    experiment = _reader(network)
+    assert list(experiment.data.guides) == _READERS[network]
+    assert settle(experiment).plain["data"]["guides"] == _READERS[network]
+
+
 @pytest.mark.parametrize(
-    ("network", "given", "said"),
+    ("network", "stated", "said"),
     [
-        ("EdgeConnect", [], "EdgeConnect reads the guide 'edges': add --data.guides+=edges"),
         (
             "EdgePainter",
-            ["sketch"],
-            "EdgePainter reads the guide 'edges': add --data.guides+=edges",
+            "[sketch]",
+            "EdgePainter reads the guide 'edges': add --data.guides+=edges, or "
+            "lab.photos(..., guides=['sketch', 'edges'])",
         ),
         (
             "EdgePainter",
-            [],
+            "[]",
             "EdgePainter reads the guides 'edges' and 'sketch': add --data.guides+=edges "
-            "--data.guides+=sketch",
+            "--data.guides+=sketch, or lab.photos(..., guides=['edges', 'sketch'])",
         ),
-        # Its options say what it reads.
-        ("DeepFillv2", [], "DeepFillv2 reads the guide 'sketch': add --data.guides+=sketch"),
+        (
+            "DeepFillv2",
+            "[edges]",
+            "DeepFillv2 reads the guide 'sketch': add --data.guides+=sketch, or "
+            "lab.photos(..., guides=['edges', 'sketch'])",
+        ),
     ],
 )
-def test_a_guide_that_the_network_reads_and_nobody_draws_is_missed_at_once(network, given, said):
-    options = [f"--model.network=lab.networks.{network}", "--model.network.width=8"]
-    options += ["--model.network.sketch=true"] if network == "DeepFillv2" else []
-    options += [f"--data.guides+={name}" for name in given]
+def test_a_guide_that_stated_ones_leave_out_is_missed_at_once(network, stated, said):
     with pytest.raises(SettingsError) as raised:
-        tiny_experiment(*options)
+        _reader(network, f"--data.guides={stated}")
     assert str(raised.value) == said
-    asked = said.partition(": add ")[2].split()
-    tiny_experiment(*options, *asked)
+    asked = said.partition(": add ")[2].partition(", or")[0].split()
+    _reader(network, f"--data.guides={stated}", *asked)

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ from lab.completion.photos import (
     side_by_side,
     transparency_note,
 )
-from lab.contracts import Strategy
+from lab.contracts import Guides, Strategy
 from lab.imaging import (
     PHOTO_SUFFIXES,
     WRITTEN_SUFFIXES,
@@ -35,13 +35,16 @@ from lab.untrusted import printable
 _TIFF = (".tif", ".tiff")
 _MASK_ENDING = "_mask"
 
+Drawing = Callable[[Tensor, Tensor, Guides], Tensor]
+"""``(image, mask, guides) -> edges``: ``(B, 1, H, W)`` in [0, 1], 1 = edge."""
+
 
 @dataclass(frozen=True)
 class Job:
     """One photo to complete: where it, its mask and the results lie.
 
     ``mask`` is ``None`` where a mask source finds the hole in the photo. ``saved_mask`` is where
-    the mask that was used is written.
+    the mask that was used is written, ``saved_edges`` where the completed edges are.
     """
 
     photo: Path
@@ -49,6 +52,7 @@ class Job:
     output: Path
     preview: Path | None = None
     saved_mask: Path | None = None
+    saved_edges: Path | None = None
 
     def answers(self, samples: int) -> list["Job"]:
         """A job for each of several answers: ``beach-1.png`` and so on; itself for one."""
@@ -59,6 +63,7 @@ class Job:
                 self,
                 output=_numbered(self.output, number),
                 preview=self.preview and _numbered(self.preview, number),
+                saved_edges=self.saved_edges and _numbered(self.saved_edges, number),
             )
             for number in range(1, samples + 1)
         ]
@@ -94,6 +99,7 @@ def pair_files(
     output: Path,
     preview: Path | None = None,
     saved_masks: Path | None = None,
+    saved_edges: Path | None = None,
 ) -> Pairing:
     """Pair the photos of one folder with the masks of another by their names without suffix.
 
@@ -106,6 +112,7 @@ def pair_files(
         output: the folder for results: TIFF for TIFF photos, PNG for all others.
         preview: the folder for previews, ``beach_preview.png``; ``None`` for none.
         saved_masks: the folder for masks, ``beach_mask.png``; ``None`` for none.
+        saved_edges: the folder for completed edges, ``beach_edges.png``; ``None`` for none.
 
     Raises:
         ValueError: no photo (or none with a mask), a folder is something else, or results would lie
@@ -116,7 +123,7 @@ def pair_files(
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder: with a folder of photos, masks are one too")
-    for target in (output, preview, saved_masks):
+    for target in (output, preview, saved_masks, saved_edges):
         if target is not None and target.exists() and not target.is_dir():
             raise ValueError(f"{target} is a file: with a folder of photos, name a folder")
         # Results named like the photos would replace photos and masks, one pair after another.
@@ -146,7 +153,8 @@ def pair_files(
         else:
             shown = preview / f"{photo.stem}_preview.png" if preview else None
             saved = saved_masks / f"{photo.stem}{_MASK_ENDING}.png" if saved_masks else None
-            jobs[target] = Job(photo, found[0] if found else None, target, shown, saved)
+            edges = saved_edges / f"{photo.stem}_edges.png" if saved_edges else None
+            jobs[target] = Job(photo, found[0] if found else None, target, shown, saved, edges)
     if masks is None and not photo_files:
         raise ValueError(f"no photos in {photos}: looked for {', '.join(PHOTO_SUFFIXES)}")
     if not jobs and not ambiguous:
@@ -169,6 +177,7 @@ def complete_file(
     mask_source: MaskSource | None = None,
     guidance: Guidance = AS_IT_IS,
     reads: Sequence[str] = (),
+    draw_edges: Drawing | None = None,
 ) -> Completion:
     """Complete one photo file and write the result, known pixels, alpha and EXIF as they were.
 
@@ -184,8 +193,10 @@ def complete_file(
         mask_source: finds the hole where the job names no mask file.
         guidance: files of guides, and how many answers.
         reads: the guides that the strategy's network reads.
+        draw_edges: draws the edges by which it fills, for jobs that save them.
 
     Raises:
+        UserError: the network draws no edges.
         UnreadablePhotoError: the photo or the mask cannot be read.
         NoPersonError: the mask source found nobody.
         ValueError: a mask that will not do, an output that exists or would replace an input, or a
@@ -204,15 +215,18 @@ def complete_file(
     notes = [*source.notes, *([reading.note] if reading.note else []), *guide_notes]
     notes += transparency_note(source, reading.mask)
     for one, guides in zip(job.answers(guidance.samples), answers, strict=True):
+        # Before the hole is filled: what draws no edges should say so at once.
+        drawn = _draw(one, source, reading.mask, guides, draw_edges)
         result = complete_photo(source, reading.mask, strategy, guides)
         write_photo(one.output, result, lossy)
         if one.preview is not None:
             # A preview is for looking at: no promise is broken by writing it as JPEG.
             write_image(one.preview, side_by_side(source, reading.mask, result), lossy=True)
+        if one.saved_edges is not None and drawn is not None:
+            write_photo(one.saved_edges, drawn)
         notes += [_jpeg_loss(one.output, result, reading.mask)] if _is_jpeg(one.output) else []
     if job.saved_mask is not None:
-        white = (255 * reading.mask[0, :, :, None]).byte().numpy()
-        write_photo(job.saved_mask, SourcePhoto(white))
+        write_photo(job.saved_mask, _in_gray(reading.mask))
     return Completion(
         source.width,
         source.height,
@@ -220,6 +234,22 @@ def complete_file(
         time.monotonic() - started,
         tuple(notes),
     )
+
+
+def _draw(
+    job: Job, source: SourcePhoto, mask: Tensor, guides: Guides, draw_edges: Drawing | None
+) -> SourcePhoto | None:
+    """The completed edges of a photo, white on black; None where the job saves none."""
+    if job.saved_edges is None:
+        return None
+    if draw_edges is None:
+        raise ValueError(f"nothing draws edges to write to {printable(job.saved_edges)}")
+    return _in_gray(draw_edges(source.image()[None], mask[None], guides)[0])
+
+
+def _in_gray(plane: Tensor) -> SourcePhoto:
+    """A plane ``(1, H, W)`` in [0, 1] as a gray picture of 8 bits."""
+    return SourcePhoto((255 * plane[0, :, :, None]).round().byte().numpy())
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -249,7 +279,12 @@ def check_targets(job: Job, overwrite: bool, guidance: Guidance = AS_IT_IS) -> N
 
 def _check_targets(job: Job, overwrite: bool, guidance: Guidance) -> None:
     files = [(what, path) for what, path in guidance.files.items() if isinstance(path, Path)]
-    named = (("result", job.output), ("preview", job.preview), ("mask", job.saved_mask))
+    named = (
+        ("result", job.output),
+        ("preview", job.preview),
+        ("mask", job.saved_mask),
+        ("edges", job.saved_edges),
+    )
     targets = [(what, path) for what, path in named if path is not None]
     for _, target in targets:
         if target.is_dir():
@@ -268,8 +303,9 @@ def _check_targets(job: Job, overwrite: bool, guidance: Guidance) -> None:
     if job.preview is not None and job.preview.suffix.lower() not in WRITTEN_SUFFIXES:
         raise ValueError(f"cannot write the preview {job.preview}: end its name in .png")
     # In JPEG black and white become gray, and other formats have no advantage.
-    if job.saved_mask is not None and job.saved_mask.suffix.lower() != ".png":
-        raise ValueError(f"cannot write the mask {job.saved_mask}: end its name in .png")
+    for what, saved in (("mask", job.saved_mask), ("edges", job.saved_edges)):
+        if saved is not None and saved.suffix.lower() != ".png":
+            raise ValueError(f"cannot write the {what} {saved}: end its name in .png")
 
 
 def _find_hole(

@@ -1,5 +1,6 @@
 """Photos and masks as batches, and the sets that are judged by."""
 
+from lab.data.batches import Batch
 from lab.data.evaluation_sets import (
     EvaluationBatch,
     EvaluationSample,
@@ -7,7 +8,6 @@ from lab.data.evaluation_sets import (
     read_evaluation_set,
 )
 from lab.data.photo_data_module import PhotoDataModule
-from lab.data.photo_datasets import Batch
 
 __all__ = [
     "Batch",

@@ -10,13 +10,14 @@ from torch.utils.data import DataLoader
 
 from lab.checks import UserError
 from lab.contracts import MaskGenerator
+from lab.data.batches import Batch
 from lab.data.instance_maps import InstanceMaps
-from lab.data.photo_datasets import Batch, SampleCutter, ValidationPhotos
+from lab.data.photo_datasets import SampleCutter, ValidationPhotos
 from lab.data.photo_sets import find_photos, starter_photos
 from lab.data.photo_source import Feed, PhotoSource, TrainingBatches
 from lab.data.shard_set import open_shards
 from lab.formats.shards import INDEX
-from lab.guides import check_guide_names
+from lab.guides import check_guide_names, check_guides_given, guides_of
 from lab.imaging import CropReader
 from lab.masks import PersonMixture, PersonRectangle
 from lab.ranks import rank, ranks
@@ -50,7 +51,8 @@ class PhotoDataModule(lightning.LightningDataModule):
         seed: of crops and training masks.
         validation_seed: of the validation's crops and masks; keep it, or runs cannot be compared.
         guides: what is drawn beside photo and mask for networks that read it, by the names of
-            `lab.guides.GUIDES`; no crop and no mask changes with them.
+            `lab.guides.GUIDES`; no crop and no mask changes with them. None draws what the network
+            reads that trains on the photos or is scored on them (`draw_for`).
         instance_maps: for ``instances``: a folder with a map of objects for each photo, called
             like it, of its size.
 
@@ -75,7 +77,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         workers: int = 0,
         seed: int = 0,
         validation_seed: int = 0,
-        guides: Sequence[str] = (),
+        guides: Sequence[str] | None = None,
         instance_maps: Path | None = None,
     ) -> None:
         super().__init__()
@@ -94,12 +96,9 @@ class PhotoDataModule(lightning.LightningDataModule):
             raise ValueError(f"data.smallest_crop must lie in (0, 1], not {smallest_crop}")
         if not 0.0 < validation_share < 1.0:
             raise ValueError(f"data.validation_share must lie in (0, 1), not {validation_share}")
-        check_guide_names(guides)
-        if ("instances" in guides) != (instance_maps is not None):
-            raise UserError(
-                f"data.guides is [{', '.join(guides)}] and data.instance_maps {instance_maps}, but "
-                "the guide instances and a folder of maps go together: give both or neither"
-            )
+        if guides is not None:
+            check_guide_names(guides)
+            _check_maps(guides, instance_maps)
         if instance_maps is not None and not instance_maps.is_dir():
             raise UserError(f"data.instance_maps is {instance_maps}, which is no folder of maps")
         self.folder = photos
@@ -116,7 +115,8 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.validation_seed = validation_seed
-        self.guides = tuple(guides)
+        self.guides = tuple(guides or ())
+        self._draws_what_is_read = guides is None
         self.instance_maps = None if instance_maps is None else InstanceMaps(instance_maps)
         self._source: PhotoSource | None = None
         self._first_epoch = 0
@@ -137,6 +137,20 @@ class PhotoDataModule(lightning.LightningDataModule):
             else:
                 self._source = find_photos(self.folder, self.validation_share)
         return self._source
+
+    def draw_for(self, network: object) -> None:
+        """Draw the guides that a network reads, unless ``guides`` said which are drawn.
+
+        Raises:
+            UserError: those leave out one that it reads; or it reads ``instances``, and there are
+                no maps of them.
+        """
+        if not self._draws_what_is_read:
+            check_guides_given(network, self.guides)
+            return
+        read = guides_of(network)
+        _check_maps(read, None if self.instance_maps is None else self.instance_maps.folder)
+        self.guides = read
 
     def state_dict(self) -> dict[str, int]:
         """For the checkpoint at the end of an epoch: how many epochs are done."""
@@ -218,6 +232,14 @@ class PhotoDataModule(lightning.LightningDataModule):
     def _cutter(self, masks: MaskGenerator, seed: int) -> SampleCutter:
         reader = CropReader(self.size, self.smallest_crop, _CACHE_BYTES)
         return SampleCutter(reader, masks, seed, self.guides, self.instance_maps)
+
+
+def _check_maps(guides: Sequence[str], maps: Path | None) -> None:
+    if ("instances" in guides) != (maps is not None):
+        raise UserError(
+            f"data.guides is [{', '.join(guides)}] and data.instance_maps {maps}, but the guide "
+            "instances and a folder of maps go together: give both or neither"
+        )
 
 
 def _at_least(name: str, value: int, least: int) -> None:

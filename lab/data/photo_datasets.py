@@ -6,50 +6,17 @@ that neither the number of loader processes nor an interruption changes what is 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from lab.contracts import Guides, MaskGenerator
+from lab.contracts import MaskGenerator
+from lab.data.batches import Batch
 from lab.data.instance_maps import InstanceMaps
-from lab.guides import draw_guides
-from lab.imaging import Crop, CropReader, PhotoFile
-
-
-class Batch(NamedTuple):
-    """``image (B, 3, H, W)``, ``mask (B, 1, H, W)``, and by name each sample and its photo.
-
-    Several samples may be crops of one photo; only photos are independent of each other.
-    ``guides`` are those that were asked for, ``(B, C, H, W)`` each.
-    """
-
-    image: Tensor
-    mask: Tensor
-    sample: Sequence[str]
-    photo: Sequence[str]
-    guides: Guides = MappingProxyType({})
-
-
-def join_batches(parts: Sequence[Batch]) -> Batch:
-    """The samples of several batches, in order, as one."""
-    return Batch(
-        torch.cat([part.image for part in parts]),
-        torch.cat([part.mask for part in parts]),
-        [name for part in parts for name in part.sample],
-        [name for part in parts for name in part.photo],
-        {name: torch.cat([part.guides[name] for part in parts]) for name in parts[0].guides},
-    )
-
-
-def select_samples(batch: Batch, chosen: slice) -> Batch:
-    """Some samples of a batch."""
-    image, mask, sample, photo, guides = batch
-    theirs = {name: planes[chosen] for name, planes in guides.items()}
-    return Batch(image[chosen], mask[chosen], sample[chosen], photo[chosen], theirs)
+from lab.guides import GUIDES, draw_guides
+from lab.imaging import Crop, CropReader, PhotoFile, as_image
 
 
 class EpochKey(NamedTuple):
@@ -196,16 +163,28 @@ class SampleCutter:
         place = Crop() if central else _random_crop(generator, self.reader.smallest_side)
         instance_ids = None
         if self.instance_maps is None:
-            image = self.reader.read(file, place)
+            pixels = self.reader.read(file, place)
         else:
             its_map = self.instance_maps.file_of(stem)
-            image, instance_ids = self.reader.read_with_instances(file, its_map, place)
+            pixels, instance_ids = self.reader.read_with_instances(file, its_map, place)
         size = self.reader.size
         # No photo's name has a tilde: no sample is called like another photo.
         sample = photo if crop == 0 else f"{photo}~crop{crop}"
         mask = self.masks(size, size, generator)
-        guides = draw_guides(self.guides, image, mask, (self.seed, *key), instance_ids)
-        return Batch(image, mask, sample, photo, guides)
+        planes = {}
+        if self.guides:
+            image = as_image(pixels)
+            planes = draw_guides(self.guides, image, mask, (self.seed, *key), instance_ids)
+        return Batch(
+            pixels,
+            mask.to(torch.uint8),
+            sample,
+            photo,
+            {
+                name: drawn.to(torch.uint8) if GUIDES[name].is_binary else drawn
+                for name, drawn in planes.items()
+            },
+        )
 
 
 class TrainingPhotos(Dataset[Batch]):

@@ -17,14 +17,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from lab.data.batches import Batch
 from lab.data.content_split import check_share, content_fraction, validation_bound
-from lab.data.photo_datasets import (
-    Batch,
-    EpochSampler,
-    RankSampler,
-    SampleCutter,
-    TrainingPhotos,
-)
+from lab.data.photo_datasets import EpochSampler, RankSampler, SampleCutter, TrainingPhotos
 from lab.data.photo_source import Feed
 from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lab.data.photo_datasets import Batch, KnownPhoto, SampleCutter
+from lab.data.batches import Batch
+from lab.data.photo_datasets import KnownPhoto, SampleCutter
 
 
 @dataclass(frozen=True)

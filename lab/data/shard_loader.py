@@ -16,13 +16,19 @@ import webdataset
 from torch.utils.data import DataLoader, IterableDataset
 from webdataset.utils import make_seed, pytorch_worker_info
 
-from lab.data.photo_datasets import Batch, SampleCutter, join_batches, select_samples
+from lab.checks import UserError
+from lab.data.batches import Batch, join_batches
+from lab.data.photo_datasets import SampleCutter
 from lab.data.photo_source import Feed
 from lab.imaging import CropReader, PhotoBytes
 
 # Photos wait in memory as files, so that neighbours in a shard do not end up in one batch.
 _WAITING_PHOTOS = 1000
 _WAITING_BYTES = 64 * 2**20
+# A loader process sends some tens of samples at a time: handing over one takes as long as decoding
+# a photo of 256x256, however large it is.
+_SENT_SAMPLES = 32
+_SENT_BYTES = 16 * 2**20
 # Archives are sorted by category: a stream of one shard would show one category for minutes.
 _OPEN_SHARDS = 16
 
@@ -58,6 +64,16 @@ class ShardStream(IterableDataset[Batch]):
         self._cutter = replace(cutter, reader=reader)
         # Loader processes live through all epochs and are told here which one begins.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def shards(self) -> int:
+        """How many archives there are."""
+        return len(self._shards)
+
+    @property
+    def sample_bytes(self) -> int:
+        """What a photo and its mask take on their way, in 8 bits; guides come on top."""
+        return 4 * self._cutter.reader.size**2
 
     def begin(self, epoch: int) -> None:
         """Say which epoch the next iteration is for, counted from 0."""
@@ -115,10 +131,19 @@ class ShardBatches:
         feed: how training is fed.
         samples: an epoch, over all ranks.
         seed: of the loader processes' own generators.
+
+    Raises:
+        UserError: a rank would have no shard or no sample, and the others would wait for it.
     """
 
     def __init__(self, stream: ShardStream, feed: Feed, samples: int, seed: int) -> None:
         _, ranks, _, _ = pytorch_worker_info()
+        # Every rank finds the same, so that none goes on alone.
+        if ranks > min(stream.shards, samples):
+            raise UserError(
+                f"{ranks} ranks cannot share {stream.shards} shards and {samples} samples an "
+                "epoch: train on fewer devices, or pack the photos with a smaller --shard-size"
+            )
         share = samples // ranks
         self._batch_size = min(feed.batch_size, share)
         self._count = share // self._batch_size
@@ -127,13 +152,21 @@ class ShardBatches:
         self._drawn_as = feed.drawn_as
         self._loader = DataLoader(
             stream,
-            batch_size=self._batch_size,
+            batch_size=self._batch_size * self._sent_batches(feed.workers, stream.sample_bytes),
             num_workers=feed.workers,
             pin_memory=feed.pinned,
             persistent_workers=feed.workers > 0,
             # Leaves the network's generator alone.
             generator=torch.Generator().manual_seed(seed),
         )
+
+    def _sent_batches(self, workers: int, sample_bytes: int) -> int:
+        """How many batches come together from a loader process."""
+        if workers == 0:
+            return 1
+        samples = min(_SENT_SAMPLES, _SENT_BYTES // sample_bytes)
+        # Every process sends several times an epoch, or some would idle.
+        return max(1, min(samples // self._batch_size, self._count // (4 * workers)))
 
     @property
     def sampler(self) -> "ShardBatches":
@@ -156,22 +189,24 @@ class ShardBatches:
         if count < self._count:
             raise ValueError(
                 f"the shards gave {count} batches of the {self._count} that they are listed with: "
-                "were they changed, or are there fewer shards than ranks?"
+                "were they changed?"
             )
 
 
-def _whole(batches: DataLoader[Batch], size: int) -> Iterator[Batch]:
-    """Join what is left at the ends of the loader processes' shares to batches of ``size``."""
+def _whole(sent: DataLoader[Batch], size: int) -> Iterator[Batch]:
+    """Cut what loader processes send to batches of ``size``; join what is left at their ends."""
     rest: list[Batch] = []
-    for batch in batches:
-        if len(batch.sample) == size:
-            yield batch
+    for part in sent:
+        whole = len(part.sample) // size * size
+        for start in range(0, whole, size):
+            yield part.select(slice(start, start + size))
+        if whole == len(part.sample):
             continue
-        rest.append(batch)
-        if sum(len(part.sample) for part in rest) >= size:
+        rest.append(part.select(slice(whole, None)))
+        if sum(len(each.sample) for each in rest) >= size:
             joined = join_batches(rest)
-            yield select_samples(joined, slice(size))
-            rest = [select_samples(joined, slice(size, None))]
+            yield joined.select(slice(size))
+            rest = [joined.select(slice(size, None))]
 
 
 def _photo_of(sample: dict) -> bytes:

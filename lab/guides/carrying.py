@@ -1,6 +1,6 @@
 """What strategies do to guides beside photo and mask, and how a network is given them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Protocol, cast
 
 import torch
@@ -32,7 +32,7 @@ def guides_of(network: object) -> tuple[str, ...]:
     return names
 
 
-def check_guides_given(network: object, given: Iterable[str], otherwise: str = "") -> None:
+def check_guides_given(network: object, given: Collection[str], otherwise: str = "") -> None:
     """Raise unless every guide that a network reads is among those ``given`` by name.
 
     Args:
@@ -41,16 +41,15 @@ def check_guides_given(network: object, given: Iterable[str], otherwise: str = "
         otherwise: what can be done besides, at the end of the message.
 
     Raises:
-        UserError: one is missing; says how runs are given it.
+        UserError: one is missing; says how photos are given it.
     """
-    there = set(given)
-    missing = [name for name in guides_of(network) if name not in there]
+    missing = [name for name in guides_of(network) if name not in given]
     if missing:
         names = " and ".join(map(repr, missing))
         options = " ".join(f"--data.guides+={name}" for name in missing)
         raise UserError(
             f"{type(network).__name__} reads the guide{'s' if len(missing) > 1 else ''} {names}: "
-            f"add {options}{otherwise}"
+            f"add {options}, or lab.photos(..., guides={[*given, *missing]}){otherwise}"
         )
 
 

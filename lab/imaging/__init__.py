@@ -3,15 +3,15 @@
 File formats, 8-bit pixels and BGR exist only here.
 """
 
-from lab.imaging.conversion import from_uint8, to_uint8
+from lab.imaging.conversion import as_image, from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
-from lab.imaging.hole_crops import crop_round_hole
+from lab.imaging.hole_crops import LocalSide, crop_round_hole, local_side_of
 from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
-from lab.imaging.morphology import dilate, erode, rim
+from lab.imaging.morphology import dilate, distance_to_known, erode, rim
 from lab.imaging.reading import (
     PHOTO_SUFFIXES,
     PhotoBytes,
@@ -43,6 +43,7 @@ __all__ = [
     "WRITTEN_SUFFIXES",
     "Crop",
     "CropReader",
+    "LocalSide",
     "MaskReading",
     "PhotoBytes",
     "PhotoFile",
@@ -51,13 +52,16 @@ __all__ = [
     "SourcePhoto",
     "StrokeReading",
     "UnreadablePhotoError",
+    "as_image",
     "check_destination",
     "contact_sheet",
     "crop_round_hole",
     "decode_photo",
     "dilate",
+    "distance_to_known",
     "erode",
     "from_uint8",
+    "local_side_of",
     "ms_ssim",
     "ms_ssim_of_pyramid",
     "outline_hole",

@@ -54,4 +54,19 @@ def from_uint8(pixels: np.ndarray) -> Tensor:
         raise ValueError(f"the pixels have shape {pixels.shape}, but must be (..., H, W, C)")
     channels_first = np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
     # A copy, so that a read-only array (a decoder's buffer) never backs a tensor.
-    return torch.from_numpy(channels_first.copy()).float() / 255
+    return as_image(torch.from_numpy(channels_first.copy()))
+
+
+def as_image(planes: Tensor) -> Tensor:
+    """Turn 8-bit planes into an image, with the same values on every device.
+
+    Args:
+        planes: uint8 ``(..., C, H, W)``; or float32 in [0, 1], which is returned as it is.
+
+    Returns:
+        float32 of that shape in [0, 1], on the planes' device.
+    """
+    if planes.dtype != torch.uint8:
+        return planes
+    # By a tensor: a GPU multiplies by the reciprocal of a plain number, and is off in the last bit.
+    return torch.div(planes, torch.full((), 255.0, device=planes.device))

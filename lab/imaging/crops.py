@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.imaging.conversion import from_uint8
 from lab.imaging.instance_reading import read_instances
 from lab.imaging.reading import PhotoFile, decode_photo
 
@@ -45,12 +44,12 @@ class CropReader:
         self._cache: OrderedDict[tuple[PhotoFile, bool], _Kept] = OrderedDict()
 
     def read(self, file: PhotoFile, crop: Crop) -> Tensor:
-        """The crop as a float32 image ``(3, size, size)`` in [0, 1].
+        """The crop in 8 bits, uint8 ``(3, size, size)``, of which `as_image` makes an image.
 
         Raises:
             UnreadablePhotoError: the file cannot be read.
         """
-        return self._image(self._photo(file), crop)
+        return self._pixels(self._photo(file), crop)
 
     def read_with_instances(
         self, file: PhotoFile, instances: PhotoFile, crop: Crop
@@ -58,7 +57,7 @@ class CropReader:
         """The crop of a photo, and the same pixels of its map of objects.
 
         Returns:
-            The image as of `read`, and int32 ``(1, size, size)``, equal on one object.
+            The pixels as of `read`, and int32 ``(1, size, size)``, equal on one object.
 
         Raises:
             UnreadablePhotoError: one of the files cannot be read.
@@ -67,11 +66,14 @@ class CropReader:
         photo = self._photo(file)
         ids = self._instances(instances, photo)
         square = _cut(ids, crop, (self.size, self.size), cv2.INTER_NEAREST_EXACT)
-        return self._image(photo, crop), torch.from_numpy(np.ascontiguousarray(square))[None]
+        return self._pixels(photo, crop), torch.from_numpy(square)[None]
 
-    def _image(self, photo: "_Kept", crop: Crop) -> Tensor:
+    def _pixels(self, photo: "_Kept", crop: Crop) -> Tensor:
         square = _cut(photo.pixels, crop, (self.size, self.size))
-        return from_uint8(np.ascontiguousarray(square))
+        planes = np.empty((3, self.size, self.size), np.uint8)
+        # Twenty times as fast as NumPy's copy of the axes in another order.
+        cv2.split(square, list(planes))
+        return torch.from_numpy(planes)
 
     def _photo(self, file: PhotoFile) -> "_Kept":
         if (file, False) in self._cache:
@@ -125,7 +127,7 @@ def _cut(
         square = _resize(square, size)
     else:
         square = cv2.resize(square, size, interpolation=interpolation)
-    return square[:, ::-1] if crop.mirrored else square
+    return cv2.flip(square, 1) if crop.mirrored else square
 
 
 def _resize(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:

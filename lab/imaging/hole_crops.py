@@ -1,9 +1,26 @@
 """A square of fixed size round each photo's hole, for who judges what was completed."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from lab.checks import check_mask
+
+LocalSide = int | Literal["half"]
+"""Side of a crop round the hole, in pixels; or half of the photos'."""
+
+
+def local_side_of(size: int, asked: LocalSide) -> int:
+    """The side in pixels of a crop round the hole of photos of ``size`` pixels a side.
+
+    Raises:
+        ValueError: below 8 pixels, too small to judge, or larger than the photos.
+    """
+    side = size // 2 if asked == "half" else asked
+    if not 8 <= side <= size:
+        raise ValueError(f"local_side must be from 8 to the size of the images, {size}, not {side}")
+    return side
 
 
 def crop_round_hole(image: Tensor, mask: Tensor, side: int) -> Tensor:

@@ -1,10 +1,15 @@
-"""Dilation, erosion and the rim of a hole, on tensors and any device.
+"""Dilation, erosion, the rim and the depth of a hole, on tensors and any device.
 
-Equal to OpenCV's ``cv2.dilate(mask, None, iterations=n)`` and ``cv2.erode``, which the documents
-use: a 3x3 square a step, and nothing beyond the image's border counts, so that erosion does not
-eat into a hole from there.
+Dilation and erosion are equal to OpenCV's ``cv2.dilate(mask, None, iterations=n)`` and
+``cv2.erode``, which the documents use: a 3x3 square a step, and nothing beyond the image's border
+counts, so that erosion does not eat into a hole from there.
 """
 
+import math
+
+import cv2
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -61,6 +66,35 @@ def rim(mask: Tensor, width: int) -> Tensor:
     _check_pixels("width", width, lowest=1)
     # Where dilation gives 0 erosion does too, so the difference is 0 or 1.
     return _grow(mask, width) - _shrink(mask, width)
+
+
+def distance_to_known(mask: Tensor) -> Tensor:
+    """Measure how far each pixel of the hole is from the nearest known one, centre to centre.
+
+    Exactly, in the plane, whatever the hole's shape; nothing beyond the image's border counts as
+    known. Computed on the processor, about a millisecond for 256x256 pixels.
+
+    Args:
+        mask: ``(B, 1, H, W)`` of 0 and 1.
+
+    Returns:
+        float32 ``(B, 1, H, W)``, in pixels: 0 where known, at least 1 in the hole; infinite where
+        nothing is known.
+
+    Raises:
+        TypeError, ValueError: not a mask.
+    """
+    check_mask(mask)
+    holes = mask.detach().to("cpu", torch.uint8).flatten(0, 1).numpy()
+    exactly = cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+    # Where nothing is known, OpenCV answers a large number.
+    distances = [
+        np.full(hole.shape, math.inf, np.float32)
+        if hole.all()
+        else cv2.distanceTransform(hole, *exactly)
+        for hole in holes
+    ]
+    return torch.from_numpy(np.stack(distances)).to(mask.device).unsqueeze(1)
 
 
 def _grow(mask: Tensor, pixels: int) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageCms
 from torch import Tensor
 
@@ -202,7 +203,10 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
         check_pixels(image.width, image.height, a_pixel)
         _check_size((image.height, image.width), size)
         with memory_of(image.width * image.height * a_pixel):
-            image.load()
+            alpha: np.ndarray | None = None
+            pixels = _undamaged_jpeg(data, image)
+            if pixels is None:
+                image.load()
             # Only after loading: TIFF is turned upright by then, and PNG may keep its EXIF at the
             # end.
             exif = read_exif(image)
@@ -211,7 +215,7 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
                 # Freed before OpenCV decodes the same.
                 image.im = None  # type: ignore[assignment]
                 pixels, alpha = _decode_deep_png(data, transparent)
-            else:
+            elif pixels is None:
                 pixels, alpha = _split_alpha(image)
         profile = image.info.get("icc_profile")
         if image.mode == "CMYK":
@@ -225,6 +229,21 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
         metadata,
         tuple(notes),
     )
+
+
+def _undamaged_jpeg(data: bytes, opened: Image.Image) -> np.ndarray | None:
+    """Return uint8 ``(H, W, 3)`` of a JPEG in colour; None where Pillow has to say what it is.
+
+    The library is Pillow's, and so are the pixels; Pillow copies them three times on their way.
+    What libjpeg only warns of, Pillow may make a photo of.
+    """
+    if opened.format != "JPEG" or opened.mode != "RGB":
+        return None
+    try:
+        samples: np.ndarray = simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError:
+        return None
+    return samples if samples.shape == (opened.height, opened.width, 3) else None
 
 
 def _check_size(declared: tuple[int, int], size: tuple[int, int] | None) -> None:

@@ -28,8 +28,17 @@ from lab.losses.perceptual import (
 )
 from lab.losses.reconstruction import Reconstruction
 from lab.losses.rim import RimTotalVariation
+from lab.losses.shift_guidance import ShiftGuidance
 from lab.losses.structure import MSSSIM, HoleSSIM
-from lab.losses.terms import JUDGES, TERMS, LossWeights, Term, TermSettings, check_terms
+from lab.losses.terms import (
+    JUDGES,
+    TERMS,
+    LossWeights,
+    Term,
+    TermSettings,
+    check_terms,
+    judged_name,
+)
 
 __all__ = [
     "INPAINT_SANET_WEIGHTS",
@@ -54,6 +63,7 @@ __all__ = [
     "PerceptualImages",
     "Reconstruction",
     "RimTotalVariation",
+    "ShiftGuidance",
     "StatedWeights",
     "Style",
     "Term",
@@ -64,5 +74,6 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "gram_matrix",
+    "judged_name",
     "r1_penalty",
 ]

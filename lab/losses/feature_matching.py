@@ -1,4 +1,4 @@
-"""Feature matching: the completed image should look like the truth to the discriminator's layers.
+"""Feature matching: the completed image should look like the truth to a judge's layers.
 
 Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs"
 (pix2pixHD, CVPR 2018), equation 4; Nazeri et al., "EdgeConnect" (ICCV Workshops 2019), equation 3.

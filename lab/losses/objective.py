@@ -15,6 +15,7 @@ from lab.losses.balancing import Balancing, StatedWeights
 from lab.losses.once import OncePerImage
 from lab.losses.penalties import Judge, gradient_penalty, r1_penalty
 from lab.losses.perceptual import PERCEPTUAL_LAYERS, PerceptualImages
+from lab.losses.reconstruction import check_discount
 from lab.losses.terms import TERMS, LossWeights, TermSettings
 from lab.networks import VGGArchitecture, VGGFeatures
 
@@ -55,12 +56,14 @@ class Objective(nn.Module):
             and RFR, ``vgg19`` as in EdgeConnect.
         perceptual_images: which images these two terms compare with the truth: the ``refined``
             stage, the ``completed`` image, or ``both``, added.
+        spatial_discount: what pixels lose with each pixel of depth in the terms of the discounted
+            hole (`lab.losses.Reconstruction`): 0.99 in DeepFillv1's paper, 0.9 in its code.
         balancing: what makes the terms' weights of the stated ones as training goes; each class of
             `lab.losses.balancing` says what it asks of the terms.
 
     Raises:
-        ValueError: a name that is none of these, a penalty that is negative or not finite, or
-            terms that cannot be balanced so.
+        ValueError: a name that is none of these, a penalty that is negative or not finite, a
+            discount out of range, or terms that cannot be balanced so.
         MissingWeightsError: a perceptual term has a weight, but VGG's weights are not here and
             cannot be downloaded.
     """
@@ -73,6 +76,7 @@ class Objective(nn.Module):
         r1_penalty: float = 0.0,
         perceptual_network: VGGArchitecture = "vgg16",
         perceptual_images: PerceptualImages = "both",
+        spatial_discount: float = 0.99,
         balancing: Callable[[Mapping[str, float]], Balancing] = StatedWeights,
     ) -> None:
         super().__init__()
@@ -91,11 +95,13 @@ class Objective(nn.Module):
                 raise ValueError(
                     f"{what} is {weight}, but must be finite and at least 0 (0 leaves it out)"
                 )
+        check_discount(spatial_discount)
         self.weights = weights
         self.adversarial_kind = adversarial_kind
         self.gradient_penalty = gradient_penalty
         self.r1_penalty = r1_penalty
         self.perceptual_images = perceptual_images
+        self.spatial_discount = spatial_discount
         self._vgg = perceptual_network
         self._make_balancing = balancing
         active = weights.active()
@@ -109,7 +115,9 @@ class Objective(nn.Module):
             layers = PERCEPTUAL_LAYERS[perceptual_network]
             self.perceptual_network = VGGFeatures(perceptual_network, layers)
             self._features = OncePerImage(self.perceptual_network)
-        settings = TermSettings(adversarial_kind, perceptual_images, self._features)
+        settings = TermSettings(
+            adversarial_kind, perceptual_images, self._features, spatial_discount
+        )
         self._terms: dict[str, LossTerm] = {name: TERMS[name].build(settings) for name in active}
 
     def forward(self, inputs: LossInputs) -> ObjectiveValue:
@@ -152,6 +160,7 @@ class Objective(nn.Module):
             self.r1_penalty,
             self._vgg,
             self.perceptual_images,
+            self.spatial_discount,
             self._make_balancing,
         )
 

@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 class OncePerImage(Generic[Answer]):
     """Wraps a costly ``image -> answer`` and remembers its answers until :meth:`forget`.
 
-    Several terms ask the discriminator or VGG about the same image. An image is known again as the
+    Several terms ask a judge or VGG about the same image. An image is known again as the
     same tensor object, so it must not be changed in place in between; and an answer computed
     without gradient is never given where gradient is wanted.
 

@@ -18,6 +18,7 @@ from lab.losses.feature_matching import FeatureMatching
 from lab.losses.perceptual import ImageFeatures, Perceptual, PerceptualImages, Style
 from lab.losses.reconstruction import Distance, Reconstruction, Region, Stage
 from lab.losses.rim import RimTotalVariation
+from lab.losses.shift_guidance import ShiftGuidance
 from lab.losses.structure import MSSSIM, HoleSSIM
 
 
@@ -30,11 +31,13 @@ class TermSettings:
         perceptual_images: which images the perceptual terms compare with the truth.
         features: the network behind the perceptual terms, which share it; None where neither is
             wanted.
+        spatial_discount: what the discounted hole's pixels lose with each pixel of depth.
     """
 
     adversarial_kind: AdversarialKind = "hinge"
     perceptual_images: PerceptualImages = "both"
     features: ImageFeatures | None = None
+    spatial_discount: float = 0.99
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Term:
         published: its weight in InpaintSANet, for images in [0, 1]; 0 where that has no such term.
         judge: the name of the judge that it asks, a key of `JUDGES`; None asks none.
         needs_features: whether it needs `TermSettings.features`.
+        asks: the function of the network that it asks beside the answer, by name; None asks none.
     """
 
     build: Callable[[TermSettings], LossTerm]
@@ -54,6 +58,7 @@ class Term:
     published: float = 0.0
     judge: str | None = None
     needs_features: bool = False
+    asks: str | None = None
 
 
 JUDGES: Mapping[str, str] = MappingProxyType(
@@ -75,6 +80,7 @@ _REGIONS: Mapping[Region, str] = {
     "hole": "inside the hole",
     "known": "over the known pixels",
     "whole": "over the image",
+    "discounted_hole": "inside the hole, less the deeper in it",
 }
 # InpaintSANet's 1.2 is stated for images in [-1, 1], whose differences are twice as large.
 _PUBLISHED_L1 = 2.4
@@ -83,21 +89,36 @@ _PUBLISHED_L1 = 2.4
 def _reconstruction() -> Iterator[tuple[str, Term]]:
     stages: tuple[Stage, ...] = ("refined", "coarse")
     for distance, stage, region in product(_DISTANCES, stages, _REGIONS):
-        published = _PUBLISHED_L1 if distance == "l1" and region != "whole" else 0.0
+        if region == "discounted_hole" and distance != "l1":
+            continue  # Published for L1 alone.
+        published = _PUBLISHED_L1 if distance == "l1" and region in ("hole", "known") else 0.0
         yield (
             f"{'coarse_' if stage == 'coarse' else ''}{region}_{distance}",
             Term(
-                _same(Reconstruction(distance, region, stage)),
+                _reconstructs(distance, region, stage),
                 f"{_DISTANCES[distance]} {_REGIONS[region]}, {stage} stage",
                 published,
             ),
         )
 
 
+def judged_name(judge: str, name: str) -> str:
+    """What ``name`` of a judge is called in settings and logs: ``local_real_logit``.
+
+    The judge of whole images, which most have alone, adds nothing: ``real_logit``.
+    """
+    return name if judge == "whole" else f"{judge}_{name}"
+
+
+def _reconstructs(
+    distance: Distance, region: Region, stage: Stage
+) -> Callable[[TermSettings], LossTerm]:
+    return lambda settings: Reconstruction(distance, region, stage, settings.spatial_discount)
+
+
 def _judged(judge: str) -> Iterator[tuple[str, Term]]:
-    prefix = "" if judge == "whole" else f"{judge}_"
     yield (
-        f"{prefix}adversarial",
+        judged_name(judge, "adversarial"),
         Term(
             lambda settings: Adversarial(settings.adversarial_kind, judge),
             f"what the judge of {JUDGES[judge]} says",
@@ -106,7 +127,7 @@ def _judged(judge: str) -> Iterator[tuple[str, Term]]:
         ),
     )
     yield (
-        f"{prefix}feature_matching",
+        judged_name(judge, "feature_matching"),
         Term(
             _same(FeatureMatching(judge)),
             f"L1 between the features of the judge of {JUDGES[judge]}"
@@ -144,6 +165,11 @@ TERMS: Mapping[str, Term] = MappingProxyType(
             lambda settings: Style(_features(settings), settings.perceptual_images),
             "L1 between Gram matrices of VGG features; 120 in PConv, 250 in EdgeConnect",
             needs_features=True,
+        ),
+        "shift_guidance": Term(
+            _same(ShiftGuidance()),
+            "mean square between decoder features and the truth's in the hole; 1 in Shift-Net",
+            asks="guidance_features",
         ),
         **{name: term for judge in JUDGES if judge != "whole" for name, term in _judged(judge)},
     }

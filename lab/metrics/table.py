@@ -1,6 +1,6 @@
 """The table of metrics, and the one function that measures them all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +55,9 @@ has it, and no question can have it for a goal."""
 
 
 @torch.no_grad()
-def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def measure(
+    completed: Tensor, truth: Tensor, mask: Tensor, names: Sequence[str] | None = None
+) -> dict[str, Tensor]:
     """Measure every metric of ``METRICS`` for each photo.
 
     ``completed`` is measured as it is: to judge what a user gets, paste the known pixels first.
@@ -65,6 +67,7 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
         completed: ``(B, 3, H, W)`` in [0, 1].
         truth: like ``completed``.
         mask: ``(B, 1, H, W)`` of 0 and 1, 1 = hole, for each photo neither empty nor full.
+        names: what messages call the photos; None counts them from 0.
 
     Returns:
         ``(B,)`` for each name of ``METRICS``, in its order.
@@ -75,7 +78,7 @@ def measure(completed: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]
             nothing the hole could have been filled from).
     """
     check_comparable(completed, truth, mask)
-    _check_measurable(mask)
+    _check_measurable(mask, names or [f"[{index}]" for index in range(len(mask))])
     comparison = Comparison(completed, truth, mask)
     regions = {
         name: region.select(mask).to(comparison.truth.dtype) for name, region in REGIONS.items()
@@ -101,11 +104,12 @@ def measure_answer(answer: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Ten
     return {"answer_known_l1": region_mean(difference, 1.0 - mask)}
 
 
-def _check_measurable(mask: Tensor) -> None:
+def _check_measurable(mask: Tensor, names: Sequence[str]) -> None:
     lowest, highest = mask.flatten(1).amin(1), mask.flatten(1).amax(1)
     for state, wrong in (("empty", highest == 0), ("full", lowest == 1)):
         if bool(wrong.any()):
+            found = ", ".join(names[index] for index in wrong.nonzero().flatten().tolist())
             raise ValueError(
-                f"the mask of sample {wrong.nonzero().flatten().tolist()} is {state}, but a photo "
-                "is measured only with a hole and known pixels around it: leave such photos out"
+                f"the mask of sample {found} is {state}, but a photo is measured only with a hole "
+                "and known pixels around it: leave it out, or draw or dilate its mask otherwise"
             )

@@ -2,10 +2,10 @@
 
 from lab.networks.checkpoints import (
     checkpoint_epoch,
-    checkpoint_settings,
     create,
     describe_network,
     load_network,
+    load_with_settings,
 )
 from lab.networks.context_encoder import ContextEncoder
 from lab.networks.context_encoder_discriminator import ContextEncoderDiscriminator
@@ -104,7 +104,6 @@ __all__ = [
     "WrongHashError",
     "cache_folder",
     "checkpoint_epoch",
-    "checkpoint_settings",
     "convert_upscaler",
     "create",
     "describe_network",
@@ -112,6 +111,7 @@ __all__ = [
     "load_network",
     "load_u2net",
     "load_upscaler",
+    "load_with_settings",
     "locate_or_download",
     "read_checkpoint",
     "register",

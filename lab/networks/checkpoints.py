@@ -118,8 +118,20 @@ def load_network(path: Path | str) -> nn.Module:
         UnreadableCheckpointError: not a checkpoint, one that holds more than tensors and plain
             values, one of an unknown network, or one whose tensors do not fit.
     """
-    path = Path(path)
-    content = read_checkpoint(path)
+    return _network_of(Path(path), read_checkpoint(Path(path)))
+
+
+def load_with_settings(path: Path | str) -> tuple[nn.Module, str]:
+    """As `load_network`, with the YAML of the run that wrote the file; empty for a published one.
+
+    Raises:
+        FileNotFoundError, UnreadableCheckpointError: as `load_network`.
+    """
+    content = read_checkpoint(Path(path))
+    return _network_of(Path(path), content), _settings_of(content)
+
+
+def _network_of(path: Path, content: Mapping[str, Any]) -> nn.Module:
     try:
         if content.get("format") == CHECKPOINT_FORMAT:
             name = str(content["network"])
@@ -160,13 +172,7 @@ def checkpoint_epoch(path: Path | str) -> int:
         raise UnreadableCheckpointError(path, str(error)) from error
 
 
-def checkpoint_settings(path: Path | str) -> str:
-    """The YAML of the run that wrote the checkpoint; empty for a published one.
-
-    Raises:
-        FileNotFoundError, UnreadableCheckpointError: as `load_network`.
-    """
-    content = read_checkpoint(Path(path))
+def _settings_of(content: Mapping[str, Any]) -> str:
     return str(content.get("settings", "")) if content.get("format") == CHECKPOINT_FORMAT else ""
 
 

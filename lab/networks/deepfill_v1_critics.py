@@ -7,12 +7,11 @@ generative-inpainting-pytorch; MMagic's have ELU, and a LeakyReLU on the score i
 
 import re
 from collections.abc import Mapping
-from typing import Literal
 
 from torch import Tensor, nn
 
 from lab.contracts import DiscriminatorOutput
-from lab.imaging import crop_round_hole
+from lab.imaging import LocalSide, crop_round_hole, local_side_of
 
 _WIDTHS = (1, 2, 4, 4)
 
@@ -32,19 +31,13 @@ class DeepFillv1Critics(nn.Module):
             than the image.
     """
 
-    def __init__(
-        self, size: int = 256, width: int = 64, local_side: int | Literal["half"] = "half"
-    ) -> None:
+    def __init__(self, size: int = 256, width: int = 64, local_side: LocalSide = "half") -> None:
         super().__init__()
         if size < 16:
             raise ValueError(f"size must be at least 16, not {size} (256 as published)")
         if width < 1:
             raise ValueError(f"width must be at least 1, not {width} (64 as published)")
-        side = size // 2 if local_side == "half" else local_side
-        if not 8 <= side <= size:
-            raise ValueError(
-                f"local_side must be from 8 to the size of the images, {size}, not {side}"
-            )
+        side = local_side_of(size, local_side)
         self.size = size
         self.width = width
         self.local_side = side

@@ -15,13 +15,12 @@ from functools import partial
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
 from lab.contracts import Guides, Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import ContextualAttention, GatedConvolution, Initialization
+from lab.layers import ContextualAttention, GatedConvolution, Initialization, pad_to_multiple
 from lab.networks.guide_reading import read_guide
 from lab.networks.registry import PublishedForm, register
 
@@ -155,12 +154,14 @@ class DeepFillv2(nn.Module):
         """
         height, width = image.shape[-2:]
         hole = mask > 0.5
-        shown = _pad(show_hole_start(2.0 * image - 1.0, hole, self.start, published=0.0))
-        padded_mask = _pad(mask)
+        shown = pad_to_multiple(
+            show_hole_start(2.0 * image - 1.0, hole, self.start, published=0.0), _MULTIPLE
+        )
+        padded_mask = pad_to_multiple(mask, _MULTIPLE)
         planes = [shown, torch.ones_like(padded_mask), padded_mask]
         if self.sketch:
             strokes = torch.where(hole, read_guide(guides, "sketch", mask), 0.0)
-            planes.insert(1, _pad(strokes))
+            planes.insert(1, pad_to_multiple(strokes, _MULTIPLE))
         seen = torch.cat(planes, dim=1).contiguous(memory_format=torch.channels_last)
         coarse = self._stage(self.coarse_network(seen), shown, padded_mask)
         composite = torch.where(padded_mask > 0.5, coarse, shown)
@@ -189,13 +190,6 @@ def _decoder(width: int, gated: Callable[..., GatedConvolution]) -> tuple[nn.Mod
         gated(width // 2, width // 4, 3),
         nn.Conv2d(width // 4, 3, 3, padding=1),
     )
-
-
-def _pad(planes: Tensor) -> Tensor:
-    """Repeat the last row and column until both sides are a multiple of what is thinned out."""
-    height, width = planes.shape[-2:]
-    missing = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
-    return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 _UP = (

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import SMOOTH_FILLS, patch_match_fill, smooth_fills, start_at_zero
+from lab.layers import pad_to_multiple
 from lab.networks.registry import register
 
 # The mixture before training: nearly the best fill by itself, and a little of the others, so that
@@ -104,7 +105,7 @@ class FillSelector(nn.Module):
         hole = mask > 0.5
         fills = self._fills(image, hole)  # (B, fills, 3, H, W)
         differences = _CONTRAST * (fills[:, 1:] - fills[:, :1]).flatten(1, 2)
-        planes = _pad(torch.cat((fills[:, 0], differences, mask), dim=1), self.shrink)
+        planes = pad_to_multiple(torch.cat((fills[:, 0], differences, mask), dim=1), self.shrink)
         blocks = F.pixel_unshuffle(planes, self.shrink)
         blocks = blocks.contiguous(memory_format=torch.channels_last)
         features = self.blocks(self.entry(blocks))
@@ -142,13 +143,6 @@ class _ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         changed: Tensor = x + self.second(F.silu(self.first(F.silu(x))))
         return changed
-
-
-def _pad(planes: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are a multiple."""
-    height, width = planes.shape[-2:]
-    missing = (0, -width % multiple, 0, -height % multiple)
-    return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 register(FillSelector, paper="our own")

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Literal, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.contracts import Stages
@@ -31,6 +30,7 @@ from lab.layers import (
     GCTNorm,
     Initialization,
     SelfAttention,
+    pad_to_multiple,
 )
 from lab.networks.registry import PublishedForm, register
 
@@ -139,8 +139,10 @@ class InpaintSANet(nn.Module):
         height, width = image.shape[-2:]
         known = 2.0 * image - 1.0
         hole = mask > 0.5
-        painted = _pad(show_hole_start(known, hole, self.start, published=1.0))
-        padded_mask = _pad(mask)
+        painted = pad_to_multiple(
+            show_hole_start(known, hole, self.start, published=1.0), _MULTIPLE
+        )
+        padded_mask = pad_to_multiple(mask, _MULTIPLE)
         coarse = self.coarse_network(self._with_mask(painted, padded_mask)).float()
         if self.start == "residual":
             coarse = painted + padded_mask * coarse
@@ -200,13 +202,6 @@ def _decoder(
         gated(width, width // 2, 3),
         gated(width // 2, 3, 3, activation="none"),
     )
-
-
-def _pad(planes: Tensor) -> Tensor:
-    """Repeat the last row and column until both sides are a multiple of what the stages halve."""
-    height, width = planes.shape[-2:]
-    missing = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
-    return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 _PUBLISHED_PARTS = {

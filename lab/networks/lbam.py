@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import AsymmetricGaussianGate, updated_mask
+from lab.layers import AsymmetricGaussianGate, pad_to_multiple, updated_mask
 from lab.networks.registry import PublishedForm, register
 
 # Of the encoder's layers, in multiples of the first one's channels.
@@ -120,8 +120,10 @@ class LBAM(nn.Module):
         """
         height, width = image.shape[-2:]
         hole = mask > 0.5
-        shown = self._pad(show_hole_start(image, hole, self.start, published=0.0))
-        valid = self._pad(1.0 - mask)
+        shown = pad_to_multiple(
+            show_hole_start(image, hole, self.start, published=0.0), 2**self.depth
+        )
+        valid = pad_to_multiple(1.0 - mask, 2**self.depth)
 
         x, known = torch.cat([shown, valid], dim=1), valid.expand(-1, 3, -1, -1)
         skips = []
@@ -148,13 +150,6 @@ class LBAM(nn.Module):
         else:
             answer = (answer + 1.0) / 2.0
         return Stages(images=(answer[..., :height, :width],))
-
-    def _pad(self, planes: Tensor) -> Tensor:
-        """Repeat the last row and column until both sides can be halved as often as they are."""
-        height, width = planes.shape[-2:]
-        multiple = 2**self.depth
-        missing = (0, -width % multiple, 0, -height % multiple)
-        return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 _PUBLISHED_TENSOR = re.compile(

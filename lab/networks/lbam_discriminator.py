@@ -7,12 +7,12 @@ up to its last sigmoid, which is left to the loss: a Wasserstein critic needs no
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lab.contracts import DiscriminatorOutput
+from lab.networks.patch_discriminator import Depth, halvings_of, refuse_smaller
 
 _PUBLISHED_WIDTHS = (1, 2, 4, 8, 8, 8)
 _FUSION = 4  # the side of the last kernel
@@ -34,18 +34,14 @@ class LBAMDiscriminator(nn.Module):
         ValueError: a depth outside 1 to 6 or too large for the images, or a width below 8.
     """
 
-    def __init__(
-        self, size: int = 256, width: int = 64, depth: int | Literal["auto"] = "auto"
-    ) -> None:
+    def __init__(self, size: int = 256, width: int = 64, depth: Depth = "auto") -> None:
         super().__init__()
-        most = len(_PUBLISHED_WIDTHS)
-        halvings = min(most, max(1, size.bit_length() - 3)) if depth == "auto" else depth
-        if not 1 <= halvings <= most:
-            raise ValueError(f"depth must be 1 to {most}, not {halvings}")
+        halvings = halvings_of(size, depth, len(_PUBLISHED_WIDTHS))
         if width < 8:
             raise ValueError(f"width must be at least 8, not {width} (64 as published)")
         self.smallest_side = _FUSION * 2**halvings
-        self._refuse_smaller(size)
+        self.depth = halvings
+        refuse_smaller(size, self.smallest_side, self.depth)
         widths = [width * factor for factor in _PUBLISHED_WIDTHS[:halvings]]
         self.known_column = _column(widths)
         self.hole_column = _column(widths)
@@ -61,7 +57,7 @@ class LBAMDiscriminator(nn.Module):
         Raises:
             ValueError: an image too small for the depth.
         """
-        self._refuse_smaller(min(image.shape[-2:]))
+        refuse_smaller(min(image.shape[-2:]), self.smallest_side, self.depth)
         features: list[Tensor] = []
         last = []
         for column, seen in (
@@ -76,14 +72,6 @@ class LBAMDiscriminator(nn.Module):
             last.append(x)
         logits = self.fusion(torch.cat(last, dim=1)).float().flatten(1)
         return DiscriminatorOutput(logits=(logits,), features=tuple(features))
-
-    def _refuse_smaller(self, side: int) -> None:
-        if side < self.smallest_side:
-            raise ValueError(
-                f"images are {side} pixels a side, but this discriminator needs at least "
-                f"{self.smallest_side}: leave its depth to follow the size, or give a smaller "
-                "depth or a larger data.size"
-            )
 
 
 def _column(widths: list[int]) -> nn.Sequential:

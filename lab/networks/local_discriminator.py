@@ -4,12 +4,10 @@ Satoshi Iizuka et al., "Globally and Locally Consistent Image Completion" (SIGGR
 3.3, with the patches of `PatchDiscriminator` in place of one verdict a crop.
 """
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from lab.contracts import DiscriminatorOutput
-from lab.imaging import crop_round_hole
+from lab.imaging import LocalSide, crop_round_hole, local_side_of
 from lab.networks.patch_discriminator import PatchDiscriminator
 
 
@@ -25,15 +23,9 @@ class LocalDiscriminator(nn.Module):
         ValueError: a square that is larger than the images, or too small to judge.
     """
 
-    def __init__(
-        self, size: int = 256, width: int = 64, local_side: int | Literal["half"] = "half"
-    ) -> None:
+    def __init__(self, size: int = 256, width: int = 64, local_side: LocalSide = "half") -> None:
         super().__init__()
-        side = size // 2 if local_side == "half" else local_side
-        if not 8 <= side <= size:
-            raise ValueError(
-                f"local_side must be from 8 to the size of the images, {size}, not {side}"
-            )
+        side = local_side_of(size, local_side)
         self.local_side = side
         self.judge = PatchDiscriminator(side, width)
 

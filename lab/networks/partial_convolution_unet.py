@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from lab.checks import unknown_name_message
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import PartialConvolution
+from lab.layers import PartialConvolution, pad_to_multiple
 from lab.networks.registry import PublishedForm, register
 from lab.networks.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN
 
@@ -185,8 +185,10 @@ class PartialConvolutionUNet(nn.Module):
         height, width = image.shape[-2:]
         hole = mask > 0.5
         normalized = (image - self.mean) / self.deviation
-        x = self._pad(show_hole_start(normalized, hole, "published", published=0.0))
-        valid = self._pad(1.0 - mask)
+        x = pad_to_multiple(
+            show_hole_start(normalized, hole, "published", published=0.0), 2**self.depth
+        )
+        valid = pad_to_multiple(1.0 - mask, 2**self.depth)
         self._refuse_single_values(x)
         skips = [(x, valid)]
         for encode in self.encoder:
@@ -194,7 +196,9 @@ class PartialConvolutionUNet(nn.Module):
         x, x_valid = skips.pop()  # the deepest is not its own skip
         shown = skips[0][0]
         if self.start != "published":
-            shown = self._pad(show_hole_start(normalized, hole, self.start, published=0.0))
+            shown = pad_to_multiple(
+                show_hole_start(normalized, hole, self.start, published=0.0), 2**self.depth
+            )
             skips[0] = shown, torch.ones_like(valid)
         for decode in self.decoder:
             skip, skip_valid = skips.pop()
@@ -212,13 +216,6 @@ class PartialConvolutionUNet(nn.Module):
             answer = shown + (1.0 - valid) * answer
         answer = answer * self.deviation + self.mean
         return Stages(images=(answer[..., :height, :width],))
-
-    def _pad(self, planes: Tensor) -> Tensor:
-        """Repeat the last row and column until both sides can be halved as often as they are."""
-        height, width = planes.shape[-2:]
-        multiple = 2**self.depth
-        missing = (0, -width % multiple, 0, -height % multiple)
-        return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
     def _refuse_single_values(self, padded: Tensor) -> None:
         deepest = self.encoder[-1].get_submodule("normalization")

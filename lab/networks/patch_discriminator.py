@@ -18,6 +18,32 @@ from lab.layers import SelfAttention
 _PUBLISHED_WIDTHS = (1, 2, 4, 4, 4, 4)
 
 
+Depth = int | Literal["auto"]
+"""How often a judge halves its images; "auto" as often as leaves four pixels a side."""
+
+
+def halvings_of(size: int, depth: Depth, most: int) -> int:
+    """How often a judge halves images of ``size`` pixels a side.
+
+    Raises:
+        ValueError: a stated depth below 1 or above ``most``.
+    """
+    halvings = min(most, max(1, size.bit_length() - 3)) if depth == "auto" else depth
+    if not 1 <= halvings <= most:
+        raise ValueError(f"depth must be 1 to {most}, not {halvings}")
+    return halvings
+
+
+def refuse_smaller(side: int, smallest: int, depth: int) -> None:
+    """Raise ``ValueError`` where images of ``side`` pixels are too small for a judge's depth."""
+    if side < smallest:
+        raise ValueError(
+            f"images are {side} pixels a side, but a discriminator of depth {depth} needs at "
+            f"least {smallest}: leave its depth to follow the size, or give a smaller depth or a "
+            "larger data.size"
+        )
+
+
 class PatchDiscriminator(nn.Module):
     """Judges an image, knowing where its hole is.
 
@@ -32,18 +58,13 @@ class PatchDiscriminator(nn.Module):
         ValueError: a depth outside 1 to 6 or too large for the images, or a width below 8.
     """
 
-    def __init__(
-        self, size: int = 256, width: int = 64, depth: int | Literal["auto"] = "auto"
-    ) -> None:
+    def __init__(self, size: int = 256, width: int = 64, depth: Depth = "auto") -> None:
         super().__init__()
-        most = len(_PUBLISHED_WIDTHS)
-        halvings = min(most, max(1, size.bit_length() - 3)) if depth == "auto" else depth
-        if not 1 <= halvings <= most:
-            raise ValueError(f"depth must be 1 to {most}, not {halvings}")
+        halvings = halvings_of(size, depth, len(_PUBLISHED_WIDTHS))
         if width < 8:
             raise ValueError(f"width must be at least 8, not {width} (64 as published)")
         self.smallest_side = 2 ** (halvings + 1)
-        self._refuse_smaller(size, halvings)
+        refuse_smaller(size, self.smallest_side, halvings)
         widths = [width * factor for factor in _PUBLISHED_WIDTHS[:halvings]]
         layers: list[nn.Module] = []
         channels = 5  # RGB, mask, ones
@@ -61,7 +82,7 @@ class PatchDiscriminator(nn.Module):
         Raises:
             ValueError: an image too small for the depth.
         """
-        self._refuse_smaller(min(image.shape[-2:]), len(self.layers) - 2)
+        refuse_smaller(min(image.shape[-2:]), self.smallest_side, len(self.layers) - 2)
         x = torch.cat([2.0 * image - 1.0, mask, torch.ones_like(mask)], dim=1)
         x = x.contiguous(memory_format=torch.channels_last)
         features = []
@@ -69,14 +90,6 @@ class PatchDiscriminator(nn.Module):
             x = layer(x)
             features.append(x)
         return DiscriminatorOutput(logits=(x.float().flatten(1),), features=tuple(features))
-
-    def _refuse_smaller(self, side: int, depth: int) -> None:
-        if side < self.smallest_side:
-            raise ValueError(
-                f"images are {side} pixels a side, but a discriminator of depth {depth} needs at "
-                f"least {self.smallest_side}: leave its depth to follow the size, or give a "
-                "smaller depth or a larger data.size"
-            )
 
 
 def _halving(in_channels: int, out_channels: int) -> nn.Sequential:

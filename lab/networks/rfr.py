@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import PartialConvolution
+from lab.layers import PartialConvolution, pad_to_multiple
 from lab.networks.registry import PublishedForm, register
 
 # The first convolution and the encoder's first three halve the image.
@@ -237,8 +237,8 @@ class RFR(nn.Module):
         """
         height, width = image.shape[-2:]
         hole = mask > 0.5
-        known = _pad(show_hole_start(image, hole, "published", published=0.0))
-        valid = _pad(1.0 - mask)
+        known = pad_to_multiple(show_hole_start(image, hole, "published", published=0.0), _MULTIPLE)
+        valid = pad_to_multiple(1.0 - mask, _MULTIPLE)
         x, x_valid = known, valid
         for convolve, normalize in zip(self.entry, self.entry_normalization, strict=True):
             x, x_valid = convolve(x, x_valid)
@@ -258,7 +258,9 @@ class RFR(nn.Module):
         x_valid = F.interpolate(x_valid, scale_factor=2.0)
         shown, shown_valid = known, valid
         if self.start != "published":
-            shown = _pad(show_hole_start(image, hole, self.start, published=0.0))
+            shown = pad_to_multiple(
+                show_hole_start(image, hole, self.start, published=0.0), _MULTIPLE
+            )
             shown_valid = torch.ones_like(valid)
         x, _ = self.tail(
             torch.cat([shown, x], dim=1),
@@ -277,13 +279,6 @@ class RFR(nn.Module):
 def _decoding(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
     normalization = nn.BatchNorm2d(convolution.out_channels)
     return nn.Sequential(convolution, normalization, nn.LeakyReLU(0.2, inplace=True))
-
-
-def _pad(planes: Tensor) -> Tensor:
-    """Repeat the last row and column until both sides are a multiple of what is halved."""
-    height, width = planes.shape[-2:]
-    missing = (0, -width % _MULTIPLE, 0, -height % _MULTIPLE)
-    return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 _PUBLISHED_LAYERS = {

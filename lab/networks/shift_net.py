@@ -10,11 +10,11 @@ back); instance normalization counts what is padded. Holes of a batch may differ
 are all 0 match nothing, where the published cosine is NaN. How the mask shrinks to an eighth is an
 option, since the published way loses thin holes.
 
-**The guidance loss** (section 3.3) compares, in the hole, the decoder's features at the shift
-connection with the encoder's of the true photo. The first are extras of the answer:
-``decoder_features (B, 4 * width, h, w)``, activated, with the hole at their size, ``reduced_mask
-(B, 1, h, w)``; the second are ``network.guidance_features(truth, mask)``, without gradient. The
-published loss is the mean square of their difference times the mask, over all positions.
+**The guidance loss** (section 3.3; `lab.losses.ShiftGuidance`) compares, in the hole, the
+decoder's features at the shift connection with the encoder's of the true photo. The first are
+extras of the answer: ``decoder_features (B, 4 * width, h, w)``, activated, with the hole at their
+size, ``reduced_mask (B, 1, h, w)``; the second are ``network.guidance_features(truth, mask)``,
+without gradient.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,6 +32,7 @@ from lab.layers import (
     UNetDoubling,
     UNetHalving,
     draw_normal_weights,
+    pad_to_multiple,
     unet_widths,
 )
 from lab.networks.nested_unet import nested_unet_depth, nested_unet_names
@@ -113,8 +114,10 @@ class ShiftNet(nn.Module):
             and ``reduced_mask``, of the padded image's size over 8: what a guidance loss reads.
         """
         height, width = image.shape[-2:]
-        shown = self._pad(show_hole_start(2.0 * image - 1.0, mask > 0.5, self.start, published=0.0))
-        padded_mask = self._pad(mask)
+        shown = pad_to_multiple(
+            show_hole_start(2.0 * image - 1.0, mask > 0.5, self.start, published=0.0), 2**self.depth
+        )
+        padded_mask = pad_to_multiple(mask, 2**self.depth)
         x = torch.cat([shown, 1.0 - padded_mask], dim=1)
         across = []
         for halve in self.encoder:
@@ -150,17 +153,11 @@ class ShiftNet(nn.Module):
         Returns:
             ``(B, 4 * width, h, w)``, activated, as the extra ``decoder_features``.
         """
-        x = torch.cat([self._pad(2.0 * truth - 1.0), 1.0 - self._pad(mask)], dim=1)
+        seen = torch.cat([2.0 * truth - 1.0, 1.0 - mask], dim=1)
+        x = pad_to_multiple(seen, 2**self.depth)
         for halve in self.encoder[: _SHIFT_LEVEL + 1]:
             x = halve(x)
         return F.relu(x)
-
-    def _pad(self, planes: Tensor) -> Tensor:
-        """Repeat the last row and column until both sides are a multiple of what is halved."""
-        height, width = planes.shape[-2:]
-        multiple = 2**self.depth
-        missing = (0, -width % multiple, 0, -height % multiple)
-        return F.pad(planes, missing, mode="replicate") if any(missing) else planes
 
 
 # A guidance module without tensors and the shift connection stand before the convolution.

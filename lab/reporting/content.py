@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from lab.formats.runs import SETTINGS
+from lab.losses import JUDGES, judged_name
 from lab.metrics import METRICS
 from lab.reporting.comparisons import compare_all
 from lab.reporting.pictures import Photo, shown_path
 from lab.reporting.plots import SCALES, caveat, study_figures
-from lab.results import Run, Study, cautions, findings, verdict
+from lab.results import ResultsError, Run, Study, cautions, findings, verdict
+from lab.selection.guards import ALIVE, adversarial_kind
 from lab.selection.votes import Pair, completions_of, draw_pairs
 from lab.studies.question import short_names
 from lab.studies.result_table import SHOWN_METRICS
@@ -70,6 +72,20 @@ def page_data(
             if name in measured
         },
         "names": short_names(paths) if paths else {},
+        # Every judge that there may be, and what its logits say by the loss that it trained by.
+        "judges": [
+            {
+                "name": judge,
+                "shown": shown,
+                "loss": judged_name(judge, "discriminator"),
+                "logits": [judged_name(judge, name) for name in ("real_logit", "fake_logit")],
+            }
+            for judge, shown in JUDGES.items()
+        ],
+        "kinds": {
+            kind: {"logits": alive.logits, "undecided": alive.undecided}
+            for kind, alive in ALIVE.items()
+        },
         "restsOn": "" if scored is None else scored.rests_on,
         "photos": [{"name": photo.name} for photo in photos],
         "samples": {
@@ -133,6 +149,7 @@ def _run(
         "losses": {
             "epochs": [int(epoch) for epoch in run.losses.index],
             "values": {name: _numbers(run.losses[name]) for name in run.losses},
+            "kind": _kind(run),
         },
         # By metric, a value a sample at the run's best epoch.
         "samples": {metric: _numbers(best[metric]) for metric in shown if metric in best},
@@ -149,6 +166,16 @@ def _run(
         ],
         **_reproduced(run),
     }
+
+
+def _kind(run: Run) -> str | None:
+    """What its judges were trained by; None where it had none, or cannot say."""
+    if not any(judged_name(judge, "real_logit") in run.losses for judge in JUDGES):
+        return None
+    try:
+        return adversarial_kind(run)
+    except ResultsError:
+        return None
 
 
 def _reproduced(run: Run) -> dict[str, Any]:

@@ -486,6 +486,19 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
     return _in_order(folder, runs)
 
 
+def has_results(folder: str | Path) -> bool:
+    """Whether `open_study` finds something in a folder that a run or a study scored.
+
+    A study that has only begun counts; a folder that is missing, empty or somebody else's does not.
+    """
+    folder = Path(folder)
+    return (
+        (folder / SCORES).exists()
+        or is_study_folder(folder)
+        or bool(_runs_below(folder, DEFAULT_GOAL))
+    )
+
+
 def study_of(study: optuna.Study, folder: Path) -> Study:
     """What an open study of Optuna's left in its folder so far.
 

@@ -218,8 +218,7 @@ def _ranking(selection: Selection) -> Table:
             *(_value(selection.rankings[name].means[index], name) for name in shown),
         )
     table.caption = (
-        "* chosen  = can't be told from the best  marks: k known pixels, b blur,\n"
-        "d discriminator, f file"
+        "* chosen  = can't be told from the best  marks: k known pixels, b blur,\nj judge, f file"
     )
     table.caption_justify = "left"
     return table

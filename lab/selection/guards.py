@@ -1,4 +1,4 @@
-"""What a good score may hide: a damaged known region, a blurred fill, a dead discriminator."""
+"""What a good score may hide: a damaged known region, a blurred fill, a dead judge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from lab.losses import JUDGES, AdversarialKind
+from lab.losses import JUDGES, AdversarialKind, judged_name
 from lab.results import Run
 from lab.selection.checkpoints import Scores
 from lab.statistics import Floats
@@ -28,6 +28,8 @@ class Alive:
     """Between which values a judge still teaches, in the means of an epoch.
 
     Attributes:
+        logits: what its logits say, in words for who looks at their curves.
+        undecided: the logit between real and fake; None where only differences of logits count.
         least_gap: the lead of its mean logit for real over fake; at or below it the judge tells
             nothing apart.
         least_loss: below it the judge is never wrong, and has nothing to tell the network; None
@@ -35,6 +37,8 @@ class Alive:
         largest_gap: above it the judge runs away; None where the loss itself stops it.
     """
 
+    logits: str
+    undecided: float | None
     least_gap: float
     least_loss: float | None
     largest_gap: float | None = None
@@ -44,20 +48,58 @@ ALIVE: Mapping[AdversarialKind, Alive] = MappingProxyType(
     {
         # Margins at -1 and 1: a fortieth of the way between them. The loss ends at 0, where no
         # logit lies within its margin, and logits beyond it are not pushed further.
-        "hinge": Alive(0.05, 0.01),
+        "hinge": Alive(
+            "Logits lie above 0 for what the judge takes for a true photo, and its loss wants 1 "
+            "for true and -1 for completed ones, no more. Where they meet, it tells nothing "
+            "apart; where true photos stay above 1 and completed ones below -1, it has won and "
+            "teaches nothing.",
+            undecided=0.0,
+            least_gap=0.05,
+            least_loss=0.01,
+        ),
         # Logits are log-odds: 0.05 is odds of 51 to 49. The loss is what the judge is surprised by:
         # 0.01 is half a per cent of doubt about each image.
-        "log": Alive(0.05, 0.01),
+        "log": Alive(
+            "Logits are log-odds, above 0 for what the judge takes for a true photo. Where true "
+            "and completed ones meet, it tells nothing apart; where they drift far apart, it has "
+            "won and teaches nothing.",
+            undecided=0.0,
+            least_gap=0.05,
+            least_loss=0.01,
+        ),
         # Labels 0 and 1 lie half as far apart as hinge's margins. The loss is a square: 0.0025 is
         # logits that miss their labels by 0.05.
-        "least_squares": Alive(0.025, 0.0025),
+        "least_squares": Alive(
+            "Logits are drawn to 1 for true photos and to 0 for completed ones; halfway, the "
+            "judge is undecided. Where they meet, it tells nothing apart; where they reach 1 and "
+            "0, it has won and teaches nothing.",
+            undecided=0.5,
+            least_gap=0.025,
+            least_loss=0.0025,
+        ),
         # Only differences of logits count, as log-odds: as with log.
-        "relativistic_average": Alive(0.05, 0.01),
+        "relativistic_average": Alive(
+            "Only how far true photos lie above completed ones counts, as log-odds that a true "
+            "one is the truer; where both of them lie says nothing. Where they meet, the judge "
+            "tells nothing apart; where they drift far apart, it has won and teaches nothing.",
+            undecided=None,
+            least_gap=0.05,
+            least_loss=0.01,
+        ),
         # The loss is the gap with its sign turned, negative while the critic works, and the gap is
         # in units of its own slope: only its sign says that nothing is told apart. At a slope of 1,
         # which the gradient penalty holds, it is at most the distance between the images: 443 for
         # black and white of 256 pixels a side, 887 of 512.
-        "wasserstein": Alive(0.0, None, 1000.0),
+        "wasserstein": Alive(
+            "Only how far true photos lie above completed ones counts: it measures how different "
+            "they are, and shrinks as the network learns; where both of them lie says nothing. "
+            "Where they meet or cross, the judge tells nothing apart; a distance that grows "
+            "without end wants a gradient penalty.",
+            undecided=None,
+            least_gap=0.0,
+            least_loss=None,
+            largest_gap=1000.0,
+        ),
     }
 )
 """When a judge is alive, by the adversarial loss that it is trained by."""
@@ -69,7 +111,7 @@ _KIND = "model.objective.adversarial_kind"
 class Mark:
     """What is wrong with a checkpoint: its kind, and a reason with its figure and the limit."""
 
-    kind: Literal["known pixels", "blur", "discriminator", "file"]
+    kind: Literal["known pixels", "blur", "judge", "file"]
     reason: str
 
 
@@ -92,7 +134,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
     """
     runs = {point.run.name: point.run for point in scores.checkpoints}
     losses = {name: _losses(run) for name, run in runs.items()}
-    alive = {name: ALIVE[_kind(run)] for name, run in runs.items()}
+    alive = {name: ALIVE[adversarial_kind(run)] for name, run in runs.items()}
     marks: list[list[Mark]] = []
     for index, point in enumerate(scores.checkpoints):
         column = {metric: values[:, index] for metric, values in scores.values.items()}
@@ -102,10 +144,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
             Mark("known pixels", _damaged_photo(column, scores.ratios)),
             Mark("known pixels", _damaged_answer(column)),
             Mark("blur", _blurred(column)),
-            *(
-                Mark("discriminator", _dead_discriminator(of_epoch, judge, alive[run]))
-                for judge in JUDGES
-            ),
+            *(Mark("judge", _dead_judge(of_epoch, judge, alive[run])) for judge in JUDGES),
             Mark("file", "" if point.path.exists() else "its file is gone"),
         ]
         marks.append([mark for mark in found if mark.reason])
@@ -116,7 +155,7 @@ def mark_checkpoints(scores: Scores) -> tuple[list[list[Mark]], list[str]]:
     ]
     without = sorted(name for name, epochs in losses.items() if not epochs)
     if without:
-        unjudged.append(f"no losses.csv, so discriminators are not judged: {', '.join(without)}")
+        unjudged.append(f"no losses.csv, so judges are not checked: {', '.join(without)}")
     return marks, unjudged
 
 
@@ -147,10 +186,10 @@ def _blurred(column: Mapping[str, Floats]) -> str:
     return f"gradients in the hole are {2.0**-blur:.0%} of the truth's {limit}"
 
 
-def _dead_discriminator(losses: Mapping[str, float], judge: str, alive: Alive) -> str:
+def _dead_judge(losses: Mapping[str, float], judge: str, alive: Alive) -> str:
     """What is wrong with a judge; it is named where it is not the one of whole images."""
-    prefix, who = ("", "") if judge == "whole" else (f"{judge}_", f"the judge {judge!r} ")
-    names = [f"{prefix}{name}" for name in ("real_logit", "fake_logit", "discriminator")]
+    who = "" if judge == "whole" else f"the judge {judge!r} "
+    names = [judged_name(judge, name) for name in ("real_logit", "fake_logit", "discriminator")]
     if not losses.keys() >= set(names):
         return ""
     real, fake, loss = (losses[name] for name in names)
@@ -168,8 +207,12 @@ def _dead_discriminator(losses: Mapping[str, float], judge: str, alive: Alive) -
     return ""
 
 
-def _kind(run: Run) -> AdversarialKind:
-    """What the run's judges were trained by; hinge, the default, where it does not say."""
+def adversarial_kind(run: Run) -> AdversarialKind:
+    """What the run's judges were trained by; hinge, the default, where it does not say.
+
+    Raises:
+        ResultsError: its ``config.yaml`` cannot be read.
+    """
     stated = run.options.get(_KIND)
     return next((kind for kind in ALIVE if kind == stated), "hinge")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from lab.contracts import Network, Strategy
 from lab.strategies.cropped import Cropped
 from lab.strategies.direct import Direct, answers_to
+from lab.strategies.edge_drawing import EdgeDrawing
 from lab.strategies.feathered import Feathered
 from lab.strategies.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.strategies.repeated import Repeated
@@ -20,6 +21,7 @@ __all__ = [
     "STRATEGIES",
     "Cropped",
     "Direct",
+    "EdgeDrawing",
     "Feathered",
     "Method",
     "Repeated",

@@ -5,7 +5,7 @@ publishes them.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Strategy
 from lab.data import Batch
-from lab.losses import Objective
+from lab.losses import TERMS, Objective, judged_name
 from lab.networks import InpaintSANet
 from lab.ranks import average_gradients
 from lab.strategies import Direct
@@ -102,8 +102,8 @@ class AdversarialCompletion(CompletionModule):
 
     Raises:
         ValueError: weights that do not fit, phases that cannot follow each other, a part to train
-            that the network does not have, or balancing by gradients at a last layer that the
-            network does not name or train.
+            that the network does not have, a term that asks what the network does not have, or
+            balancing by gradients at a last layer that the network does not name or train.
     """
 
     def __init__(
@@ -129,6 +129,7 @@ class AdversarialCompletion(CompletionModule):
         self._phase = 0
         for phase in phases:
             self._refuse_unknown_parts(phase)
+        _check_asked(self.network, self.objectives)
         _check_last_layer(self.network, self.schedule, self.objectives)
 
     @property
@@ -168,7 +169,7 @@ class AdversarialCompletion(CompletionModule):
         missing = [name for name in self._asked() if name not in self.judges]
         if missing:
             raise ValueError(
-                "the discriminator depends on the photos' size, which loaders alone do not say: "
+                "judges depend on the photos' size, which loaders alone do not say: "
                 "call module.prepare(SIZE) first, or give the trainer a PhotoDataModule"
             )
 
@@ -211,7 +212,14 @@ class AdversarialCompletion(CompletionModule):
             self._judges_step(judged, optimizers[1])
         if network_trains:
             inputs = LossInputs(
-                stages, image, mask, completed, judged, _last_layer(self.network), batch.guides
+                stages,
+                image,
+                mask,
+                completed,
+                judged,
+                _last_layer(self.network),
+                batch.guides,
+                getattr(self.network, "guidance_features", None),
             )
             self._network_step(inputs, optimizers[0])
         self._step_schedules()
@@ -266,14 +274,11 @@ class AdversarialCompletion(CompletionModule):
             real, fake = zip(*judge_both(judge, pair), strict=True)
             loss = self.objective.discriminator_loss(real, fake)
             paid = self.objective.penalties(pair.judge, pair.real, pair.fake)
-            prefix = "" if name == "whole" else f"{name}_"
-            named = {f"{prefix}discriminator": loss}
-            named |= {f"{prefix}{penalty}": value for penalty, value in paid.items()}
-            self.check_finite(named)
-            losses += named.values()
-            self.log_step(
-                named | {f"{prefix}real_logit": _mean(real), f"{prefix}fake_logit": _mean(fake)}
-            )
+            descended = _named(name, {"discriminator": loss, **paid})
+            self.check_finite(descended)
+            losses += descended.values()
+            logits = {"real_logit": _mean(real), "fake_logit": _mean(fake)}
+            self.log_step(descended | _named(name, logits))
         self._descend(torch.stack(losses).sum(), self.judges, optimizer)
 
     def _network_step(
@@ -345,6 +350,10 @@ def _moves(module: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in module.parameters())
 
 
+def _named(judge: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {judged_name(judge, name): value for name, value in values.items()}
+
+
 def _mean(logits: Sequence[Tensor]) -> Tensor:
     """The mean over the scales' means."""
     return torch.stack([scale.detach().mean() for scale in logits]).mean()
@@ -354,6 +363,18 @@ def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
     """The parameters of the layer that a network names as its ``last_layer``; none without one."""
     layer = getattr(network, "last_layer", None)
     return tuple(layer.parameters()) if isinstance(layer, nn.Module) else ()
+
+
+def _check_asked(network: nn.Module, objectives: nn.ModuleList) -> None:
+    for objective in objectives:
+        for term in _objective(objective).weights.active():
+            asked = TERMS[term].asks
+            if asked is not None and not hasattr(network, asked):
+                raise ValueError(
+                    f"the term {term} asks the network's {asked}, which {type(network).__name__} "
+                    f"does not have: set model.objective.weights.{term} to 0, or take a network "
+                    "that has them, as ShiftNet has guidance_features"
+                )
 
 
 def _check_last_layer(network: nn.Module, schedule: Schedule, objectives: nn.ModuleList) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.contracts import Guides, Network, Stages, Strategy
-from lab.data import Batch
+from lab.data import Batch, PhotoDataModule
 from lab.devices import sum_precision
 from lab.guides import ask_network
 from lab.metrics import measure, measure_answer
@@ -144,12 +144,17 @@ class CompletionModule(lightning.LightningModule):
     def configure_model(self) -> None:
         """Prepare for the photos that the trainer brings, where nobody has.
 
+        They learn which guides the network reads.
+
         Raises:
-            ValueError: they are not those that the module's variant trains on.
+            ValueError: they are not those that the module's variant trains on, or lack a guide that
+                its network reads.
         """
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
+        if isinstance(data, PhotoDataModule):
+            data.draw_for(self.network)
         for name, expected in self.expected_data.items():
             found = getattr(data, name)
             shown = type(found).__name__ if isinstance(expected, str) else found
@@ -198,7 +203,7 @@ class CompletionModule(lightning.LightningModule):
         # Without the other ranks, which may have fewer samples.
         self._refuse_not_finite({"the network's answer": completed.mean()})
         scores = {
-            **measure(completed, image, mask),
+            **measure(completed, image, mask, batch.sample),
             **measure_answer(stages.refined, image, mask),
         }
         for metric, values in scores.items():
@@ -325,10 +330,7 @@ def seed_rank(seed: int, rank: int, epoch: int = 0) -> None:
 def _is_as_expected(found: object, expected: object) -> bool:
     if isinstance(expected, str):
         return found == expected.rpartition(".")[2]
-    if isinstance(expected, list) and isinstance(found, tuple):
-        # More guides than a network reads do it no harm.
-        return set(expected) <= set(found)
-    return found == expected
+    return (list(found) if isinstance(found, tuple) else found) == expected
 
 
 def _warm_start(network: nn.Module, path: Path) -> None:

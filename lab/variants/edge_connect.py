@@ -30,7 +30,6 @@ def _settings(painting: dict[str, float]) -> dict[str, Setting]:
         **weighted(**painting),
         **adam(1e-4, 1e-5, (0.0, 0.9)),
         "model.phases": [edges, between, together],
-        "data.guides": ["edges"],
     }
 
 
@@ -56,8 +55,7 @@ def edge_connect(**settings: object) -> CompletionModule:
     the edges of the truth (here by drawn ones, as the code's third stage); 1e-5 before the last
     phase; a test of drawn edges. Batch 8, 2 million steps.
     Changed: network, judges, objective, Adam 1e-4 (0, 0.9) with a tenth for the judges, phases of
-    20, 20 and 10 of 50 epochs (no published numbers: ``--model.phases``), photos with ``edges``.
-    It needs VGG19's weights.
+    20, 20 and 10 of 50 epochs (no published numbers: ``--model.phases``). It needs VGG19's weights.
     Logged: train/edges_adversarial, edges_feature_matching, then hole_l1, known_l1, adversarial,
     perceptual, style.
     Measured: not yet.

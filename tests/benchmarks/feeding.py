@@ -1,14 +1,19 @@
 """How many photos a second reach the training, from a folder and from shards."""
 
+import gc
+import io
+import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 import torch
 from PIL import Image
 
@@ -22,28 +27,46 @@ WORKERS = (0, 1, 2)
 _PHOTOS = 480
 
 
-@contextmanager
-def places_like_photos(count: int = _PHOTOS) -> Iterator[dict[str, Path]]:
-    """The same JPEGs of 256x256 as a folder and as shards: squares of the starter photos."""
+def places_like_files(count: int) -> list[bytes]:
+    """JPEGs of 256x256: squares of the starter photos."""
     split = starter_photos()
     photos = [decode_photo(photo.path) for photo in (*split.training, *split.validation)]
     generator = np.random.default_rng(0)
+    files = []
+    for number in range(count):
+        photo = photos[number % len(photos)]
+        side = int(generator.integers(256, min(photo.shape[:2]) + 1))
+        top, left = (int(generator.integers(length - side + 1)) for length in photo.shape[:2])
+        square = cv2.resize(photo[top : top + side, left : left + side], (256, 256))
+        file = io.BytesIO()
+        Image.fromarray(square).save(file, "JPEG", quality=85)
+        files.append(file.getvalue())
+    return files
+
+
+@contextmanager
+def places_like_photos(count: int = _PHOTOS) -> Iterator[dict[str, Path]]:
+    """The same JPEGs of 256x256 as a folder and as shards."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, shards = Path(temporary, "places"), Path(temporary, "shards")
-        for number in range(count):
-            photo = photos[number % len(photos)]
-            side = int(generator.integers(256, min(photo.shape[:2]) + 1))
-            top, left = (int(generator.integers(length - side + 1)) for length in photo.shape[:2])
-            square = cv2.resize(photo[top : top + side, left : left + side], (256, 256))
+        for number, data in enumerate(places_like_files(count)):
             path = folder / ("val" if number % 24 == 0 else "train") / f"{number:08d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(square).save(path, quality=85)
+            path.write_bytes(data)
         pack_photos(FolderSource(folder), shards, None, 60, 1, lambda done, fraction: None)
         yield {"folder": folder, "shards": shards}
 
 
-def feeding_rate(photos: Path, size: int, batch: int, workers: int, rounds: int) -> float:
-    """Training photos a second: median over epochs in which every photo is read and decoded."""
+@dataclass(frozen=True)
+class Fed:
+    """Samples a second, and microseconds of a processor a sample, over all processes."""
+
+    rate: float
+    microseconds: float
+
+
+def fed(photos: Path, size: int, batch: int, workers: int, rounds: int) -> Fed:
+    """Feed epochs in which every photo is read, decoded, cut, masked, and floats in the end."""
     kept = photo_data_module._CACHE_BYTES
     # A set such as Places2 does not fit in memory.
     photo_data_module._CACHE_BYTES = 0
@@ -52,23 +75,53 @@ def feeding_rate(photos: Path, size: int, batch: int, workers: int, rounds: int)
         loader = data.train_dataloader()
     finally:
         photo_data_module._CACHE_BYTES = kept
-    times = []
+    # Once a training step has freed larger blocks, the allocator keeps memory for the next batch.
+    torch.ones(30 * 2**20, dtype=torch.uint8)
+    times, samples, used = [], 0, _processor_seconds()
     for epoch in range(rounds + 1):
         loader.sampler.set_epoch(epoch)
         began = time.perf_counter()
-        fed = sum(len(found.sample) for found in loader)
+        samples += sum(len(each.image) * (each.mask.ndim > 0) for each in loader)
         times.append(time.perf_counter() - began)
-    return fed / statistics.median(times[1:])  # the first epoch starts the processes
+    # Ends the loader processes, whose time is counted then.
+    del loader
+    gc.collect()
+    a_sample = (_processor_seconds() - used) / samples
+    # The first epoch starts the processes.
+    return Fed(samples / (rounds + 1) / statistics.median(times[1:]), 1e6 * a_sample)
+
+
+def decoding_microseconds(photos: Path) -> float:
+    """Of a processor, to decode a photo of the folder and do nothing else."""
+    files = [path.read_bytes() for path in photos.rglob("*.jpg")]
+    began = time.process_time()
+    for data in files:
+        simplejpeg.decode_jpeg(data)
+    return 1e6 * (time.process_time() - began) / len(files)
+
+
+def _processor_seconds() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     with places_like_photos() as sets:
-        for size, batch in ((64, 16), (256, 4)):
+        for size, batch in ((64, 16), (256, 4), (256, 16)):
             for name, photos in sets.items():
-                rates = [feeding_rate(photos, size, batch, workers, 3) for workers in WORKERS]
-                print(size, name, " ".join(f"{rate:,.0f}/s" for rate in rates))
+                for workers in WORKERS:
+                    before = decoding_microseconds(sets["folder"])
+                    found = fed(photos, size, batch, workers, 3)
+                    plain = (before + decoding_microseconds(sets["folder"])) / 2
+                    print(
+                        f"{size}x{size}, batches of {batch}, {name}, {workers} loader processes: "
+                        f"{found.rate:,.0f}/s; {found.microseconds:.0f} us of a core each, "
+                        f"{found.microseconds / plain:.2f} times decoding alone ({plain:.0f}); "
+                        f"two free cores feed {2e6 / found.microseconds:,.0f}/s",
+                        flush=True,
+                    )
 
 
 if __name__ == "__main__":

@@ -26,11 +26,13 @@ from lab.losses import Objective
 from lab.masks import MASK_GENERATORS
 from lab.networks import InpaintSANet, PatchDiscriminator
 from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
+from lab.processors import usable_processors
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
-from tests.benchmarks.feeding import WORKERS, feeding_rate, places_like_photos
+from tests.benchmarks.feeding import WORKERS, decoding_microseconds, fed, places_like_photos
 from tests.benchmarks.fills import FILLS, holed_photo
 from tests.benchmarks.masks import median_rate
+from tests.benchmarks.packing import packing_and_decoding
 from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
 
 
@@ -242,14 +244,29 @@ def main() -> None:
     with places_like_photos() as sets:
         for size, batch in ((64, 16), (256, 4)):
             for name, photos in sets.items():
-                rates = [feeding_rate(photos, size, batch, workers, 3) for workers in WORKERS]
+                found = [fed(photos, size, batch, workers, 3) for workers in WORKERS]
                 table.add_row(
                     f"JPEGs fed from {name} as {size}x{size}, 0, 1, 2 processes (against its step)",
                     f"{photos_needed[size]:,.0f}/s",
-                    ", ".join(f"{rate:,.0f}" for rate in rates) + "/s",
-                    f"{rates[0] / photos_needed[size]:.1f}",
+                    ", ".join(f"{each.rate:,.0f}" for each in found) + "/s",
+                    f"{found[0].rate / photos_needed[size]:.1f}",
                     "> 1",
                 )
+                table.add_row(
+                    "  of a core each, by 2 processes (against decoding alone)",
+                    f"{(plain := decoding_microseconds(sets['folder'])):,.0f} us",
+                    f"{found[-1].microseconds:,.0f} us",
+                    f"{found[-1].microseconds / plain:.2f}",
+                    "-",
+                )
+    ours, alone = packing_and_decoding(10_000, usable_processors(), max(1, rounds // 3))
+    table.add_row(
+        f"photos packed by places2, {ours.peak_bytes / 2**20:.0f} MiB (against decoding alone)",
+        f"{alone.rate:,.0f}/s",
+        f"{ours.rate:,.0f}/s",
+        f"{ours.rate / alone.rate:.2f}",
+        "-",
+    )
     telea = OpenCVInpainting("telea")
     for name, fill, size, target in FILLS:
         image, mask = holed_photo(size)

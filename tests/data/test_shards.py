@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from data_prep import places2
+from lab.checks import UserError
 from lab.data import PhotoDataModule, shard_set
 from lab.data.content_split import content_fraction
 from lab.files import file_sha256
@@ -45,7 +46,7 @@ def epoch_of(data, epoch):
     batches = list(loader)
     samples = {}
     for batch in batches:
-        for image, mask, name, _ in zip(*batch[:4], strict=True):
+        for image, mask, name in zip(batch.image, batch.mask, batch.sample, strict=True):
             again = sum(other == name for other, _ in samples)
             samples[name, again] = (image, mask)
     return [name for batch in batches for name in batch.sample], samples
@@ -176,6 +177,18 @@ def test_ranks_share_out_the_shards(train_only, monkeypatch):
         assert len(names) == 12
         shown.append(set(names))
     assert not shown[0] & shown[1]
+
+
+def test_more_ranks_than_shards_are_refused_by_every_rank(easyformat, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "5")
+    for rank in range(5):
+        monkeypatch.setenv("RANK", str(rank))
+        # On four shards, one of the five would wait for ever, or let the others wait.
+        with pytest.raises(UserError, match=r"5 ranks cannot share 4 shards and 12 .*fewer dev"):
+            module(easyformat).train_dataloader()
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="3 ranks cannot share 4 shards and 2 samples an epoch"):
+        module(easyformat, samples_per_epoch=2).train_dataloader()
 
 
 def test_validation_from_shards_is_that_of_the_unpacked_folder(easyformat, tmp_path):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -93,6 +96,34 @@ def test_kill_after_kill(source, expected, tmp_path):
         kills += 1
     assert kills > 3
     assert contents(dest) == expected
+
+
+@pytest.mark.slow
+def test_the_command_killed_from_outside_goes_on(tmp_path):
+    """As a person's ``kill -9`` meets it: at no moment of the command's choosing."""
+    members = [
+        member(f"data_256/{'ab'[number // 600]}/field/{number:08d}.jpg", jpeg(number % 40))
+        for number in range(1200)
+    ]
+    archive = write_tar(tmp_path / "many.tar", members)
+    options = ("--shard-size", "60", "--workers", "2")
+    assert main([str(archive), str(tmp_path / "whole"), *options]) == 0
+    expected = contents(tmp_path / "whole")
+    dest, finished, kills = tmp_path / "shards", {}, 0
+    command = [sys.executable, "-m", "data_prep.places2", str(archive), str(dest), *options]
+    while not (dest / "index.json").exists() or not read_json(dest / "index.json")["complete"]:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Three times after another shard, at whatever the command is doing then.
+        while process.poll() is None:
+            if kills < 3 and len(stamps(dest)) >= len(finished) + 3:
+                process.kill()
+                kills += process.wait() == -signal.SIGKILL
+            time.sleep(0.002)
+        assert finished.items() <= stamps(dest).items()
+        finished = stamps(dest)
+    assert kills == 3
+    assert contents(dest) == expected
+    assert not list(dest.glob(".*.partial"))
 
 
 def test_an_error_in_the_source_leaves_no_half_shard(source, tmp_path):

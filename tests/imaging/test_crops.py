@@ -21,9 +21,9 @@ def files(tmp_path_factory):
     return folder / "photo.png", folder / "map.png"
 
 
-def same_cells(image, ids):
+def same_cells(pixels, ids):
     """Whether pixels are of one object just where their colours say that they are of one cell."""
-    column, row = (255 * image[:2]).numpy()
+    column, row = pixels[:2].numpy().astype(int)
     cells = row // CELL * 16 + column // CELL
     # A pixel is the mean of several in the photo; at a cell's border it could be of either.
     inside = (np.abs(row % CELL - CELL / 2) < 8) & (np.abs(column % CELL - CELL / 2) < 8)
@@ -40,10 +40,10 @@ def test_a_map_follows_its_photo(files, size, cached, mirrored):
     reader = CropReader(size, 0.4, cached)
     for side, top, left in ((1.0, 0.5, 0.5), (0.7, 0.1, 0.9), (0.5, 1.0, 0.0)):
         crop = Crop(side, top, left, mirrored)
-        image, ids = reader.read_with_instances(photo, its_map, crop)
+        pixels, ids = reader.read_with_instances(photo, its_map, crop)
         assert ids.shape == (1, size, size)
-        assert np.array_equal(image, reader.read(photo, crop))
-        assert same_cells(image, ids)
+        assert np.array_equal(pixels, reader.read(photo, crop))
+        assert same_cells(pixels, ids)
         # Of another crop it would not be.
         assert not same_cells(reader.read(photo, Crop(side, 1 - top, 0.3, mirrored)), ids)
 

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
-from lab.imaging import dilate, erode, rim
+from lab.imaging import dilate, distance_to_known, erode, rim
 
 
 @pytest.fixture(params=[(40, 40), (31, 53), (5, 64), (1, 9)])
@@ -55,6 +56,25 @@ def test_rim_is_empty_only_without_a_border():
     assert not rim(1 - full, 3).any()
     full[..., 0, 0] = 0
     assert rim(full, 3).any()
+
+
+def test_the_depth_of_a_hole_is_the_distance_to_the_nearest_known_pixel(mask):
+    theirs = [ndimage.distance_transform_edt(sample[0].numpy()) for sample in mask]
+    torch.testing.assert_close(
+        distance_to_known(mask), torch.from_numpy(np.stack(theirs))[:, None].float()
+    )
+
+
+def test_depth_is_measured_within_the_image_and_is_infinite_where_nothing_is_known():
+    corner = torch.ones(1, 1, 3, 4)
+    corner[..., 0, 0] = 0
+    # Nothing beyond the border is known: only the corner is.
+    wanted = [[(row**2 + column**2) ** 0.5 for column in range(4)] for row in range(3)]
+    nothing = torch.ones_like(corner)
+    depth = distance_to_known(torch.cat([corner, nothing, 1 - nothing]))
+    torch.testing.assert_close(depth[0, 0], torch.tensor(wanted))
+    assert depth[1].isposinf().all()
+    assert not depth[2].any()
 
 
 @pytest.mark.parametrize("step", [dilate, erode, rim])

@@ -89,11 +89,16 @@ def make_inputs():
         completed = torch.where(mask > 0, refined, known)
         pair = JudgedPair(TinyDiscriminator(truth), completed, truth)
         return LossInputs(
-            stages=Stages((refined if coarse is None else coarse, refined)),
+            # The pixels are the features that a network of this kind has, too.
+            stages=Stages(
+                (refined if coarse is None else coarse, refined),
+                {"decoder_features": refined, "reduced_mask": mask},
+            ),
             truth=truth,
             mask=mask,
             completed=completed,
             judged=dict.fromkeys(JUDGES, pair),
+            guidance_features=lambda truth, mask: truth,
         )
 
     return make

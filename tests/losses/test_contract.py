@@ -1,19 +1,21 @@
 """The contract of every loss term: right at perfection, right sign, right gradient, never NaN."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 import torch
 
-from lab.contracts import LossInputs
+from lab.contracts import LossInputs, Stages
 from lab.losses import TERMS, Adversarial, AdversarialKind, TermSettings
 
 # A term whose least value is not 0, and what it is.
 MINIMUM = {name: 1e-3 for name in TERMS if name.endswith("charbonnier")}
 # Hinge has no least value: the more a discriminator believes, the lower. test_adversarial has more.
 BOUNDED = sorted(name for name in TERMS if not name.endswith("adversarial"))
-# Terms that look at the completed image alone, and so only at the hole of the refined stage.
-OF_COMPLETED = {"ms_ssim", "hole_ssim", "rim_total_variation"} | {
+# Terms that look at the completed image alone, or at features in the hole: of the refined stage,
+# they see nothing else.
+OF_COMPLETED = {"ms_ssim", "hole_ssim", "rim_total_variation", "shift_guidance"} | {
     name for name, term in TERMS.items() if term.judge
 }
 
@@ -131,6 +133,17 @@ def test_terms_of_a_judge_ask_for_it(name, build, truth, mask, make_inputs):
     without = LossInputs(inputs.stages, truth, mask, inputs.completed)
     with pytest.raises(ValueError, match=f"asks the judge '{TERMS[name].judge}'"):
         build(name)(without)
+
+
+@pytest.mark.parametrize("name", [name for name in TERMS if TERMS[name].asks])
+def test_terms_of_a_network_ask_for_what_it_has(name, build, truth, mask, make_inputs):
+    inputs = make_inputs(truth, truth, mask)
+    for without in (
+        replace(inputs, **{TERMS[name].asks: None}),
+        replace(inputs, stages=Stages(inputs.stages.images)),
+    ):
+        with pytest.raises(ValueError, match=f"term {name} asks a network with {TERMS[name].asks}"):
+            build(name)(without)
 
 
 @pytest.mark.parametrize("kind", get_args(AdversarialKind))

@@ -167,6 +167,9 @@ def test_masks_without_a_border_are_refused(fill, word):
     mask[1] = fill
     with pytest.raises(ValueError, match=rf"sample \[1\] is {word}"):
         measure(completed, truth, mask)
+    names = [f"photo-{index}" for index in range(len(mask))]
+    with pytest.raises(ValueError, match=rf"sample photo-1 is {word}, but"):
+        measure(completed, truth, mask, names)
 
 
 def test_inputs_that_break_the_conventions_are_refused():

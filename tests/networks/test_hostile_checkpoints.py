@@ -16,11 +16,11 @@ from lab.networks import (
     InpaintSANet,
     UnreadableCheckpointError,
     checkpoint_epoch,
-    checkpoint_settings,
     describe_network,
     load_network,
     load_u2net,
     load_upscaler,
+    load_with_settings,
     read_checkpoint,
 )
 from lab.networks.tensorflow_graph import read_tensorflow_constants
@@ -118,7 +118,12 @@ def test_damaged_content_is_refused(tmp_path, content, changed, reason):
 def test_without_its_epoch_there_is_no_telling_which_it_is(tmp_path, content):
     path = saved(tmp_path, {name: value for name, value in content.items() if name != "epoch"})
     refused(path, "its epoch is None", checkpoint_epoch)
-    assert checkpoint_settings(path) == ""
+    refused(path, "its epoch is None", load_with_settings)
+
+
+def test_settings_come_with_the_network(tmp_path, content):
+    path = saved(tmp_path, {**content, "settings": "fit: {}"})
+    assert load_with_settings(path)[1] == "fit: {}"
 
 
 @pytest.mark.parametrize("content", [{1: torch.zeros(1)}, {("a", 1): 2}, [1], torch.zeros(1)])

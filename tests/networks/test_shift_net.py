@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lab.contracts import LossInputs
+from lab.losses import ShiftGuidance
 from lab.networks import ShiftNet, UnreadableCheckpointError, load_network
 from lab.networks.shift_net import is_published_shift_net
 from tests.parity import TOLERANCE, published, relative_error, shared
@@ -145,18 +147,72 @@ def test_guidance_compares_the_decoder_with_the_encoder_of_the_true_photo():
     assert torch.equal(network.guidance_features(image, nothing), handed[0])
 
 
-def test_a_guidance_loss_trains_the_decoder_alone():
+def guided(network, image, mask):
+    """The guidance term of a batch, as a training computes it."""
+    stages = network(image, mask)
+    completed = torch.where(mask > 0, stages.refined, image)
+    return LossInputs(stages, image, mask, completed, guidance_features=network.guidance_features)
+
+
+@torch.no_grad()
+def test_the_guidance_loss_is_the_published_one_in_the_hole():
     torch.manual_seed(0)
     network = ShiftNet(width=4, depth=5)
-    image, mask = samples()
-    extras = network(image, mask).extras
-    target = network.guidance_features(image, mask)
-    assert not target.requires_grad
-    difference = (extras["decoder_features"] - target) * extras["reduced_mask"]
-    difference.square().mean().backward()
-    reached = {name for name, p in network.named_parameters() if p.grad is not None}
-    assert any(name.startswith("decoder.0.") for name in reached)
-    assert not any(name.startswith(("decoder.2.", "decoder.3.", "decoder.4.")) for name in reached)
+    image, mask = samples(64, 96, count=2)
+    mask[1] = mask[1].flip(-1)  # each of a batch has its own hole
+    value = ShiftGuidance()(guided(network, image, mask))
+    # What the published modules hold: of the photo with a hole the decoder's half of what is given
+    # to the shift connection, of the true photo, its mask unchanged, the encoder's.
+    given = []
+    network.shift.register_forward_pre_hook(lambda module, handed: given.append(handed[:2]))
+    network(image, mask)
+    decoder = given[0][0]
+    x = torch.cat([2 * image - 1, 1 - mask], dim=1)
+    for number, halve in enumerate(network.encoder[:3]):
+        x = x if number == 0 else F.leaky_relu(x, 0.2)
+        x = halve.convolution(x)
+        if number:
+            x = F.instance_norm(x, weight=halve.normalization.weight, bias=halve.normalization.bias)
+    encoder = x.relu()
+    total, (batch, channels, height, width) = 0.0, decoder.shape
+    for sample in range(batch):
+        for row in range(height):
+            for column in range(width):
+                if mask[sample, 0, 8 * row, 8 * column]:
+                    apart = decoder[sample, :, row, column] - encoder[sample, :, row, column]
+                    total += float(apart.square().sum())
+    assert total > 0
+    assert float(value) == pytest.approx(total / (batch * channels * height * width), rel=1e-5)
+    assert not ShiftGuidance()(guided(network, image, torch.zeros_like(mask)))
+
+
+def test_guidance_trains_what_makes_the_decoders_features_and_nothing_after_them():
+    torch.manual_seed(0)
+    network = ShiftNet(width=4, depth=5)
+    ShiftGuidance()(guided(network, *samples())).backward()
+    reached = {
+        ".".join(name.split(".")[:2])
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and parameter.grad.any()
+    }
+    assert reached == {f"encoder.{level}" for level in range(5)} | {"decoder.0", "decoder.1"}
+
+
+def test_guidance_brings_the_decoder_to_what_the_truth_has():
+    torch.manual_seed(0)
+    network = ShiftNet(width=8, depth=5)
+    truth, mask = samples(64, 64)
+    features = network.guidance_features(truth, mask)
+    # The target stays where it is, so that the encoder cannot meet the decoder half-way.
+    optimizer = torch.optim.Adam(network.decoder.parameters(), 2e-3)
+    values = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        values.append(ShiftGuidance()(guided(network, truth, mask)))
+        values[-1].backward()
+        optimizer.step()
+    assert torch.equal(network.guidance_features(truth, mask), features)
+    assert float(values[-1]) < 0.5 * float(values[0])
 
 
 @torch.no_grad()

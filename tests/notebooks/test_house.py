@@ -82,6 +82,13 @@ def test_make_lab_listens_on_this_machine_and_leaves_the_token_on():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_runs_left_is_asked_of_lab_results(name):
+    code = "".join(c.source for c in read_notebook(name).cells if c.cell_type == "code")
+    files = ("photos.csv", "losses.csv", "config.yaml", "run.json", "study.db", "trials", "epoch-*")
+    assert [file for file in files if f'"{file}' in code or f"/{file}" in code] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_it_imports_is_there(name):
     """Its cells run in tests that take minutes; a name that moved should show at once."""
     for cell in read_notebook(name).cells:

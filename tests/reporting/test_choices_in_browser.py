@@ -8,9 +8,11 @@ import pytest
 
 from lab.reporting import write_report
 from lab.results import open_study
+from lab.selection.guards import ALIVE
 from tests.reporting.seeing import is_colour, left_and_right, set_slider
 from tests.reporting.studies import add_pruned, best_at, colour_of, write_baseline, write_study
 
+LOGITS = ("real_logit", "fake_logit")
 PHOTOS = tuple(f"photo-{number}" for number in range(8))
 
 
@@ -146,16 +148,55 @@ def test_the_board_has_its_verdict_and_the_columns_that_are_chosen(study, report
     assert "won" in heads()
 
 
-def test_losses_are_curves_with_the_discriminators_logits(report, open_page):
+def test_losses_are_curves_with_the_judges_logits(report, open_page):
     page = open_page(report).page
     charts = page.locator("#losses .chart")
     titles = charts.locator("h3").all_text_contents()
-    assert titles == ["total", "discriminator’s loss", "discriminator’s logits", "hole_l1"]
+    assert titles == ["total", "judge’s loss", "judge’s logits", "hole_l1"]
     logits = charts.nth(2)
     lines = logits.locator("g title").all_text_contents()
     assert "trial 2, true photos: 1: 0.5  2: 1  3: 1.5  4: 2" in lines
     assert "trial 2, completed photos: 1: -0.25  2: -0.5  3: -0.75  4: -1" in lines
     assert logits.locator("path.dashed").count() == logits.locator("path.run").count() / 2
+    assert logits.locator("svg > text", has_text="0: undecided").count() == 1
+    assert page.locator("#losses p").nth(1).text_content() == ALIVE["hinge"].logits
+
+
+def test_every_judge_has_its_logits_and_every_adversarial_loss_its_words(tmp_path, open_page):
+    folder = write_study(tmp_path / "judged", trials=3, photos=("cat",))
+    said = "model: {init_args: {objective: {init_args: {adversarial_kind: %s}}}}\n"
+    kinds = ("wasserstein", "least_squares", "least_squares")
+    for trial, kind in zip(sorted((folder / "trials").iterdir()), kinds, strict=True):
+        (trial / "config.yaml").write_text(said % kind)
+    losses = pd.read_csv(folder / "trials" / "trial-000" / "losses.csv")
+    local = {f"local_{name}": 2 * losses[name] for name in ("discriminator", *LOGITS)}
+    losses.assign(**local).to_csv(folder / "trials" / "trial-000" / "losses.csv", index=False)
+    only_known = pd.read_csv(folder / "trials" / "trial-002" / "losses.csv")[["epoch", "total"]]
+    only_known.to_csv(folder / "trials" / "trial-002" / "losses.csv", index=False)
+    write_report(open_study(folder), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+
+    charts = {
+        chart.locator("h3").text_content(): chart for chart in page.locator("#losses .chart").all()
+    }
+    of_local = charts["local judge’s logits"]
+    lines = of_local.locator("g title").all_text_contents()
+    assert "trial 0, true photos: 1: 1  2: 2  3: 3  4: 4" in lines
+    assert of_local.locator("path.run").count() == 2
+    assert charts["whole judge’s logits"].locator("path.run").count() == 4
+    assert {"whole judge’s loss", "local judge’s loss"} < set(charts)
+    paragraphs = page.locator("#losses p")
+    assert sorted(paragraphs.all_text_contents()[1:]) == [
+        f"least squares: {ALIVE['least_squares'].logits}",
+        f"wasserstein: {ALIVE['wasserstein'].logits}",
+    ]
+    levels = charts["whole judge’s logits"].locator("svg > text", has_text="undecided")
+    assert levels.all_text_contents() == ["0.5: undecided"]
+
+    page.locator("#table summary", has_text="Runs: all").click()
+    page.locator("#table .menu label", has_text="trial 1").locator("input").uncheck()
+    assert paragraphs.all_text_contents()[1:] == [ALIVE["wasserstein"].logits]
+    assert page.locator("#losses svg > text", has_text="undecided").count() == 0
 
 
 def test_pictures_open_at_each_runs_best_epoch(report, open_page):

@@ -10,6 +10,7 @@ from lab.results import (
     PICTURE_COLUMNS,
     ResultsError,
     findings,
+    has_results,
     open_run,
     open_storage,
     open_study,
@@ -121,6 +122,17 @@ def test_what_is_neither_run_nor_study_is_refused_in_words(tmp_path, made):
         open_study(folder)
     with pytest.raises(ResultsError, match=r"is no run"):
         open_run(folder)
+    assert not has_results(folder)
+
+
+def test_whoever_would_train_first_is_told_what_is_there(tmp_path):
+    assert has_results(write_run(tmp_path / "runs" / "first", [0.5]))
+    assert has_results(tmp_path / "runs"), "runs lie below it"
+    assert has_results(str(write_study(tmp_path / "weights", trials=1, epochs=1)))
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.yaml").write_text("fit: {epochs: 3}\n")
+    assert not has_results(begun), "nothing was scored yet: training goes on there"
 
 
 def test_a_damaged_record_is_named(tmp_path):

@@ -136,11 +136,11 @@ def test_bins_of_hole_ratio_are_ranked_on_their_own(tmp_path):
         ("known pixels", {"answer_known_l1": lambda epoch: 0.2 if epoch == 2 else 0.02}),
         ("blur", {"hole_blur": lambda epoch: 1.2 if epoch == 2 else 0.2}),
         (
-            "discriminator",
+            "judge",
             {"losses": lambda epoch: {**ALIVE, "fake_logit": 0.8 if epoch == 2 else 0}},
         ),
         (
-            "discriminator",
+            "judge",
             {"losses": lambda epoch: {**ALIVE, "discriminator": 1e-4 if epoch == 2 else 1.0}},
         ),
     ],
@@ -171,7 +171,7 @@ def test_what_was_not_recorded_is_not_judged_and_said(tmp_path):
     table.to_csv(run / "photos.csv", index=False)
     notes = " ".join(choose(open_study(run), METRICS).notes)
     assert "blur was not recorded" in notes
-    assert "discriminators are not judged" in notes
+    assert "judges are not checked" in notes
 
 
 def test_an_epoch_with_a_value_that_is_not_finite_is_left_out_and_said(tmp_path):

@@ -46,7 +46,7 @@ def marked(folder, kind, judged, settings="model: {init_args: {objective: {init_
     if kind is not None:
         (run / "config.yaml").write_text(settings % f"adversarial_kind: {kind}")
     (marks,) = choose(open_study(run), ["hole_ssim"]).marks
-    assert {mark.kind for mark in marks} <= {"discriminator"}
+    assert {mark.kind for mark in marks} <= {"judge"}
     return [mark.reason for mark in marks]
 
 

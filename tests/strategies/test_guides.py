@@ -128,7 +128,7 @@ def test_a_missing_guide_is_named_with_what_to_do(name):
     image, mask, guide = samples()
     strategy = built(name, Painter(1.0))
     for given in (None, {}, {"sketch": (guide > 0.5).float()}):
-        with pytest.raises(UserError, match=r"'noise', and it is not given: add it to data\.guide"):
+        with pytest.raises(UserError, match=r"'noise': add --data\.guides\+=noise"):
             strategy(image, mask, given)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from lab.layers import GatedChannelTransformation
 from lab.networks import InpaintSANet, load_network
 from lab.parsing import SettingsError
+from lab.results import open_run
 from lab.training import Judges, Optimization, Phase
 from lab.training.parts import find_part, let_move
 from tests.tiny import fit_tiny, tiny_experiment
@@ -246,3 +247,14 @@ def test_weights_that_do_not_fit_are_refused_before_training(tmp_path):
     checkpoint = tmp_path / "checkpoints" / "epoch-001.pt"
     with pytest.raises(SettingsError, match=r"epoch-001\.pt do not fit model\.network"):
         tiny_experiment("--model.network.width=16", f"--model.warm_start={checkpoint}")
+
+
+def test_a_run_in_which_the_judges_train_alone_for_a_while_goes_to_its_end(tmp_path):
+    phases = "[{epochs: 1, trains: [judges]}, {epochs: 1}]"
+    seen = []
+    trained = fit_tiny(tmp_path, "--fit.epochs=2", f"--model.phases={phases}", on_step=seen.append)
+    assert trained == [1, 2]
+    assert {progress.epoch for progress in seen if progress.loss is None} == {1}
+    losses = open_run(tmp_path).losses
+    assert losses["total"].isna().tolist() == [True, False]
+    assert losses["discriminator"].notna().all()

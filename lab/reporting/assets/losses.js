@@ -1,54 +1,77 @@
 // The training's own losses by epoch, as they were logged: each term before its weight.
 
-const LOGITS = ['real_logit', 'fake_logit'];
-
 function showLosses() {
   const place = section('losses');
   const names = [...new Set(trainedRuns.flatMap((run) => Object.keys(run.losses.values)))];
   if (firstEpoch === lastEpoch || !names.length) { place.remove(); return; }
-  const panel = new Panel(() => lossCharts(names), 320);
-  const judged = LOGITS.every((name) => names.includes(name));
+  const judges = data.judges.filter((judge) => judge.logits.every((name) => names.includes(name)));
+  const panel = new Panel(() => lossCharts(names, judges), 320);
+  const said = make('div');
   const legend = make('div', { class: 'legend' });
   place.append(make('p', { class: 'soft' }, 'Means over an epoch’s training steps, each term as it is before its weight: terms of runs with other weights can be compared, totals cannot.'),
-    judged ? make('p', { class: 'soft' }, 'Logits are what the discriminator says of true photos and of completed ones, above 0 for “real”. It learns while true lies above completed; where they meet it tells nothing apart, and where they drift far apart it has won and teaches nothing.') : null,
-    panel.element, legend);
+    said, panel.element, legend);
   panel.begin();
-  listen(() => legend.replaceChildren(...sideLegend(''),
-    ...judged ? [make('span', {}, make('span', { class: 'swatch' }), 'true photos'), make('span', {}, make('span', { class: 'swatch broken' }), 'completed photos')] : []));
+  listen(() => {
+    said.replaceChildren(...judges.length ? logitsSaid() : []);
+    legend.replaceChildren(...sideLegend(''),
+      ...judges.length ? [make('span', {}, make('span', { class: 'swatch' }), 'true photos'), make('span', {}, make('span', { class: 'swatch broken' }), 'completed photos')] : []);
+  });
 }
 
-function lossCharts(names) {
-  const first = ['total', 'discriminator'].filter((name) => names.includes(name));
-  const terms = names.filter((name) => !first.includes(name) && !LOGITS.includes(name)).sort();
-  const charts = [...first, ...terms].map((name) => ({
-    title: name === 'discriminator' ? 'discriminator’s loss' : name,
-    hint: name === 'total' ? 'the weighted sum that the network descends'
-      : name.startsWith('weight/') ? 'what the term weighs, balanced as training goes' : `${name}, before its weight`,
-    text: brief,
-    log: true,
-    lines: chosenTrained().map((run) => lossLine(run, name)).filter((line) => line.points.length),
-    flat: [],
-  }));
-  if (LOGITS.every((name) => names.includes(name))) charts.splice(first.length, 0, logitChart());
+// The adversarial losses that the judges of the chosen runs were trained by.
+function chosenKinds() {
+  return [...new Set(chosenTrained().map((run) => run.losses.kind).filter((kind) => kind !== null))];
+}
+
+function logitsSaid() {
+  const kinds = chosenKinds();
+  const paragraph = (kind) => `${kinds.length > 1 ? `${kind.replaceAll('_', ' ')}: ` : ''}${data.kinds[kind].logits}`;
+  return kinds.map((kind) => make('p', { class: 'soft' }, paragraph(kind)));
+}
+
+function lossCharts(names, judges) {
+  const ofJudges = judges.flatMap((judge) => [judge.loss, ...judge.logits]);
+  const terms = names.filter((name) => name !== 'total' && !ofJudges.includes(name)).sort();
+  const alone = judges.length === 1;
+  const charts = [
+    ...names.includes('total') ? [lossChart('total', 'total', 'the weighted sum that the network descends')] : [],
+    ...judges.flatMap((judge) => {
+      const who = alone ? 'judge’s' : `${judge.name} judge’s`;
+      return [
+        ...names.includes(judge.loss) ? [lossChart(judge.loss, `${who} loss`, `what the judge of ${judge.shown} descends`)] : [],
+        logitChart(judge, `${who} logits`),
+      ];
+    }),
+    ...terms.map((name) => lossChart(name, name, name.startsWith('weight/') ? 'what the term weighs, balanced as training goes' : `${name}, before its weight`)),
+  ];
   // What only some runs were trained by comes last.
-  const rank = (chart) => (chart.lines.length < chosenTrained().filter((run) => run.losses.epochs.length).length ? 1 : 0);
-  return charts.filter((chart) => chart.lines.length).sort((one, other) => rank(one) - rank(other));
+  const rank = (chart) => (chart.runs < chosenTrained().filter((run) => run.losses.epochs.length).length ? 1 : 0);
+  return charts.filter((chart) => chart.runs).sort((one, other) => rank(one) - rank(other));
 }
 
 function lossLine(run, name) {
   return { run, best: run.best, points: points(run.losses.epochs, run.losses.values[name], null) };
 }
 
-function logitChart() {
-  const words = { real_logit: ', true photos', fake_logit: ', completed photos' };
+function lossChart(name, title, hint) {
+  const lines = chosenTrained().map((run) => lossLine(run, name)).filter((line) => line.points.length);
+  return { title, hint, text: brief, log: true, lines, runs: lines.length, flat: [] };
+}
+
+function logitChart(judge, title) {
+  const [real, fake] = judge.logits;
+  const words = { [real]: ', true photos', [fake]: ', completed photos' };
+  const lines = chosenTrained().flatMap((run) => judge.logits.map((name) => ({
+    ...lossLine(run, name), best: null, dashed: name === fake, words: words[name],
+  }))).filter((line) => line.points.length);
+  const undecided = [...new Set(chosenKinds().map((kind) => data.kinds[kind].undecided).filter((value) => value !== null))];
   return {
-    title: 'discriminator’s logits',
-    hint: 'means over all its patches',
+    title,
+    hint: `what the judge of ${judge.shown} answers, means over its patches and scales`,
     text: brief,
-    lines: chosenTrained().flatMap((run) => LOGITS.map((name) => ({
-      ...lossLine(run, name), best: null, dashed: name === 'fake_logit', words: words[name],
-    }))).filter((line) => line.points.length),
-    flat: [['0: undecided', 0]],
+    lines,
+    runs: new Set(lines.map((line) => line.run)).size,
+    flat: undecided.map((value) => [`${value}: undecided`, value]),
     flatAtEnd: true,
   };
 }

@@ -101,6 +101,23 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     sys.exit(status)
 
 
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back from this process, and for good from those that are started meanwhile.
+
+    A terminal sends it to all of them: one whose modules are still being imported would print a
+    traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def say(message: object, error: bool = False) -> None:
     """Print a message, which may hold names from outside, so that it does nothing to a terminal.
 

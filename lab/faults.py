@@ -23,6 +23,7 @@ _MISTAKES = (exc.DataError, exc.IntegrityError, exc.ProgrammingError)
 
 # PyTorch says some things only in words.
 _NO_MEMORY = re.compile(r"DefaultCPUAllocator|out of memory|shared memory|Cannot allocate memory")
+_NO_GPU_MEMORY = re.compile(r"CUDA|HIP|MPS|XPU")
 _LOADER_DIED = re.compile(r"DataLoader worker.*(is killed|exited unexpectedly)")
 _IN_LOADER = re.compile(r"Caught (\w+) in DataLoader worker")
 _DEVICE_LOST = re.compile(r"CUDA error: (?!device-side assert|an illegal memory access)")
@@ -74,6 +75,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _said(error: BaseException) -> str | None:
+    if _is_of_gpu_memory(error):
+        return (
+            f"the GPU's memory ran out ({_without_advice(error)}): take a smaller "
+            "data.batch_size, data.size or model.network.width, or fit.precision=bfloat16"
+        )
     if _is_of_memory(error):
         return (
             f"memory ran out ({_last_line(error)}): end other programs, or take fewer --workers, a "
@@ -96,6 +102,18 @@ def _said(error: BaseException) -> str | None:
         if _DEVICE_LOST.search(text):
             return f"the GPU failed ({text.partition(chr(10))[0]})"
     return None
+
+
+def _is_of_gpu_memory(error: BaseException) -> bool:
+    # By its words: the class may be raised for other memory, too.
+    return (
+        isinstance(error, torch.OutOfMemoryError) and _NO_GPU_MEMORY.search(str(error)) is not None
+    )
+
+
+def _without_advice(error: BaseException) -> str:
+    """What was asked for, before PyTorch's account of the GPU and its advice."""
+    return str(error).partition(" GPU ")[0].strip().rstrip(".")
 
 
 def _is_of_memory(error: BaseException) -> bool:

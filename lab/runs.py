@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytorch_lightning as lightning
 import torch
 import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.contracts import Network, Strategy
@@ -41,8 +42,10 @@ from lab.networks import (
     write_checkpoint,
 )
 from lab.parsing import SettingsError
+from lab.rank_processes import Companions, Place, SharedTraining, first_place
+from lab.ranks import leave_group
 from lab.results import ResultsError, open_run
-from lab.settings import Experiment, Fit
+from lab.settings import Experiment, Fit, build_again
 from lab.tracking import (
     VISUAL_SAMPLES,
     EpochRecorder,
@@ -55,7 +58,7 @@ from lab.tracking import (
     write_scores,
     write_visuals,
 )
-from lab.training import CompletionModule
+from lab.training import CompletionModule, seed_rank
 
 
 @dataclass(frozen=True)
@@ -179,49 +182,33 @@ def fit_run(
         KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
     """
     refuse_missing_device(experiment.fit)
+    place = first_place(experiment.fit.devices, experiment.fit.nodes)
     experiment = settle(experiment, folder)
     refuse_other_photos(experiment, folder)
-    fit = experiment.fit
-    last = last_checkpoint(folder)
-    run_id = _begin(experiment, folder, experiment.data.source.digest, goes_on=True)
+    experiment.data.refuse_shares(place.ranks)
+    goes_on = last_checkpoint(folder).exists()
     _quiet_lightning()
-    tracker = start_wandb(folder, name, group, run_id, experiment.plain)
-    callbacks: list[lightning.Callback] = [
-        EpochRecorder(folder, experiment.yaml, tracker, on_epoch, before_writing),
-        # After the recorder: what `last.ckpt` says is done, is on disk.
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename="last",
-            every_n_epochs=1,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
-    ]
-    if on_step is not None:
-        callbacks.append(_StepReporter(on_step))
-    trainer = lightning.Trainer(
-        accelerator=fit.device,
-        devices=1,
-        precision=trainer_precision(fit),
-        max_epochs=fit.epochs,
-        logger=tracker.logger if tracker else False,
-        callbacks=callbacks,
-        plugins=[_WholeCheckpoints()],
-        log_every_n_steps=fit.log_every,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    tracker = None
+    if place.rank == 0:
+        run_id = _begin(experiment, folder, experiment.data.source.digest, goes_on=True)
+        tracker = start_wandb(folder, name, group, run_id, experiment.plain)
+    recorder = EpochRecorder(folder, experiment.yaml, tracker, on_epoch, before_writing)
+    reports = [] if on_step is None or place.rank else [_StepReporter(on_step)]
+    given = (experiment.yaml, experiment.packages, folder, goes_on)
     exit_code = 1
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(
-            experiment.model,
-            datamodule=experiment.data,
-            ckpt_path=last if last.exists() else None,
-            weights_only=True,
-        )
+        with Companions(_fit_beside, [(one, *given) for one in place.beside()], place.rank + 1) as (
+            companions
+        ):
+            try:
+                logger = tracker.logger if tracker else None
+                _fit(experiment, folder, place, goes_on, [recorder, *reports], logger)
+            except Exception as error:
+                # Another process's end shows here as a connection that was closed.
+                if (reason := companions.reason(error)) is not None:
+                    raise reason from error
+                raise
         exit_code = 0
     except BaseException as error:
         # The trainer turns Ctrl-C into an exit of the whole process, or, where it is clearing up
@@ -234,6 +221,105 @@ def fit_run(
             signal.signal(signal.SIGINT, handler)
         if tracker is not None:
             tracker.finish(exit_code)
+
+
+def _fit_beside(
+    place: Place, settings: str, packages: Sequence[str], folder: Path, goes_on: bool
+) -> None:
+    """Train as one of several processes, which is not the first of its machine."""
+    _quiet_lightning()
+    experiment = build_again(settings, packages)
+    experiment.read_photos()
+    _fit(experiment, folder, place, goes_on, [EpochRecorder(folder, experiment.yaml)])
+
+
+def _fit(
+    experiment: Experiment,
+    folder: Path,
+    place: Place,
+    goes_on: bool,
+    callbacks: Sequence[lightning.Callback],
+    logger: WandbLogger | None = None,
+) -> None:
+    """Train as one process, by itself or beside others; the first of all writes.
+
+    Args:
+        experiment: settled, its photos found.
+        folder: of the run.
+        place: of this process.
+        goes_on: from the folder's ``last.ckpt``.
+        callbacks: beside what writes ``last.ckpt``, before it.
+        logger: of the steps.
+    """
+    fit = experiment.fit
+    assert fit.threads is not None, "settled"
+    torch.set_num_threads(fit.threads)
+    if place.rank > 0:
+        seed_rank(fit.seed, place.rank)
+    alone = place.ranks == 1
+    agreed = {
+        "photos": experiment.data.source.digest,
+        "settings": experiment.plain,
+        "run to go on with": goes_on,
+        "version of PyTorch": torch.__version__,
+    }
+    trainer = lightning.Trainer(
+        accelerator=fit.device,
+        devices=fit.devices,
+        num_nodes=fit.nodes,
+        strategy="auto" if alone else SharedTraining(place, agreed),
+        # PyTorch has it for GPUs only; for processors, `SharedTraining` puts ours in place.
+        sync_batchnorm=not alone and compute_device(fit.device).type == "cuda",
+        precision=trainer_precision(fit),
+        max_epochs=fit.epochs,
+        logger=logger or False,
+        callbacks=[
+            *callbacks,
+            # After the recorder: what `last.ckpt` says is done, is on disk.
+            ModelCheckpoint(
+                folder / "checkpoints",
+                filename="last",
+                every_n_epochs=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+        ],
+        plugins=[_WholeCheckpoints()],
+        log_every_n_steps=fit.log_every,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    try:
+        trainer.fit(
+            experiment.model,
+            datamodule=experiment.data,
+            ckpt_path=last_checkpoint(folder) if goes_on else None,
+            weights_only=True,
+        )
+    finally:
+        leave_group()
+
+
+def change_of_devices(experiment: Experiment, folder: Path) -> str | None:
+    """Say what changes where the folder's run goes on with another number of devices; else None.
+
+    Raises:
+        SettingsError: what was noted of the run is damaged.
+    """
+    if not last_checkpoint(folder).exists() or not (folder / SETTINGS).exists():
+        return None
+    begun, fit = _begun_with(folder)["fit"], experiment.fit
+    before, now = begun.get("devices", 1) * begun.get("nodes", 1), fit.devices * fit.nodes
+    if before == now:
+        return None
+    return (
+        f"The run had {before} device{'s' * (before != 1)} and goes on with {now}: steps, batches, "
+        "crops, masks and learning rates stay as they were. Sums are rounded differently, and what "
+        "a device draws for itself (dropout, gradient penalty) begins anew on those that were not "
+        "there"
+    )
 
 
 def _came_of_ctrl_c(error: BaseException) -> bool:
@@ -257,7 +343,11 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
     if folder is not None and (folder / SETTINGS).exists():
         begun = _begun_with(folder)["fit"]
     fit = experiment.fit
-    threads = fit.threads or begun.get("threads") or torch.get_num_threads()
+    threads = fit.threads or begun.get("threads")
+    if threads is None:
+        # On processors, devices share the cores.
+        sharing = fit.devices if compute_device(fit.device).type == "cpu" else 1
+        threads = max(1, torch.get_num_threads() // sharing)
     precision = fit.precision
     if precision == "auto":
         precision = begun.get("precision", "auto")
@@ -274,12 +364,19 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
 
 
 @contextmanager
-def holding_run(folder: Path) -> Iterator[None]:
+def holding_run(folder: Path, fit: Fit | None = None) -> Iterator[None]:
     """Hold the lock of a run's folder: nobody else writes in it meanwhile.
 
+    Args:
+        folder: of the run.
+        fit: of a training; of several machines the first holds the lock for all.
+
     Raises:
-        SettingsError: another process does.
+        SettingsError: another process does, or the environment does not say which machine this is.
     """
+    if fit is not None and not is_first_machine(fit):
+        yield
+        return
     lock = lock_run(folder)
     if lock is None:
         raise SettingsError(
@@ -290,6 +387,15 @@ def holding_run(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_first_machine(fit: Fit) -> bool:
+    """Whether this machine is the one of ``fit.nodes`` that writes and reports.
+
+    Raises:
+        SettingsError: the environment does not say which machine this is.
+    """
+    return first_place(fit.devices, fit.nodes).node == 0
 
 
 def has_ended(experiment: Experiment, folder: Path) -> bool:
@@ -317,7 +423,8 @@ def refuse_other_photos(experiment: Experiment, folder: Path) -> None:
 def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on with a run that was begun with other settings, which would mix two runs.
 
-    The number of epochs may grow: that is how a finished run is continued.
+    The number of epochs may grow: that is how a finished run is continued. And it may go on with
+    another number of devices.
 
     Raises:
         SettingsError: the folder's run differs.
@@ -327,7 +434,7 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
         return
     before, now = _begun_with(folder), settle(experiment, folder).plain
     for plain in (before, now):
-        for name in ("epochs", "log_every"):
+        for name in ("epochs", "log_every", "devices", "nodes"):
             plain["fit"].pop(name, None)
     if before != now:
         changed = [key for key in now if before.get(key) != now[key]]
@@ -358,6 +465,10 @@ def refuse_missing_device(fit: Fit) -> None:
     """Raise ``SettingsError`` for a device that is not there."""
     if fit.device == "gpu" and not torch.accelerator.is_available():
         raise SettingsError("fit.device is gpu, but PyTorch finds none here: leave it at auto")
+    if fit.device != "cpu" and torch.accelerator.is_available():
+        there = torch.accelerator.device_count()
+        if fit.devices > there:
+            raise SettingsError(f"fit.devices is {fit.devices}, but PyTorch finds {there} here")
 
 
 def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:
@@ -408,6 +519,8 @@ def evaluate_run(
     except ValueError as error:
         raise SettingsError(str(error)) from error
     experiment = settle(experiment)
+    assert experiment.fit.threads is not None, "settled"
+    torch.set_num_threads(experiment.fit.threads)
     samples = experiment.evaluation.samples
     if samples > 1 and "noise" not in guides_of(network):
         raise SettingsError(
@@ -524,8 +637,6 @@ def _begin(
     The name is drawn, and kept in the folder: a run that goes on is the same one, a new one in a
     folder of the same name is not.
     """
-    assert experiment.fit.threads is not None, "settled"
-    torch.set_num_threads(experiment.fit.threads)
     record = _record(folder) if goes_on else {}
     record.setdefault("id", secrets.token_hex(8))
     record |= {"photos": digest, "torch": torch.__version__, **noted}
@@ -545,11 +656,13 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _quiet_lightning() -> None:
     """Keep the trainer from printing over the progress display what every run would repeat."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     os.environ.setdefault("WANDB_SILENT", "true")
     for message in (
         ".*does not have many workers.*",
         ".*number of training batches.*",
         ".*LeafSpec.*",  # between Lightning 2.6 and torch 2.13
+        ".*sync_dist=True.*",  # what is logged is the mean over the devices already
     ):
         warnings.filterwarnings("ignore", message=message)

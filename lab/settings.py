@@ -48,7 +48,11 @@ class Fit:
         precision: "float32"; "bfloat16", which halves memory traffic; or "auto", bfloat16 where the
             processor or GPU computes with it and float32 elsewhere.
         device: "auto" takes a GPU where there is one; or "cpu", "gpu".
-        threads: processor threads; None leaves PyTorch's own choice.
+        devices: of a machine that train together, a process each: GPUs, or with "cpu" processes.
+            `data.batch_size` counts the samples of all.
+        nodes: machines that train together, each with so many devices; the same command runs on
+            each, and NODE_RANK and MASTER_ADDR in the environment say where it is.
+        threads: processor threads of a process; None leaves PyTorch's own choice.
         log_every: steps between two records of the training losses.
     """
 
@@ -56,6 +60,8 @@ class Fit:
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    nodes: int = 1
     threads: int | None = None
     log_every: int = 10
 
@@ -65,7 +71,7 @@ class Fit:
         Raises:
             ValueError: naming the value and its rule.
         """
-        for name in ("epochs", "log_every"):
+        for name in ("epochs", "log_every", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"fit.{name} must be at least 1, not {getattr(self, name)}")
         if self.threads is not None and self.threads < 1:
@@ -76,13 +82,17 @@ class Fit:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that one run is made of, built and checked, with the YAML that says the same."""
+    """Everything that one run is made of, built and checked, with the YAML that says the same.
+
+    ``packages`` are those beside ``lab`` whose classes the settings may name.
+    """
 
     model: CompletionModule
     data: PhotoDataModule
     fit: Fit
     evaluation: Evaluation
     yaml: str
+    packages: tuple[str, ...] = ()
 
     def read_photos(self) -> str:
         """Find the photos now; returns in words what was found and what was left out.
@@ -167,7 +177,8 @@ def build_experiment(settings: Namespace) -> Experiment:
     try:
         fit = Fit(**kept.fit.as_dict())
         lightning.seed_everything(fit.seed, workers=True, verbose=False)
-        with allowed_imports(settings.get(_PACKAGES, ())):
+        packages = tuple(settings.get(_PACKAGES, ()))
+        with allowed_imports(packages):
             built = parser.instantiate(kept)
             text = parser.dump(kept, skip_unset=False)
         built.data.draw_for(built.model.network)
@@ -175,7 +186,15 @@ def build_experiment(settings: Namespace) -> Experiment:
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     built.model.remember(parse_yaml(text)["model"])
-    return Experiment(built.model, built.data, built.fit, built.evaluation, text)
+    return Experiment(built.model, built.data, built.fit, built.evaluation, text, packages)
+
+
+def build_again(yaml: str, packages: Sequence[str]) -> Experiment:
+    """Build what `Experiment.yaml` says, in another process."""
+    with allowed_imports(packages):
+        settings = experiment_parser().parse_object(parse_yaml(yaml))
+    settings[_PACKAGES] = tuple(packages)
+    return build_experiment(settings)
 
 
 def plain_settings(settings: Namespace) -> dict[str, Any]:

@@ -43,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lab.runs import (
         StepProgress,
         TimeLeft,
+        change_of_devices,
         fit_run,
         has_ended,
         holding_run,
+        is_first_machine,
         refuse_missing_device,
         refuse_other_settings,
     )
@@ -72,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             print_next_steps(folder)
             return 0
+        changes = change_of_devices(experiment, folder)
+        if changes is not None:
+            console.print(changes, soft_wrap=True, highlight=False)
         with console.status("starting") as status:
             left = TimeLeft()
 
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 values = ", ".join(f"{name} {score.means[name]:.4f}" for name in shown)
                 console.print(f"epoch {score.epoch}: {values}", soft_wrap=True, highlight=False)
 
-            with holding_run(folder):
+            with holding_run(folder, experiment.fit):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
     except NonFiniteLossError as error:
         complain(error)
@@ -102,7 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         complain(in_one_line(error))
         return 2
-    print_next_steps(folder)
+    if is_first_machine(experiment.fit):
+        print_next_steps(folder)
     return 0
 
 

@@ -20,6 +20,7 @@ from lab.formats.shards import INDEX
 from lab.guides import check_guide_names, check_guides_given, guides_of
 from lab.imaging import CropReader
 from lab.masks import PersonMixture, PersonRectangle
+from lab.ranks import rank, ranks
 
 # Each loader process keeps at most this much of decoded photos.
 _CACHE_BYTES = 512 * 2**20
@@ -35,7 +36,7 @@ class PhotoDataModule(lightning.LightningDataModule):
             split by ``train`` and ``val`` if it has them, else by content. None takes the starter
             photos, which need no download.
         size: side of the crops, in pixels.
-        batch_size: samples a training step.
+        batch_size: samples a training step, of all devices together.
         samples_per_epoch: training samples an epoch; None takes each photo once.
         distinct_epochs: after so many epochs, their crops and masks come again, so that what a
             network begins from need not be computed again; None always draws new ones.
@@ -164,14 +165,40 @@ class PhotoDataModule(lightning.LightningDataModule):
         """Find the photos, before training starts."""
         _ = self.source
 
+    def refuse_shares(self, ranks: int) -> None:
+        """Refuse more ranks than can share each step's samples, or the validation's.
+
+        Raises:
+            UserError: shares that are not equal, or empty; samples of all of them were found.
+        """
+        devices = f"{ranks} devices"
+        if self.batch_size % ranks:
+            raise UserError(
+                f"data.batch_size is {self.batch_size}, which {devices} cannot share equally: it "
+                f"counts the samples of all, so take a multiple of {ranks}"
+            )
+        samples = self.samples_per_epoch or self.source.training_count
+        for what, count, name in (
+            ("training", samples, "data.samples_per_epoch"),
+            ("validation", len(self.validation_samples), "data.validation_crops"),
+        ):
+            if count < ranks:
+                raise UserError(
+                    f"{devices} cannot share {count} samples for {what}: take fewer by "
+                    f"fit.devices, or raise {name}"
+                )
+
     def train_dataloader(self) -> TrainingBatches:
-        """Batches of random crops, in an order drawn for each epoch."""
+        """Batches of random crops, in an order drawn for each epoch: this rank's share."""
         feed = Feed(
-            self.batch_size,
+            self.batch_size // ranks(),
             self.samples_per_epoch,
             self.workers,
             self._first_epoch,
             self.distinct_epochs,
+            rank(),
+            ranks(),
+            self._feeds_gpu,
         )
         return self.source.training_batches(self._cutter(self.masks, self.seed), feed)
 
@@ -188,11 +215,19 @@ class PhotoDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The fixed validation samples, in batches that fit in memory at any size."""
+        samples = self.validation_samples
         return DataLoader(
-            self.validation_samples,
+            samples,
+            # Each is scored by one rank, in an order that can be put together again.
+            sampler=range(rank(), len(samples), ranks()),
+            pin_memory=self._feeds_gpu,
             batch_size=min(16, max(1, 2**20 // self.size**2)),
             generator=torch.Generator().manual_seed(self.validation_seed),
         )
+
+    @property
+    def _feeds_gpu(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
 
     def _cutter(self, masks: MaskGenerator, seed: int) -> SampleCutter:
         reader = CropReader(self.size, self.smallest_crop, _CACHE_BYTES)

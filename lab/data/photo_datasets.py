@@ -58,6 +58,42 @@ class EpochSampler(Sampler[EpochKey]):
         return self._samples
 
 
+class RankSampler(Sampler[EpochKey]):
+    """The part of an epoch that one of several ranks trains on.
+
+    Each step's samples are those of a process by itself with the whole batch, shared out: no photo
+    comes twice in an epoch, and the mean of the ranks' losses is the whole batch's.
+
+    Args:
+        whole: visits the epoch in the order that all ranks know.
+        batch_size: samples a step of this rank.
+        rank: which of the ranks this is.
+        ranks: how many there are.
+    """
+
+    def __init__(self, whole: EpochSampler, batch_size: int, rank: int, ranks: int) -> None:
+        self._whole = whole
+        self._batch_size = batch_size
+        self._rank = rank
+        self._together = batch_size * ranks
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch the next iteration is for."""
+        self._whole.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[EpochKey]:
+        keys = list(self._whole)
+        first = self._rank * self._batch_size
+        return (
+            key
+            for step in range(len(keys) // self._together)
+            for key in keys[step * self._together + first :][: self._batch_size]
+        )
+
+    def __len__(self) -> int:
+        return len(self._whole) // self._together * self._batch_size
+
+
 class KnownPhoto(Protocol):
     """A photo that was found."""
 

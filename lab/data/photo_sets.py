@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from lab.data.batches import Batch
 from lab.data.content_split import check_share, content_fraction, validation_bound
-from lab.data.photo_datasets import EpochSampler, SampleCutter, TrainingPhotos
+from lab.data.photo_datasets import EpochSampler, RankSampler, SampleCutter, TrainingPhotos
 from lab.data.photo_source import Feed
 from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
@@ -142,11 +142,16 @@ class PhotoSplit:
     def training_batches(self, cutter: SampleCutter, feed: Feed) -> DataLoader[Batch]:
         """Random crops of the photos, each as often as any other."""
         samples = feed.samples or len(self.training)
+        batch_size = min(feed.batch_size, samples // feed.ranks)
+        sampler = EpochSampler(samples, cutter.seed, feed.first_epoch, feed.drawn_as)
         return DataLoader(
             TrainingPhotos(self.training, cutter),
-            batch_size=min(feed.batch_size, samples),
-            sampler=EpochSampler(samples, cutter.seed, feed.first_epoch, feed.drawn_as),
+            batch_size=batch_size,
+            sampler=sampler
+            if feed.ranks == 1
+            else RankSampler(sampler, batch_size, feed.rank, feed.ranks),
             num_workers=feed.workers,
+            pin_memory=feed.pinned,
             persistent_workers=feed.workers > 0,
             # Seeds of loader processes come from here, and leave the network's generator alone.
             generator=torch.Generator().manual_seed(cutter.seed),

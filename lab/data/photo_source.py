@@ -13,11 +13,14 @@ class Feed:
     """How training is fed.
 
     Attributes:
-        batch_size: samples a step.
+        batch_size: samples a step, of this rank.
         samples: an epoch; None takes each photo once.
         workers: loader processes; 0 loads in the training process.
         first_epoch: the first one to be visited, counted from 0.
         distinct_epochs: after so many, their crops and masks come again; None draws on.
+        rank: which of the ranks is fed.
+        ranks: how many train together.
+        pinned: batches lie where a GPU can fetch them while it computes.
     """
 
     batch_size: int
@@ -25,6 +28,9 @@ class Feed:
     workers: int
     first_epoch: int
     distinct_epochs: int | None = None
+    rank: int = 0
+    ranks: int = 1
+    pinned: bool = False
 
     def drawn_as(self, epoch: int) -> int:
         """The epoch whose crops and masks an epoch has."""

@@ -154,6 +154,7 @@ class ShardBatches:
             stream,
             batch_size=self._batch_size * self._sent_batches(feed.workers, stream.sample_bytes),
             num_workers=feed.workers,
+            pin_memory=feed.pinned,
             persistent_workers=feed.workers > 0,
             # Leaves the network's generator alone.
             generator=torch.Generator().manual_seed(seed),

@@ -21,6 +21,7 @@ from lab.layers.separable_convolution import (
     scaled_leaky_relu,
     unit_convolution,
 )
+from lab.layers.shared_batch_normalization import SharedBatchNorm2d, share_batch_normalization
 from lab.layers.shift_connection import MaskReduction, ShiftConnection
 from lab.layers.unet import UNetDoubling, UNetHalving, unet_widths
 
@@ -47,6 +48,7 @@ __all__ = [
     "ResidualBlock",
     "SelfAttention",
     "SeparableConvolution",
+    "SharedBatchNorm2d",
     "ShiftConnection",
     "UNetDoubling",
     "UNetHalving",
@@ -57,6 +59,7 @@ __all__ = [
     "pad_to_multiple",
     "reflect",
     "scaled_leaky_relu",
+    "share_batch_normalization",
     "unet_widths",
     "unit_convolution",
     "updated_mask",

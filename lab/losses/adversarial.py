@@ -24,6 +24,7 @@ from torch import Tensor
 
 from lab.checks import unknown_name_message
 from lab.contracts import JudgedPair, LossInputs
+from lab.ranks import mean_over_ranks
 
 AdversarialKind = Literal["hinge", "log", "least_squares", "relativistic_average", "wasserstein"]
 
@@ -79,7 +80,9 @@ def discriminator_loss(kind: AdversarialKind, real_logits: Tensor, fake_logits: 
     if kind == "least_squares":
         return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
     if kind == "relativistic_average":
-        real_above_fake, fake_above_real = real - fake.mean(), fake - real.mean()
+        # Of all images of the step, wherever they are computed.
+        real_above_fake = real - mean_over_ranks(fake.mean())
+        fake_above_real = fake - mean_over_ranks(real.mean())
         return F.softplus(-real_above_fake).mean() + F.softplus(fake_above_real).mean()
     raise ValueError(unknown_name_message("adversarial loss", kind, get_args(AdversarialKind)))
 

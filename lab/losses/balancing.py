@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
 from lab.losses.terms import TERMS
+from lab.ranks import mean_over_ranks
 
 _LARGEST_RATIO = 1e4
 _LEAST_WEIGHT = 1e-3
@@ -178,11 +179,12 @@ class GradNorm(Balancing):
         reached = [place for place, norm in enumerate(found) if norm is not None]
         norms = [norm for norm in found if norm is not None]
         with torch.no_grad():
+            seen = mean_over_ranks(balanced)
             if self.first_values.isnan().any():
-                self.first_values.copy_(balanced)
+                self.first_values.copy_(seen)
             kept = self.factors[reached].clamp_min(_LEAST_WEIGHT)
             self.factors[reached] = kept * len(reached) / kept.sum()
-            shares = balanced / self.first_values.clamp_min(torch.finfo(torch.float32).tiny)
+            shares = seen / self.first_values.clamp_min(torch.finfo(torch.float32).tiny)
             rates = shares[reached] / shares[reached].mean()
         factors = self.factors.detach().clone()
         rest = self._weighted(terms, self._others())
@@ -255,7 +257,10 @@ def _shown(balancing: Balancing, factors: Tensor) -> dict[str, Tensor]:
 
 
 def _gradient_norm(term: Tensor, parameters: Sequence[Tensor]) -> Tensor | None:
-    """The norm of a term's gradient at these parameters; None where it does not reach them."""
+    """The norm of a term's gradient at these parameters; None where it does not reach them.
+
+    The term's mean over the ranks, as it is descended.
+    """
     gradients = torch.autograd.grad(term, list(parameters), retain_graph=True, allow_unused=True)
     found = [gradient.flatten().float() for gradient in gradients if gradient is not None]
-    return torch.cat(found).norm() if found else None
+    return mean_over_ranks(torch.cat(found)).norm() if found else None

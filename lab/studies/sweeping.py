@@ -2,10 +2,9 @@
 
 import math
 import multiprocessing
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -19,6 +18,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from lab.checks import UserError
+from lab.command_line import without_ctrl_c
 from lab.faults import EnvironmentFaultError, fault_of
 from lab.files import file_sha256, network_file_system
 from lab.networks import UnreadableCheckpointError, load_network
@@ -290,6 +290,14 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
     built.read_photos()
     settings = built.plain
     fit = settings["fit"]
+    if fit["nodes"] > 1:
+        raise SettingsError(
+            f"fit.nodes is {fit['nodes']}, but machines share a study trial by trial: leave it at "
+            "1, and start the sweep on each"
+        )
+    for name in ("devices", "nodes"):
+        if fit[name] == 1:  # studies that were begun before there was a choice say nothing
+            del fit[name]
     photos = built.data.source
     return {
         "goal": sweep.question.goals,
@@ -334,7 +342,7 @@ def _run_in_processes(sweep: Sweep, workers: int, display: SweepDisplay) -> None
                 display.tell(item)
 
     try:
-        with _without_ctrl_c():
+        with without_ctrl_c():
             for number in range(workers):
                 ours, theirs = context.Pipe()
                 # No daemons: those may not have loader processes.
@@ -377,27 +385,10 @@ def _stop(processes: Mapping[Connection, BaseProcess], at_work: Set[BaseProcess]
     with suppress(KeyboardInterrupt):  # pressed once more: at once
         for process in at_work:
             process.join(max(0.0, end - time.monotonic()))
-    with _without_ctrl_c():
+    with without_ctrl_c():
         for process in processes.values():
             process.kill()
             process.join()
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Hold Ctrl-C back from this process, and for good from those that are started meanwhile.
-
-    A terminal sends it to all of them: one whose modules are still being imported would print a
-    traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)

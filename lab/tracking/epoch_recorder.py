@@ -1,10 +1,11 @@
 """The Lightning callback that records every epoch: scores, pictures and the checkpoint to use."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import ENOENT
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pytorch_lightning as lightning
@@ -15,6 +16,7 @@ from lab.devices import sum_precision
 from lab.formats.runs import SETTINGS, checkpoint_path, loss_table
 from lab.metrics import hole_ratio
 from lab.networks import describe_network, write_checkpoint
+from lab.ranks import gather_at_first, rank, ranks
 from lab.tracking.epoch_visuals import SampleVisual, write_visuals
 from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
 from lab.tracking.wandb_tracker import WandbTracker
@@ -24,10 +26,14 @@ VISUAL_SAMPLES = 12
 """How many samples a run pictures: those that a contact sheet shows."""
 
 
+Kept = TypeVar("Kept")
+
+
 class EpochRecorder(lightning.Callback):
     """After every epoch's validation: ``photos.csv``, ``losses.csv``, ``visuals/``, network, W&B.
 
-    Epochs are counted from 1: epoch 9 is the state after nine passes.
+    Epochs are counted from 1: epoch 9 is the state after nine passes. Of several ranks the first
+    writes, what all of them scored.
 
     Args:
         folder: of the run.
@@ -99,7 +105,9 @@ class EpochRecorder(lightning.Callback):
         for index, names in enumerate(zip(batch.sample, batch.photo, strict=True)):
             metrics = {name: float(values[index]) for name, values in outputs["scores"].items()}
             self._scores.append(SampleScore(*names, ratios[index], metrics))
-        shown = range(min(VISUAL_SAMPLES - len(self._visuals), len(batch.sample)))
+        # The first of all samples, which are dealt out to the ranks one by one.
+        most = len(range(rank(), VISUAL_SAMPLES, ranks()))
+        shown = range(min(most - len(self._visuals), len(batch.sample)))
         self._visuals += [_visual(batch, outputs, index) for index in shown]
 
     def on_validation_end(
@@ -108,6 +116,9 @@ class EpochRecorder(lightning.Callback):
         """Write everything that the epoch gives."""
         if trainer.sanity_checking or not self._scores:
             return
+        scores, visuals = _dealt_back(self._scores), _dealt_back(self._visuals)
+        if rank() > 0:
+            return
         assert isinstance(pl_module, CompletionModule)
         if self._before_writing is not None:
             self._before_writing()
@@ -115,21 +126,27 @@ class EpochRecorder(lightning.Callback):
             # Else it would be made anew, and look like a run that began with this epoch.
             raise FileNotFoundError(ENOENT, "it was removed while it was written", self._folder)
         epoch = pl_module.current_epoch + 1
-        means = mean_scores(self._scores)
-        write_scores(self._folder, epoch, self._scores)
+        means = mean_scores(scores)
+        write_scores(self._folder, epoch, scores)
         if self._loss_sums:
             losses = {
                 name: float(value) / self._loss_counts[name]
                 for name, value in self._loss_sums.items()
             }
             loss_table(self._folder).write_epoch(epoch, pd.DataFrame([losses]))
-        write_visuals(self._folder, epoch, self._visuals, self._tracker)
+        write_visuals(self._folder, epoch, visuals, self._tracker)
         write_checkpoint(
             checkpoint_path(self._folder, epoch),
             describe_network(pl_module.network, epoch, self._settings),
         )
         if self._on_epoch is not None:
             self._on_epoch(EpochScore(epoch, means))
+
+
+def _dealt_back(own: Sequence[Kept]) -> list[Kept]:
+    """What was dealt out to the ranks one by one, in its order, at the first of them."""
+    rounds = zip_longest(*gather_at_first(list(own)))
+    return [each for each in chain.from_iterable(rounds) if each is not None]
 
 
 def _visual(batch: Batch, validated: Validated, index: int) -> SampleVisual:

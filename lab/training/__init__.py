@@ -7,6 +7,7 @@ from lab.training.completion_module import (
     NonFiniteLossError,
     Validated,
     build_module,
+    seed_rank,
 )
 from lab.training.judges import Judges
 from lab.training.phases import Phase
@@ -21,4 +22,5 @@ __all__ = [
     "Phase",
     "Validated",
     "build_module",
+    "seed_rank",
 ]

@@ -20,6 +20,7 @@ from lab.contracts import JudgedPair, LossInputs, Network, Strategy
 from lab.data import Batch
 from lab.losses import TERMS, Objective, judged_name
 from lab.networks import InpaintSANet
+from lab.ranks import average_gradients
 from lab.strategies import Direct
 from lab.training.completion_module import CompletionModule
 from lab.training.judges import Judges, judge_both, judged_pairs
@@ -304,6 +305,7 @@ class AdversarialCompletion(CompletionModule):
     ) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss)
+        average_gradients(each for group in optimizer.param_groups for each in group["params"])
         if self.optimization.gradient_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.optimization.gradient_clip)
         optimizer.step()

@@ -12,16 +12,19 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
 from lab.contracts import Guides, Network, Stages, Strategy
 from lab.data import Batch, PhotoDataModule
+from lab.devices import sum_precision
 from lab.guides import ask_network
 from lab.metrics import measure, measure_answer
 from lab.networks import InpaintSANet, load_network, read_checkpoint
 from lab.parsing import ArgumentParser
+from lab.ranks import gather_at_first, mean_over_ranks, rank
 from lab.strategies import Direct, answers_to
 
 EPOCHS_TRAINED = "epochs_trained"
@@ -83,6 +86,8 @@ class CompletionModule(lightning.LightningModule):
         self._strategy = strategy
         self.strategy = strategy(self.network)
         self.step_losses: dict[str, Tensor] = {}
+        self._score_sums: dict[str, Tensor] = {}
+        self._scored = 0
         self.expected_data: dict[str, Any] = {}
         self._planned_steps: int | None = None
         self._size: int | None = None
@@ -178,6 +183,10 @@ class CompletionModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """Train on a batch, by manual optimization."""
 
+    def on_validation_start(self) -> None:
+        """Forget the last epoch's scores."""
+        self._score_sums, self._scored = {}, 0
+
     def validation_step(self, batch: Batch, batch_index: int) -> Validated:
         """Complete and score the samples of a batch, in float32 whatever the training's precision.
 
@@ -191,36 +200,61 @@ class CompletionModule(lightning.LightningModule):
                 completed = self.complete(image, mask, batch.guides)
             # A strategy may have asked about tiles or other sizes only.
             stages = answers[-1] if answers else self(image, mask, batch.guides)
-        self.check_finite({"the network's answer": completed.mean()})
+        # Without the other ranks, which may have fewer samples.
+        self._refuse_not_finite({"the network's answer": completed.mean()})
         scores = {
             **measure(completed, image, mask, batch.sample),
             **measure_answer(stages.refined, image, mask),
         }
-        means = {f"val/{metric}": values.mean() for metric, values in scores.items()}
-        self.log_dict(
-            {**means, EPOCHS_TRAINED: float(self.current_epoch + 1)}, batch_size=len(image)
-        )
+        for metric, values in scores.items():
+            total = values.to(sum_precision(values.device)).sum()
+            self._score_sums[metric] = self._score_sums.get(metric, 0.0) + total
+        self._scored += len(image)
         return Validated(scores=scores, stages=stages, completed=completed)
 
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over all samples, whichever rank scored them."""
+        if not self._score_sums:
+            return
+        sums = torch.stack(list(self._score_sums.values()))
+        *totals, count = mean_over_ranks(torch.cat([sums, sums.new_tensor([self._scored])]))
+        means = {
+            f"val/{metric}": (total / count).float()
+            for metric, total in zip(self._score_sums, totals, strict=True)
+        }
+        self.log_dict({**means, EPOCHS_TRAINED: float(self.current_epoch + 1)})
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random generators: a resumed run draws what an uninterrupted one would.
+        """Keep the ranks' random generators: a resumed run draws what an uninterrupted one would.
 
         And the planned steps: more epochs than were planned go on at the schedule's end.
         """
         checkpoint["planned_steps"] = self._planned_steps
         checkpoint["size"] = self._size
-        checkpoint["random_state"] = {
+        device = self.trainer.strategy.root_device
+        on_gpu = device.type == "cuda"
+        own = {
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda": [torch.cuda.get_rng_state(device)] if on_gpu else [],
         }
+        checkpoint["random_state"] = gather_at_first(own)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the random generators and the schedule's plan back."""
+        """Put the random generators and the schedule's plan back.
+
+        A rank that was not there begins with draws of its own.
+        """
         self._planned_steps = checkpoint["planned_steps"]
-        state = checkpoint["random_state"]
-        torch.set_rng_state(state["torch"])
-        if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["cuda"])
+        states = checkpoint["random_state"]
+        if isinstance(states, dict):  # of a run that was begun before there were ranks
+            states = [states]
+        if rank() >= len(states):
+            seed_rank(torch.initial_seed(), rank(), checkpoint["epoch"] + 1)
+            return
+        own, device = states[rank()], self.trainer.strategy.root_device
+        torch.set_rng_state(own["torch"])
+        if device.type == "cuda" and len(own["cuda"]) == 1:
+            torch.cuda.set_rng_state(own["cuda"][0], device)
 
     def planned_steps(self, updates: float = 1) -> int:
         """How many batches the training was planned for when it began.
@@ -249,7 +283,12 @@ class CompletionModule(lightning.LightningModule):
         return self._planned_steps
 
     def check_finite(self, losses: Mapping[str, Tensor]) -> None:
-        """Raise ``NonFiniteLossError`` where one of the scalars is NaN or infinite."""
+        """Raise ``NonFiniteLossError`` where one of the scalars is NaN or infinite, in any rank."""
+        # What is not finite in one rank is not in the mean either: all of them stop, and alike.
+        means = mean_over_ranks(torch.stack([loss.detach().float() for loss in losses.values()]))
+        self._refuse_not_finite(dict(zip(losses, means, strict=True)))
+
+    def _refuse_not_finite(self, losses: Mapping[str, Tensor]) -> None:
         values = torch.stack([loss.detach() for loss in losses.values()])
         if bool(torch.isfinite(values).all()):
             return
@@ -263,8 +302,9 @@ class CompletionModule(lightning.LightningModule):
         )
 
     def log_step(self, values: Mapping[str, Tensor]) -> None:
-        """Log scalars of a training step, by name without ``train/``."""
-        detached = {name: value.detach() for name, value in values.items()}
+        """Log scalars of a step, by name without ``train/``: their means over the ranks."""
+        means = mean_over_ranks(torch.stack([value.detach().float() for value in values.values()]))
+        detached = dict(zip(values, means, strict=True))
         self.step_losses.update(detached)
         self.log_dict(
             {f"train/{name}": value for name, value in detached.items()}, on_step=True, batch_size=1
@@ -280,6 +320,11 @@ def build_module(settings: Mapping[str, Any]) -> CompletionModule:
     module: CompletionModule = parser.instantiate(parsed).model
     module.remember(settings)
     return module
+
+
+def seed_rank(seed: int, rank: int, epoch: int = 0) -> None:
+    """Seed what a rank draws for itself, such as dropout; no other rank or seed draws the same."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, rank, epoch]).generate_state(1)[0]))
 
 
 def _is_as_expected(found: object, expected: object) -> bool:

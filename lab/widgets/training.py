@@ -83,7 +83,7 @@ def train_and_watch(options: Sequence[str], folder: Path) -> Path:
         bar.value, step.value = 1, f"all {experiment.fit.epochs} epochs are there"
         show_pictures()
         return last
-    with holding_run(folder):
+    with holding_run(folder, experiment.fit):
         fit_run(experiment, folder, folder.name, on_step=on_step, on_epoch=on_epoch)
     step.value = f"done: {last}"
     return last

@@ -294,8 +294,8 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, part, c
 
 @pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.log_every=3"])
 def test_what_changes_no_result_may_change(tmp_path, option):
-    (tmp_path / "config.yaml").write_text(tiny_experiment().yaml)
-    refuse_other_settings(tiny_experiment(option), tmp_path)
+    (tmp_path / "config.yaml").write_text(settle(tiny_experiment()).yaml)
+    refuse_other_settings(settle(tiny_experiment(option)), tmp_path)
 
 
 @pytest.mark.slow

@@ -55,8 +55,11 @@ def read_photos(run):
     return values.rename_axis(columns="metric").stack().astype(float).sort_index()
 
 
-def start_command(command, *arguments, folder, tracking="disabled"):
-    """Start ``python -m lab.<command>`` as its own process group; its output is to be read."""
+def start_command(command, *arguments, folder, tracking="disabled", before=()):
+    """Start ``python -m lab.<command>`` as its own process group; its output is to be read.
+
+    ``before`` are the words of a command that runs it, such as ``unshare``.
+    """
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -69,7 +72,7 @@ def start_command(command, *arguments, folder, tracking="disabled"):
         "WANDB_MODE": tracking,
     }
     return subprocess.Popen(
-        [sys.executable, "-m", f"lab.{command}", *map(str, arguments)],
+        [*map(str, before), sys.executable, "-m", f"lab.{command}", *map(str, arguments)],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

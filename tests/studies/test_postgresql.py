@@ -1,15 +1,6 @@
-"""Studies on a real PostgreSQL server, which the tests start on loopback."""
+"""Studies on a real PostgreSQL server."""
 
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,88 +11,14 @@ from lab.results import ResultsError, note_storage, open_study
 from lab.studies import Question, Search, run_sweep
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
+from tests.studies.servers import PASSWORD
 
-PASSWORD = "p4ss-w0rd"
 QUESTION = Question(
     question="Which?",
     search={"x": Search(low=0.0, high=1.0)},
     goal=["hole_l1", "hole_psnr"],
     first=[{"x": 0.5}],
 )
-
-
-class Server:
-    """A PostgreSQL server in a folder of its own, as its own user where the tests run as root."""
-
-    def __init__(self, programs, folder):
-        self.programs, self.folder = programs, folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.user = {}
-        if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
-            os.chown(folder, account.pw_uid, account.pw_gid)
-            self.user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        (folder / "password").write_text(PASSWORD)
-        self._run(
-            "initdb", "-D", folder / "data", "-U", "lab", "-A", "scram-sha-256", "--no-sync",
-            "--pwfile", folder / "password",
-        )  # fmt: skip
-        self.process = subprocess.Popen(
-            [
-                programs / "postgres", "-D", folder / "data", "-p", str(self.port),
-                "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off",
-            ],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user,
-        )  # fmt: skip
-        end = time.monotonic() + 60
-        while True:
-            try:
-                psycopg.connect(self._address("postgres"), connect_timeout=5).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
-
-    def database(self):
-        """The address of a new and empty database."""
-        name = f"study_{time.monotonic_ns()}"
-        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self._address(name)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)  # which does not wait for who is connected
-        self.process.wait(timeout=60)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _address(self, name):
-        return f"postgresql://lab:{PASSWORD}@127.0.0.1:{self.port}/{name}"
-
-    def _run(self, program, *arguments):
-        command = [self.programs / program, *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self.user)
-
-
-@pytest.fixture(scope="module")
-def server():
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
-    # Not pytest's folder, into which only this user may look.
-    started = Server(folders[-1], Path(tempfile.mkdtemp(prefix="postgresql-")))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def address(server):
-    return server.database()
 
 
 def test_machines_that_begin_on_an_empty_database_at_once_share_one_study(address, tmp_path):

@@ -1,0 +1,85 @@
+"""A real PostgreSQL server, which the tests start on loopback."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+
+PASSWORD = "p4ss-w0rd"
+
+
+def programs():
+    """The folder of PostgreSQL's programs, or None where there is none."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    return next(reversed([*folders, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]), None)
+
+
+class Server:
+    """A PostgreSQL server in a folder of its own, as its own user where the tests run as root."""
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder = programs, folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.user = {}
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            self.user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        (folder / "password").write_text(PASSWORD)
+        self._run(
+            "initdb", "-D", folder / "data", "-U", "lab", "-A", "scram-sha-256", "--no-sync",
+            "--pwfile", folder / "password",
+        )  # fmt: skip
+        self.begin()
+
+    def begin(self):
+        """Start it, and wait until it answers."""
+        self.process = subprocess.Popen(
+            [
+                self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port),
+                "-h", "127.0.0.1", "-k", self.folder, "-c", "fsync=off",
+            ],
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user,
+        )  # fmt: skip
+        end = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self._address("postgres"), connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+    def database(self):
+        """The address of a new and empty database."""
+        name = f"study_{time.monotonic_ns()}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self._address(name)
+
+    def end(self):
+        """End it; `begin` starts it again with all that it holds."""
+        self.process.send_signal(signal.SIGINT)  # which does not wait for who is connected
+        self.process.wait(timeout=60)
+
+    def stop(self):
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _address(self, name):
+        return f"postgresql://lab:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, program, *arguments):
+        command = [self.programs / program, *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self.user)

@@ -1,7 +1,6 @@
 """What a campaign is made of: checks by name, each of which yields what it tried and found."""
 
 import random
-import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -64,17 +63,23 @@ class Check:
     def tried(
         self, seed: int, cases: range, processes: int, note: Callable[[str], None]
     ) -> "Tally":
-        """Try the cases in a folder of their own, noting each finding with what reproduces it."""
+        """Try the cases in a folder of their own, noting each finding with what reproduces it.
+
+        Ctrl-C ends it with what was tried so far.
+        """
         began, tally = time.monotonic(), Tally(self.name, self.promise)
         random.seed(seed)
         with tempfile.TemporaryDirectory(prefix="campaign-") as folder:
-            for case in self.run(Asked(self.name, seed, cases, Path(folder), processes)):
-                tally.tried += 1
-                for finding in case.findings:
-                    again = f"--only {shlex.quote(self.name)} --seed {seed} --case {case.number}"
-                    tally.findings.append(f"{case.label}: {finding}")
-                    note(f"FOUND {case.label}: {finding}\n  python -m tests.campaign {again}")
-                tally.broken += bool(case.findings)
+            try:
+                for case in self.run(Asked(self.name, seed, cases, Path(folder), processes)):
+                    tally.tried += 1
+                    for finding in case.findings:
+                        again = f"--only {self.name} --seed {seed} --case {case.number}"
+                        tally.findings.append(f"{case.label}: {finding}")
+                        note(f"FOUND {case.label}: {finding}\n  python -m tests.campaign {again}")
+                    tally.broken += bool(case.findings)
+            except KeyboardInterrupt:
+                tally.interrupted = True
         tally.seconds = time.monotonic() - began
         return tally
 
@@ -90,6 +95,7 @@ class Tally:
     seconds: float = 0.0
     findings: list[str] = field(default_factory=list)
     skipped: str = ""
+    interrupted: bool = False
 
 
 class NotHere(Exception):  # noqa: N818 (no error: a machine lacks what a check needs)

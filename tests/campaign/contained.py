@@ -111,9 +111,9 @@ def call(
     A busy machine makes nothing hang: what counts is time of the processor, or that none is taken.
     """
     said = Path(tempfile.mkdtemp(prefix="said-"))
+    began = moved = time.monotonic()
+    child = start(main, arguments, folder, said)
     try:
-        began = moved = time.monotonic()
-        child = start(main, arguments, folder, said)
         before, worked, status, peak = _resident(child), 0.0, None, 0
         while time.monotonic() - moved < seconds and worked < seconds:
             found, code, used = os.wait4(child, os.WNOHANG)
@@ -129,6 +129,7 @@ def call(
         out, err = ((said / name).read_text(errors="replace") for name in ("out", "err"))
         return Outcome(status, out, err, time.monotonic() - began, peak - before)
     finally:
+        end(child)  # also where the campaign is interrupted
         shutil.rmtree(said, ignore_errors=True)
 
 
@@ -142,7 +143,8 @@ def complaints(outcome: Outcome, allowed: Sequence[int] = (0, 2)) -> list[str]:
     elif outcome.status < 0:
         found.append(f"died of signal {-outcome.status}")
     elif outcome.status not in allowed:
-        found.append(f"ended with status {outcome.status}, not {' or '.join(map(str, allowed))}")
+        expected = " or ".join(map(str, allowed))
+        found.append(f"ended with status {outcome.status}, not {expected}: {lines[-1:]}")
     if "Traceback (most recent call last)" in text:
         found.append(f"traceback: {lines[-1][:300] if lines else ''}")
     elif outcome.status == 2 and not (lines and re.match(r"(\S+ \S+ \S+: )?error: ", lines[-1])):

@@ -6,7 +6,6 @@ terminal or in the browser of whoever looks at them.
 
 import gzip
 import html.parser
-import json
 import os
 import pickle
 import shutil
@@ -23,6 +22,7 @@ import yaml
 
 from lab.networks import create as create_network
 from lab.networks import describe_network
+from lab.selection.votes import Vote, add_vote, pair_id
 from tests.campaign.checks import Asked, Case, Check
 from tests.campaign.contained import (
     Main,
@@ -311,15 +311,16 @@ class _Tags(html.parser.HTMLParser):
 
 def _named_study(folder: Path, material: Path, name: str) -> None:
     """A study whose photo0 is called otherwise, in its tables, votes and pictures."""
-    shutil.copytree(material / "study", folder / "study")
-    for path in [*(folder / "study").rglob("*.csv"), *(folder / "study").rglob("*.json*")]:
-        quoted = json.dumps(name)[1:-1] if "json" in path.suffix else name.replace('"', '""')
-        text = path.read_text()
-        if path.suffix == ".csv":
-            text = text.replace("photo0", f'"{quoted}"')
-        path.write_text(text.replace("photo0", quoted) if "json" in path.suffix else text)
-    for shown in (folder / "study").rglob("photo0"):
+    study = shutil.copytree(material / "study", folder / "study")
+    quoted = name.replace('"', '""')
+    for path in study.rglob("photos.csv"):
+        path.write_text(path.read_text().replace("photo0", f'"{quoted}"'))
+    for shown in study.rglob("photo0"):
         shown.rename(shown.with_name(name))
+    shutil.rmtree(study / "votes")  # a vote's pair is known by the photo's name
+    sides = ("trial-000/epoch-001", "trial-001/epoch-001")
+    voted = Vote(pair_id(name, *sides), name, *sides, "left", "ann", "2026-01-01T00:00:00Z")
+    add_vote(study, voted)
 
 
 def show_names(asked: Asked) -> Iterator[Case]:

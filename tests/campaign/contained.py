@@ -112,9 +112,10 @@ def call(
     """
     said = Path(tempfile.mkdtemp(prefix="said-"))
     began = moved = time.monotonic()
+    before = _resident()  # with which the child begins, too
     child = start(main, arguments, folder, said)
     try:
-        before, worked, status, peak = _resident(child), 0.0, None, 0
+        worked, status, peak = 0.0, None, 0
         while time.monotonic() - moved < seconds and worked < seconds:
             found, code, used = os.wait4(child, os.WNOHANG)
             if found:
@@ -176,8 +177,6 @@ def processor_seconds(child: int) -> float:
     return 0.0
 
 
-def _resident(child: int) -> int:
-    with suppress(OSError):
-        pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])
-        return pages * resource.getpagesize()
-    return 0
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.campaign.checks import Asked, Case, Check, NotHere
 from tests.campaign.contained import call, complaints, litter
-from tests.campaign.kills import prepare
+from tests.campaign.kills import Undisturbed
 from tests.campaign.works import Work, differences, works
 from tests.test_faults import Disk
 
@@ -38,56 +38,56 @@ def on_a_disk(
 
 def fail_every_write(asked: Asked) -> Iterator[Case]:
     """For each command, each write and each error: one line, and then the same command ends it."""
-    material, whole, _ = prepare(asked.folder)
-    every = []
+    whole, number = Undisturbed(asked.folder), 0
     for work in works():
         folder, counted = asked.folder / f"count-{work.name}", asked.folder / "count"
-        work.begin(folder, material)
+        work.begin(folder, whole.material)
         main = on_a_disk(work, folder, None, errno.ENOSPC, counted)
-        assert call(main, work.words(material), folder).status == 0
-        writes = int(counted.read_text())
-        every += [(work, at, error) for at in range(1, writes + 1) for error in ERRORS]
-    for number in asked.cases:
-        if number >= len(every):
+        assert call(main, work.words(whole.material), folder).status == 0
+        writes = range(1, int(counted.read_text()) + 1)
+        for at, error in ((at, error) for at in writes for error in ERRORS):
+            if number in asked.cases:
+                yield _fail_one(asked, whole, work, at, error, number)
+            number += 1
+        if number >= asked.cases.stop:
             return
-        work, at, error = every[number]
-        folder = asked.folder / str(number)
-        work.begin(folder, material)
-        outcome = call(on_a_disk(work, folder, at, error), work.words(material), folder)
-        findings = complaints(outcome) + litter(folder)
-        findings += _go_on(work, folder, material, whole)
-        yield Case(number, f"{work.name}, {ERRORS[error]} at write {at}", findings)
+
+
+def _fail_one(
+    asked: Asked, whole: Undisturbed, work: Work, at: int, error: int, number: int
+) -> Case:
+    folder = asked.folder / str(number)
+    work.begin(folder, whole.material)
+    outcome = call(on_a_disk(work, folder, at, error), work.words(whole.material), folder)
+    findings = complaints(outcome) + litter(folder) + _go_on(work, folder, whole)
+    return Case(number, f"{work.name}, {ERRORS[error]} at write {at}", findings)
 
 
 def fill_small_disks(asked: Asked) -> Iterator[Case]:
     """On file systems with too little room, or read-only ones: what libraries write, too."""
-    material, whole, _ = prepare(asked.folder)
-    needed = {work.name: _used(asked.folder / f"whole-{work.name}") for work in works()}
-    every = works()
+    whole, every = Undisturbed(asked.folder), works()
     for number in asked.cases:
         work, draws = every[number % len(every)], asked.draws(number)
         with mounted(asked.folder / str(number)) as (folder, remount):
-            work.begin(folder, material)
+            work.begin(folder, whole.material)
             is_full = draws.random() < 0.75
-            room = int(draws.uniform(0, needed[work.name] - _used(folder))) // _PAGE * _PAGE
+            room = int(draws.uniform(0, _used(whole.place(work)) - _used(folder))) // _PAGE * _PAGE
             remount(f"size={_used(folder) + room}" if is_full else "ro")
-            outcome = work.call(folder, material)
+            outcome = work.call(folder, whole.material)
             findings = complaints(outcome)
             if not is_full and outcome.status == 0:
                 findings.append("it succeeded where nothing can be written")
             remount("rw,size=1g")
             # It could not be removed from a disk that is read-only; from a full one, it can.
             findings += litter(folder) if is_full else []
-            findings += _go_on(work, folder, material, whole)
+            findings += _go_on(work, folder, whole)
         label = f"{room // 1024} KiB of room" if is_full else "read-only"
         yield Case(number, f"{work.name}, {label}", findings)
 
 
-def _go_on(
-    work: Work, folder: Path, material: Path, whole: dict[str, dict[str, object]]
-) -> list[str]:
-    found = complaints(work.call(folder, material), work.statuses) + litter(folder)
-    found += differences(work, folder, whole[work.name])
+def _go_on(work: Work, folder: Path, whole: Undisturbed) -> list[str]:
+    found = complaints(work.call(folder, whole.material), work.statuses) + litter(folder)
+    found += differences(work, folder, whole.content(work))
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return [f"with room again: {text}" for text in found]

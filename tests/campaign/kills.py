@@ -29,7 +29,7 @@ from tests.campaign.contained import (
     processor_seconds,
     start,
 )
-from tests.campaign.works import differences, make_material, works
+from tests.campaign.works import Work, differences, make_material, works
 from tests.studies.conftest import HOLE, LEARNING_RATE
 from tests.studies.servers import Server, programs
 from tests.studies.sites import Site
@@ -298,18 +298,18 @@ def with_postgresql(asked: Asked) -> Iterator[Case]:
 
 def kill_commands(asked: Asked) -> Iterator[Case]:
     """Kill what writes after some of the processor's time that it takes; then give it again."""
-    material, whole, seconds = prepare(asked.folder)
+    whole = Undisturbed(asked.folder)
     every = works()
     for number in asked.cases:
         work, draws = every[number % len(every)], asked.draws(number)
         folder = asked.folder / str(number)
-        work.begin(folder, material)
+        work.begin(folder, whole.material)
         # Half of them where there is a result already: the old one stays whole, or gives way.
         again = draws.random() < 0.5
-        findings = complaints(work.call(folder, material), (0,)) if again else []
-        kill_at = draws.uniform(0, seconds[work.name])
+        findings = complaints(work.call(folder, whole.material), (0,)) if again else []
+        kill_at = draws.uniform(0, whole.seconds(work))
         said = Path(tempfile.mkdtemp(dir=asked.folder))
-        child = start(work.main, work.words(material), folder, said)
+        child = start(work.main, work.words(whole.material), folder, said)
         while processor_seconds(child) < kill_at:
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 break
@@ -317,25 +317,27 @@ def kill_commands(asked: Asked) -> Iterator[Case]:
         end(child)
         os.waitpid(child, 0)
         if again:
-            findings += [f"killed: {text}" for text in differences(work, folder, whole[work.name])]
-        findings += complaints(work.call(folder, material), work.statuses) + litter(folder)
-        findings += differences(work, folder, whole[work.name])
+            findings += [
+                f"killed: {text}" for text in differences(work, folder, whole.content(work))
+            ]
+        findings += complaints(work.call(folder, whole.material), work.statuses) + litter(folder)
+        findings += differences(work, folder, whole.content(work))
         shutil.rmtree(folder)
         yield Case(number, f"{work.name} after {kill_at:.2f} s", findings)
 
 
 def call_twice(asked: Asked) -> Iterator[Case]:
     """Give each command twice at the same time: one of them ends it, and neither does harm."""
-    material, whole, _ = prepare(asked.folder)
+    whole = Undisturbed(asked.folder)
     every = works()
     for number in asked.cases:
         work, draws = every[number % len(every)], asked.draws(number)
         folder = asked.folder / str(number)
-        work.begin(folder, material)
+        work.begin(folder, whole.material)
         findings, statuses, children = [], [], []
         for _ in range(2):
             said = Path(tempfile.mkdtemp(dir=asked.folder))
-            children.append((start(work.main, work.words(material), folder, said), said))
+            children.append((start(work.main, work.words(whole.material), folder, said), said))
             time.sleep(draws.uniform(0, 0.3))
         for child, said in children:
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -344,31 +346,48 @@ def call_twice(asked: Asked) -> Iterator[Case]:
             findings += complaints(Outcome(status, out, err, 0.0, 0))
         if 0 not in statuses:
             findings.append("neither call did it")
-        findings += differences(work, folder, whole[work.name]) + litter(folder)
+        findings += differences(work, folder, whole.content(work)) + litter(folder)
         shutil.rmtree(folder)
         yield Case(number, f"{work.name} twice", findings)
 
 
-def prepare(folder: Path) -> tuple[Path, dict[str, dict[str, object]], dict[str, float]]:
-    """Make the material, and call everything undisturbed.
+class Undisturbed:
+    """The material, and what each command makes of it where nothing happens to it.
 
-    Returns:
-        tuple: the material; what each command makes; and the seconds of the processor it takes.
+    Args:
+        folder: an empty one.
     """
-    material = folder / "material"
-    make_material(material)
-    import_commands()
-    whole, seconds = {}, {}
-    for work in works():
-        place = folder / f"whole-{work.name}"
-        work.begin(place, material)
-        before = os.times()
-        outcome = work.call(place, material)
-        after = os.times()
-        assert outcome.status == 0, (work.name, outcome)
-        whole[work.name] = work.content(place)
-        seconds[work.name] = sum(after[2:4]) - sum(before[2:4])
-    return material, whole, seconds
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.material = folder, folder / "material"
+        make_material(self.material)
+        import_commands()
+        self._known: dict[str, tuple[dict[str, object], float]] = {}
+
+    def content(self, work: Work) -> dict[str, object]:
+        """What it makes."""
+        return self._called(work)[0]
+
+    def seconds(self, work: Work) -> float:
+        """Of the processor that it takes."""
+        return self._called(work)[1]
+
+    def place(self, work: Work) -> Path:
+        """Where it made it."""
+        self._called(work)
+        return self.folder / f"whole-{work.name}"
+
+    def _called(self, work: Work) -> tuple[dict[str, object], float]:
+        if work.name not in self._known:
+            place = self.folder / f"whole-{work.name}"
+            work.begin(place, self.material)
+            before = os.times()
+            outcome = work.call(place, self.material)
+            after = os.times()
+            assert outcome.status == 0, (work.name, outcome)
+            seconds = sum(after[2:4]) - sum(before[2:4])
+            self._known[work.name] = work.content(place), seconds
+        return self._known[work.name]
 
 
 _STUDY = "nothing finished is lost, an epoch is repeated at most, the same in the end, bit for bit"
@@ -376,6 +395,6 @@ _STUDY = "nothing finished is lost, an epoch is repeated at most, the same in th
 CHECKS = (
     Check("kills.sqlite", _STUDY, 100, with_sqlite, smoke=0),
     Check("kills.postgresql", _STUDY, 100, with_postgresql, smoke=0),
-    Check("kills.commands", "the same command ends it, bit for bit", 120, kill_commands, smoke=6),
+    Check("kills.commands", "the same command ends it, bit for bit", 120, kill_commands, smoke=3),
     Check("twice", "one of two calls at once does it, neither does harm", 24, call_twice, smoke=2),
 )

@@ -59,7 +59,9 @@ def import_commands() -> None:
 
 
 def start(main: Main, arguments: Sequence[object], folder: Path, said: Path) -> int:
-    """Fork a child that runs a command in ``folder``; what it says goes into two files of ``said``.
+    """Fork a child that runs a command in ``folder``.
+
+    What it says goes into two files of ``said``, and the bytes it begins with into a third.
 
     Returns:
         int: its process id, which is also its group's.
@@ -81,6 +83,7 @@ def start(main: Main, arguments: Sequence[object], folder: Path, said: Path) -> 
             opened = os.open(name, flags, 0o644)
             os.dup2(opened, descriptor)
             os.close(opened)
+        (said / "before").write_text(str(_resident()))
         sys.stdout, sys.stderr = (open(descriptor, "w", closefd=False) for descriptor in (1, 2))
         try:
             status = main([str(argument) for argument in arguments])
@@ -112,7 +115,6 @@ def call(
     """
     said = Path(tempfile.mkdtemp(prefix="said-"))
     began = moved = time.monotonic()
-    before = _resident()  # with which the child begins, too
     child = start(main, arguments, folder, said)
     try:
         worked, status, peak = 0.0, None, 0
@@ -128,6 +130,7 @@ def call(
         if status is None:
             peak = os.wait4(child, 0)[2].ru_maxrss * 1024
         out, err = ((said / name).read_text(errors="replace") for name in ("out", "err"))
+        before = int((said / "before").read_text())
         return Outcome(status, out, err, time.monotonic() - began, peak - before)
     finally:
         end(child)  # also where the campaign is interrupted

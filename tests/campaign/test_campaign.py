@@ -93,7 +93,7 @@ def complains(arguments):
 )
 def test_what_breaks_a_promise_is_found(tmp_path, monkeypatch, main, found):
     monkeypatch.setattr(contained, "MOST_TAKEN", 2**27)
-    outcome = contained.call(main, (), tmp_path, seconds=2.0)
+    outcome = contained.call(main, (), tmp_path, seconds=5.0)
     said = contained.complaints(outcome)
     assert len(said) == len(found), said
     assert all(expected in one for expected, one in zip(found, said, strict=True))

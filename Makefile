@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # A process a core, from two to four; `make test PARALLEL=` takes one (tests/conftest.py).
 PARALLEL ?= -n auto --dist loadgroup
 
-.PHONY: sweep test quick-test lint bench lab clean
+.PHONY: sweep test quick-test lint bench campaign lab clean
 
 # The main job: vary the loss weights, train, track, rank.
 sweep: $(READY)
@@ -29,6 +29,10 @@ lint: $(READY)
 # Speed of the training step, inference, masks, reading, packing, fills, and Lightning's overhead.
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+# Kills, failing disks, mutated and hostile files: hours, and no part of `make test`, which tries a few.
+campaign: $(READY)
+	nice $(BIN)/python -m tests.campaign $(ARGS)
 
 # JupyterLab with the notebooks, for this machine alone; the address that it prints holds its token.
 lab: $(READY)

@@ -196,8 +196,9 @@ def _totals(listings: list[ShardListing]) -> dict:
 
 
 def _reasons(left_out: list[tuple[str, str]]) -> str:
-    """Return the first reasons as further lines of an error."""
-    return "".join(f"\n  {name}: {reason}" for name, reason in left_out[:_SHOWN_REASONS])
+    """Return the first reasons, to end the line of an error."""
+    shown = "; ".join(f"{name} ({reason})" for name, reason in left_out[:_SHOWN_REASONS])
+    return f": {shown}" if shown else ""
 
 
 def _earlier_index(folder: Path) -> dict | None:

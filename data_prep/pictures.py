@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from data_prep.commands import DataError
@@ -33,25 +36,39 @@ def write_mask(path: Path, mask: np.ndarray) -> str:
     return write_png(path, (mask != 0).astype(np.uint8) * 255)
 
 
-def begin_folder(folder: Path) -> None:
-    """Make an empty folder; what an interrupted command left there is cleared away.
+@contextmanager
+def unfinished_folder(folder: Path) -> Iterator[None]:
+    """Give an empty folder to fill up to `end_folder`, to one process at a time.
+
+    What an interrupted command left there is cleared away.
 
     Raises:
-        DataError: it is finished already, or holds something else.
+        DataError: it is finished already, holds something else, or another process is filling it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     marker = folder / _UNFINISHED
     there = sorted(path for path in folder.iterdir() if path != marker)
+    if there and not marker.exists():
+        _refuse_finished(folder)
+        raise DataError(f"{folder} holds something else ({there[0].name}): name a new folder")
+    try:
+        with FileLock(marker, timeout=0):
+            _refuse_finished(folder)
+            for path in folder.iterdir():
+                if path == marker:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            yield
+    except Timeout:
+        raise DataError(f"another process is writing to {folder}") from None
+
+
+def _refuse_finished(folder: Path) -> None:
     if (folder / MANIFEST).exists():
         raise DataError(f"{folder} is finished already: remove it, or name a new folder")
-    if there and not marker.exists():
-        raise DataError(f"{folder} holds something else ({there[0].name}): name a new folder")
-    marker.touch()
-    for path in there:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def end_folder(folder: Path, manifest: dict) -> None:

@@ -14,6 +14,7 @@ import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -164,9 +165,10 @@ class _OpenShard:
         os.close(self._held)
 
     def abandon(self) -> None:
-        """Remove what was written."""
-        self._file.close()
+        """Remove what was written, also from a full disk, where closing writes once more."""
         self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()
         os.close(self._held)
 
     def _write(self, data: bytes) -> None:
@@ -256,9 +258,12 @@ class ShardWriter:
 
     def _finish(self, shard: _OpenShard) -> None:
         """Write the listing, then name the shard: in this order, or a kill could part them."""
-        del self._open[shard.split]
         sha256 = shard.end()
-        waiting = [other.first for other in self._open.values() if other.first is not None]
+        waiting = [
+            other.first
+            for other in self._open.values()
+            if other is not shard and other.first is not None
+        ]
         listing = ShardListing(
             shard=shard.name,
             split=shard.split,
@@ -271,6 +276,7 @@ class ShardWriter:
         )
         listing.write(self.folder, shard.records)
         shard.name_file()
+        del self._open[shard.split]  # until here, whatever fails has it abandoned
         self.listings.append(listing)
         self._recorded = self._seen.position
         self._left_out = []

@@ -15,7 +15,7 @@ from torch import Tensor
 from data_prep.commands import DataError
 from data_prep.mask_pools import PoolMask, masks_of
 from data_prep.photo_pools import PhotoPool, PoolPhoto, open_pool
-from data_prep.pictures import begin_folder, end_folder, write_png
+from data_prep.pictures import end_folder, unfinished_folder, write_png
 from lab.formats import manifests
 from lab.imaging import UnreadablePhotoError, to_uint8
 from lab.metrics.regions import RATIO_BINS
@@ -108,7 +108,6 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
     usable = _usable_photos(pool, settings.size)
     chosen = _choose_photos(usable, settings.name, counts, photos, settings.size)
     masks = _choose_masks(settings, counts)
-    begin_folder(folder)
     order = _interleaved(counts)
     width = max(4, len(str(len(order))))
     mask_of, bin_of, name_of = {}, {}, {}
@@ -116,32 +115,33 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
         mask_of[photo.sha256] = masks[bin_index][index]
         bin_of[photo.sha256] = bin_index
         name_of[photo.sha256] = f"{number:0{width}d}"
-    pairs = []
-    for photo, image in _read(pool, chosen, settings.size):
-        name, mask = name_of[photo.sha256], mask_of[photo.sha256]
-        pairs.append(
-            {
-                "name": name,
-                "bin": _bin_name(bin_of[photo.sha256]),
-                "hole_ratio": float(mask.pixels.mean(dtype=np.float64)),
-                "photo": _written(folder, f"{PHOTOS}/{name}.png", to_uint8(image))
-                | {"source": photo.name, "source_sha256": photo.sha256},
-                "mask": _written(folder, f"{MASKS}/{name}.png", mask.pixels * 255)
-                | {"source": mask.source},
-            }
-        )
-        on_progress(len(pairs), len(pairs) / len(chosen))
-    manifest = {
-        "kind": manifests.PAIRS,
-        "set": settings.name,
-        "size": settings.size,
-        "masks": list(settings.masks),
-        "seed": settings.seed,
-        "bins": {_bin_name(index): count for index, count in enumerate(counts)},
-        "shared": len(usable) < _needed_by_all(settings.name, sum(counts)),
-        "pairs": sorted(pairs, key=lambda pair: str(pair["name"])),
-    }
-    end_folder(folder, manifest)
+    with unfinished_folder(folder):
+        pairs = []
+        for photo, image in _read(pool, chosen, settings.size):
+            name, mask = name_of[photo.sha256], mask_of[photo.sha256]
+            pairs.append(
+                {
+                    "name": name,
+                    "bin": _bin_name(bin_of[photo.sha256]),
+                    "hole_ratio": float(mask.pixels.mean(dtype=np.float64)),
+                    "photo": _written(folder, f"{PHOTOS}/{name}.png", to_uint8(image))
+                    | {"source": photo.name, "source_sha256": photo.sha256},
+                    "mask": _written(folder, f"{MASKS}/{name}.png", mask.pixels * 255)
+                    | {"source": mask.source},
+                }
+            )
+            on_progress(len(pairs), len(pairs) / len(chosen))
+        manifest = {
+            "kind": manifests.PAIRS,
+            "set": settings.name,
+            "size": settings.size,
+            "masks": list(settings.masks),
+            "seed": settings.seed,
+            "bins": {_bin_name(index): count for index, count in enumerate(counts)},
+            "shared": len(usable) < _needed_by_all(settings.name, sum(counts)),
+            "pairs": sorted(pairs, key=lambda pair: str(pair["name"])),
+        }
+        end_folder(folder, manifest)
     return manifest
 
 

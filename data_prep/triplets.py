@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.clips import Clip
 from data_prep.commands import DataError
 from data_prep.moving_people import Box, Scene
-from data_prep.pictures import begin_folder, end_folder, write_mask, write_png
+from data_prep.pictures import end_folder, unfinished_folder, write_mask, write_png
 from data_prep.plates import LEAST_COVERAGE, Plate
 from data_prep.viewpoints import Viewpoint
 from lab.files import file_sha256
@@ -65,59 +65,60 @@ def write_triplets(
     """
     clip = Clip(path)
     total = clip.declared_frames or clip.count_frames()
-    begin_folder(folder)
-    viewpoint = Viewpoint(clip, total, folder, settings.dilation)
-    every = max(1, round(settings.every * clip.frames_per_second))
-    triplets: list[dict] = []
-    left_out: Counter[str] = Counter()
-    frames = 0
-    for number, frame in clip.frames(every):
-        frames += 1
-        on_progress(len(triplets), min(1.0, number / max(1, total)))
-        scene = viewpoint.scene(frame)
-        if isinstance(scene, str):
-            left_out[scene] += 1
-            continue
-        if not scene.people:
-            left_out["frames without people"] += 1
-            continue
-        for name, part, person in _views(scene, number, settings.crop):
-            reason = _unfit(part)
-            if reason:
-                left_out[reason] += 1
-            else:
-                seconds = round(number / clip.frames_per_second, 3)
-                record = {"name": name, "frame_number": number, "seconds": seconds, **person}
-                record["displacement"] = scene.displacement
-                triplets.append(record | _write(folder, name, part))
-    if not triplets:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
-        raise DataError(
-            f"nobody moves in {path}: of {frames} frames looked at, none gave a person ({reasons})"
-        )
-    plate = viewpoint.plate
-    height, width = plate.noise.shape
-    manifest = {
-        "kind": TRIPLETS,
-        "clip": {
-            "name": path.name,
-            "sha256": file_sha256(path),
-            "frames_per_second": clip.frames_per_second,
-            "height": height,
-            "width": width,
-        },
-        "settings": asdict(settings),
-        "camera": viewpoint.record(),
-        "plate": {
-            "file": "plate.png",
-            "sha256": write_png(folder / "plate.png", plate.as_pixels()),
-            "frames": viewpoint.samples,
-        },
-        "coverage": _write_coverage(folder, plate),
-        "left_out": dict(left_out),
-        "triplets": triplets,
-    }
-    end_folder(folder, manifest)
+    with unfinished_folder(folder):
+        viewpoint = Viewpoint(clip, total, folder, settings.dilation)
+        every = max(1, round(settings.every * clip.frames_per_second))
+        triplets: list[dict] = []
+        left_out: Counter[str] = Counter()
+        frames = 0
+        for number, frame in clip.frames(every):
+            frames += 1
+            on_progress(len(triplets), min(1.0, number / max(1, total)))
+            scene = viewpoint.scene(frame)
+            if isinstance(scene, str):
+                left_out[scene] += 1
+                continue
+            if not scene.people:
+                left_out["frames without people"] += 1
+                continue
+            for name, part, person in _views(scene, number, settings.crop):
+                reason = _unfit(part)
+                if reason:
+                    left_out[reason] += 1
+                else:
+                    seconds = round(number / clip.frames_per_second, 3)
+                    record = {"name": name, "frame_number": number, "seconds": seconds, **person}
+                    record["displacement"] = scene.displacement
+                    triplets.append(record | _write(folder, name, part))
+        if not triplets:
+            reasons = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
+            raise DataError(
+                f"nobody moves in {path}: of {frames} frames looked at, none gave a person "
+                f"({reasons})"
+            )
+        plate = viewpoint.plate
+        height, width = plate.noise.shape
+        manifest = {
+            "kind": TRIPLETS,
+            "clip": {
+                "name": path.name,
+                "sha256": file_sha256(path),
+                "frames_per_second": clip.frames_per_second,
+                "height": height,
+                "width": width,
+            },
+            "settings": asdict(settings),
+            "camera": viewpoint.record(),
+            "plate": {
+                "file": "plate.png",
+                "sha256": write_png(folder / "plate.png", plate.as_pixels()),
+                "frames": viewpoint.samples,
+            },
+            "coverage": _write_coverage(folder, plate),
+            "left_out": dict(left_out),
+            "triplets": triplets,
+        }
+        end_folder(folder, manifest)
     return manifest
 
 

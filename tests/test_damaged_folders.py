@@ -17,9 +17,9 @@ SETTINGS = "model: {network: {class_path: lab.networks.RFR}}\nfit: {epochs: 2}\n
 RECORD = {"id": "0123456789abcdef", "photos": "digest", "torch": "2.13.0"}
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = write_study(tmp_path_factory.mktemp("whole") / "study", [[0.5, 0.6], [0.4, 0.7]])
+def write_damageable(folder):
+    """A small study with a file of every kind that the commands here read; returns its folder."""
+    write_study(folder, [[0.5, 0.6], [0.4, 0.7]])
     for number in (0, 1):
         run = folder / "trials" / f"trial-{number:03d}"
         (run / "config.yaml").write_text(SETTINGS)
@@ -35,6 +35,11 @@ def whole(tmp_path_factory):
     (folder / "board.csv").write_text(f"run,{','.join(COST_COLUMNS)}\n{costs}")
     assert select.main([str(folder)]) == 0  # writes selection.json
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return write_damageable(tmp_path_factory.mktemp("whole") / "study")
 
 
 DAMAGES = {

@@ -25,7 +25,7 @@ from tests.tiny import PROJECT, TINY, read_photos
 
 
 class Disk:
-    """A disk below ``folder`` that is full from the n-th write on, by the interpreter's own events.
+    """A disk below ``folder`` that fails from the n-th write on, by the interpreter's own events.
 
     Files opened for writing, added to and moved, and folders made.
     """
@@ -34,8 +34,8 @@ class Disk:
         self.folder, self.writes, self.full_at = None, 0, None
         sys.addaudithook(self._on_event)
 
-    def watch(self, folder, full_at=None):
-        self.folder, self.writes, self.full_at = str(folder), 0, full_at
+    def watch(self, folder, full_at=None, error=errno.ENOSPC):
+        self.folder, self.writes, self.full_at, self.error = str(folder), 0, full_at, error
 
     @property
     def was_full(self):
@@ -52,7 +52,7 @@ class Disk:
         if isinstance(path, str | os.PathLike) and str(path).startswith(self.folder):
             self.writes += 1
             if self.was_full:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                raise OSError(self.error, os.strerror(self.error), str(path))
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,9 @@ def assert_equal(run, other):
     assert not list(run.rglob("*.partial"))
 
 
-def train_two_epochs(photos, runs):
-    return train.main(
-        [*TINY, "--fit.epochs=2", f"--data.photos={photos}", "--runs", str(runs), "--name", "run"]
-    )
+def train_two_epochs(photos, runs, epochs=2):
+    options = [*TINY, f"--fit.epochs={epochs}", f"--data.photos={photos}"]
+    return train.main([*options, "--runs", str(runs), "--name", "run"])
 
 
 def fail_and_go_on(disk, photos, folder, full_at, capsys):
@@ -126,6 +125,21 @@ def fail_and_go_on(disk, photos, folder, full_at, capsys):
     assert "the same command goes on" in said
     assert train_two_epochs(photos, folder) == 0
     return True
+
+
+@pytest.mark.parametrize("table", ["photos.csv", "losses.csv"])
+def test_a_table_that_was_damaged_meanwhile_is_one_line(photos, tmp_path, capsys, table):
+    assert train_two_epochs(photos, tmp_path, epochs=1) == 0
+    path = tmp_path / "run" / table
+    whole = path.read_bytes()
+    path.write_bytes(b"\xff\xfe" + whole)
+    capsys.readouterr()
+    assert train_two_epochs(photos, tmp_path) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path} is not what a run writes")
+    assert said.count("\n") == 1
+    path.write_bytes(whole)
+    assert train_two_epochs(photos, tmp_path) == 0
 
 
 def writes_of(disk, photos, folder):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.checks import UserError
 from lab.files import append, replacing
 from lab.formats.plain import read_json
 from lab.untrusted import open_regular
@@ -151,7 +152,7 @@ class EpochTable:
         """All rows so far; no rows when the file does not exist yet.
 
         Raises:
-            ValueError: the file is no such table; names it.
+            UserError: the file is no such table; names it.
         """
         if not self.path.exists():
             return pd.DataFrame({column: [] for column in self._required})
@@ -180,7 +181,7 @@ class EpochTable:
             if table.duplicated(keys).any():
                 raise ValueError(f"it has two rows of one {' and '.join(keys)}")
         except (KeyError, OverflowError, ValueError) as error:
-            raise ValueError(
+            raise UserError(
                 f"{self.path} is not what a run writes ({error}): remove the run's folder, or put "
                 "the file back as it was"
             ) from error

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep import triplets
 from data_prep.clean_plate import main
 from data_prep.clips import CameraCheck
 from data_prep.differences import light_drift
@@ -204,3 +205,21 @@ def test_the_campus_clip_gives_hundreds_of_crops(tmp_path):
     manifest = read_json(Path(tmp_path, "crops", "manifest.json"))
     assert len(manifest["triplets"]) >= 300
     assert manifest["coverage"]["share_not_trusted"] < 0.01
+
+
+def test_two_calls_do_not_fill_one_folder(clip, tmp_path, monkeypatch, capsys):
+    """The second would clear away what the first has written so far."""
+    again = []
+
+    def write_meanwhile(*arguments):
+        if not again:
+            again.append(main([str(clip), str(tmp_path / "out"), "--every", "0.3"]))
+        return write_png(*arguments)
+
+    write_png = triplets.write_png
+    monkeypatch.setattr(triplets, "write_png", write_meanwhile)
+    assert main([str(clip), str(tmp_path / "out"), "--every", "0.3"]) == 0
+    assert again == [2]
+    assert "another process is writing" in capsys.readouterr().err
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert all((tmp_path / "out" / one["frame"]["file"]).exists() for one in manifest["triplets"])

@@ -202,7 +202,7 @@ def test_a_second_call_changes_nothing(tmp_path, capsys):
         (["nothing.tar"], "there is no"),
         (["text.tar"], "is no tar archive"),
         (["zip.tar"], "zip archive"),
-        (["empty.tar"], "no readable photo"),
+        (["empty.tar"], "no readable photo in the source: val_256/p.jpg ("),
         (["lost"], "missing from a set"),
     ],
 )
@@ -210,7 +210,7 @@ def test_mistakes_are_answered_in_words(tmp_path, capsys, change, message):
     source, dest = write_tar(tmp_path / "a.tar", val_256()), tmp_path / "shards"
     pack(source, dest)
     write_tar(tmp_path / "other.tar", data_256())
-    write_tar(tmp_path / "empty.tar", [member("readme.txt", b"nothing")])
+    write_tar(tmp_path / "empty.tar", [member("val_256/p.jpg", b"nothing")])
     (tmp_path / "text.tar").write_bytes(b"no archive" * 100)
     (tmp_path / "zip.tar").write_bytes(b"PK\3\4" + bytes(600))
     (tmp_path / "full").mkdir()
@@ -226,7 +226,9 @@ def test_mistakes_are_answered_in_words(tmp_path, capsys, change, message):
         change = []
 
     assert main([str(source), str(dest), *change]) == 2
-    assert message in capsys.readouterr().err
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ")
+    assert message in last
     assert (tmp_path / "full" / "thesis.txt").exists()
 
 

@@ -1,6 +1,7 @@
 """Killed at any moment, the command goes on, and leaves finished shards alone."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -135,6 +136,19 @@ def test_an_error_in_the_source_leaves_no_half_shard(source, tmp_path):
     assert [path.name for path in tmp_path.glob("[a-z]*")] == ["index.json"]
     assert not list(tmp_path.glob(".*.partial"))
     assert not read_json(tmp_path / "index.json")["complete"]
+
+
+def test_a_disk_without_room_for_a_shard_is_left_clean(source, expected, tmp_path):
+    """Also where the last of it is written only as the file is closed."""
+    dest = tmp_path / "shards"
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+        os._exit(main([str(source), str(dest), *OPTIONS]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    assert not list(dest.glob(".*.partial"))
+    assert main([str(source), str(dest), *OPTIONS]) == 0
+    assert contents(dest) == expected
 
 
 def test_two_commands_on_one_folder(source, tmp_path, capsys):

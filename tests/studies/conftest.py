@@ -1,6 +1,5 @@
 """A study small enough for a test: two options, networks that train in half a second."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import yaml
 
 from lab.studies import begin_sweep
-from tests.studies.servers import Server
+from tests.studies.servers import Server, programs
 
 LEARNING_RATE = "model.optimization.generator_learning_rate"
 HOLE = "model.objective.weights.hole_l1"
@@ -65,13 +64,11 @@ def begin(tmp_path):
 
 @pytest.fixture(scope="session")
 def server():
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
+    found = programs()
+    if found is None:
         pytest.skip("no PostgreSQL server here: apt-get install postgresql")
     # Not pytest's folder, into which only this user may look.
-    started = Server(folders[-1], Path(tempfile.mkdtemp(prefix="postgresql-")))
+    started = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")))
     yield started
     started.stop()
 

@@ -7,10 +7,18 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import psycopg
 
 PASSWORD = "p4ss-w0rd"
+
+
+def programs():
+    """The folder of PostgreSQL's programs, or None where there is none."""
+    found = shutil.which("initdb")
+    folders = [Path(found).resolve().parent] if found else []
+    return next(reversed([*folders, *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]), None)
 
 
 class Server:
@@ -31,12 +39,16 @@ class Server:
             "initdb", "-D", folder / "data", "-U", "lab", "-A", "scram-sha-256", "--no-sync",
             "--pwfile", folder / "password",
         )  # fmt: skip
+        self.begin()
+
+    def begin(self):
+        """Start it, and wait until it answers."""
         self.process = subprocess.Popen(
             [
-                programs / "postgres", "-D", folder / "data", "-p", str(self.port),
-                "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off",
+                self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port),
+                "-h", "127.0.0.1", "-k", self.folder, "-c", "fsync=off",
             ],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user,
+            cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user,
         )  # fmt: skip
         end = time.monotonic() + 60
         while True:
@@ -56,9 +68,13 @@ class Server:
             connection.execute(f"CREATE DATABASE {name}")
         return self._address(name)
 
-    def stop(self):
+    def end(self):
+        """End it; `begin` starts it again with all that it holds."""
         self.process.send_signal(signal.SIGINT)  # which does not wait for who is connected
         self.process.wait(timeout=60)
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _address(self, name):

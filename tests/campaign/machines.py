@@ -1,0 +1,278 @@
+"""What befalls a machine under a run: folders, photos, the clock, the database, W&B's server.
+
+Real processes, and in the end the same command: what it leaves is what an undisturbed run leaves.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from PIL import Image
+
+from tests.campaign.checks import Asked, Case, Check, NotHere
+from tests.campaign.contained import Outcome, complaints, litter
+from tests.campaign.kills import Study, communicate, finish
+from tests.imaging.test_reading import smooth
+from tests.reporting.wandb_stand_in import StandIn
+from tests.studies.servers import Server, programs
+from tests.test_faults import assert_equal
+from tests.tiny import TINY, start_command
+
+EPOCHS = 5
+LONG_AGO = 400 * 24 * 3600
+"""Seconds by which a clock is set back."""
+# What W&B may hold a run up by: a connection that is waited for, and what is left to be sent.
+_WANDB_SECONDS = 240
+
+# Found by Python as it starts: from some moment on, it is more than a year ago.
+_CLOCK = """
+import datetime, time
+real, real_ns, began = time.time, time.time_ns, time.monotonic()
+def shift():
+    return {ago} if time.monotonic() - began > {after} else 0
+time.time = lambda: real() - shift()
+time.time_ns = lambda: real_ns() - shift() * 10**9
+class Clock(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) - datetime.timedelta(seconds=shift())
+Clock.__name__ = Clock.__qualname__ = "datetime"
+datetime.datetime = Clock
+"""
+
+
+class Training:
+    """A run of some epochs on photos of its own, as a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.photos = folder, folder / "photos"
+        self.photos.mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(smooth(48 + number, 64)).save(self.photos / f"{number}.png")
+        self.run = folder / "runs" / "train"
+
+    def start(self, tracking: str = "disabled", before: tuple[str, ...] = ()) -> subprocess.Popen:
+        options = [*TINY, "--data.samples_per_epoch=64", f"--fit.epochs={EPOCHS}"]
+        options.append(f"--data.photos={self.photos}")
+        return start_command(
+            "train", *options, folder=self.folder, tracking=tracking, before=before
+        )
+
+    def to_the_end(self, **options: object) -> Outcome:
+        return communicate(self.start(**options), time.monotonic())
+
+    def wait_for_epoch(self, process: subprocess.Popen, epoch: int) -> None:
+        path = self.run / "checkpoints" / f"epoch-{epoch:03d}.pt"
+        while process.poll() is None and not path.exists():
+            time.sleep(0.05)
+
+    def go_on(self, whole: "Training") -> list[str]:
+        """Give the same command; what it leaves must be what the undisturbed one left."""
+        ended = self.to_the_end()
+        found = complaints(ended, (0,))
+        if ended.status == 0:
+            try:
+                assert_equal(self.run, whole.run)
+            except AssertionError as error:
+                found.append(f"it is not as an undisturbed run: {str(error)[:200]}")
+        return [f"given again: {text}" for text in found + litter(self.folder)]
+
+
+def undisturbed(folder: Path) -> Training:
+    """A run that nothing happened to."""
+    whole = Training(folder / "whole")
+    ended = whole.to_the_end()
+    assert ended.status == 0, ended.err
+    return whole
+
+
+def _spoil(training: Training, how: str) -> Callable[[], None]:
+    """Do something to what a run reads or writes; returns what makes it good again."""
+    if how == "its folder is deleted":
+        shutil.rmtree(training.run)
+        return lambda: None
+    photos = sorted(training.photos.iterdir())
+    kept = {path: path.read_bytes() for path in photos}
+    for path in photos:
+        if how == "photos are truncated":
+            path.write_bytes(kept[path][: len(kept[path]) // 2])
+        elif how == "photos are replaced":
+            Image.fromarray(255 - smooth(48, 64)).save(path)
+        elif how == "photos are taken away":
+            path.unlink()
+
+    def mend() -> None:
+        for path, data in kept.items():
+            path.write_bytes(data)
+
+    return mend
+
+
+SPOILT = (
+    "its folder is deleted", "photos are truncated", "photos are taken away",
+    "photos are replaced",
+)  # fmt: skip
+
+
+def spoil_files(asked: Asked) -> Iterator[Case]:
+    """While a run trains, its folder is deleted, or its photos are not what they were."""
+    whole = undisturbed(asked.folder)
+    for number in asked.cases:
+        how, draws = SPOILT[number % len(SPOILT)], asked.draws(number)
+        training = Training(asked.folder / str(number))
+        process = training.start()
+        training.wait_for_epoch(process, int(draws.integers(1, EPOCHS - 1)))
+        findings = []
+        if how == "photos are replaced":
+            # Which photos a run has is looked at when it is gone on with.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            communicate(process, time.monotonic())
+            mend = _spoil(training, how)
+            ended = training.to_the_end()
+            if ended.status != 2 or "photos" not in ended.err:
+                findings.append(f"was gone on with: status {ended.status}, {ended.err[-200:]}")
+        else:
+            mend = _spoil(training, how)
+            ended = communicate(process, time.monotonic())
+        findings += complaints(ended)
+        mend()
+        yield Case(number, how, findings + training.go_on(whole))
+        shutil.rmtree(training.folder)
+
+
+def set_clocks_back(asked: Asked) -> Iterator[Case]:
+    """While a run trains it is suddenly last year; or it was next year when it was begun."""
+    whole = undisturbed(asked.folder)
+    for number in asked.cases:
+        draws = asked.draws(number)
+        training = Training(asked.folder / str(number))
+        if number % 2:
+            process = training.start()
+            training.wait_for_epoch(process, int(draws.integers(1, EPOCHS)))
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            communicate(process, time.monotonic())
+            later = time.time() + LONG_AGO
+            for path in training.run.rglob("*"):
+                os.utime(path, (later, later))
+            label, findings = "files of next year", []
+        else:
+            clock = training.folder / "clock"
+            clock.mkdir()
+            after = draws.uniform(2, 20)
+            text = _CLOCK.format(ago=LONG_AGO, after=after)
+            (clock / "sitecustomize.py").write_text(text)
+            path = f"PYTHONPATH={clock}{os.pathsep}{Path(__file__).parents[2]}"
+            ended = training.to_the_end(before=("env", path))
+            label, findings = f"last year after {after:.1f} s", complaints(ended, (0,))
+        yield Case(number, label, findings + training.go_on(whole))
+        shutil.rmtree(training.folder)
+
+
+def stop_databases(asked: Asked) -> Iterator[Case]:
+    """A study's server goes away while two workers train, and comes back."""
+    found = programs()
+    if found is None:
+        raise NotHere("no PostgreSQL server here: apt-get install postgresql")
+    server = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")))
+    try:
+        whole = Study(asked.folder / "whole", server.database())
+        ended = communicate(whole.start(), time.monotonic())
+        assert ended.status == 0, ended.err
+        for number in asked.cases:
+            draws = asked.draws(number)
+            study = Study(asked.folder / str(number), server.database())
+            process = study.start()
+            while process.poll() is None and not study.epochs():
+                time.sleep(0.1)
+            time.sleep(draws.uniform(0, 3))
+            server.end()
+            seconds = draws.uniform(0, 20)
+            time.sleep(seconds)
+            comes_back = bool(draws.random() < 0.5)
+            if comes_back:
+                server.begin()
+            ended = communicate(process, time.monotonic())
+            if not comes_back:
+                server.begin()
+            findings = complaints(ended)
+            if ended.status == 2 and "database failed" not in ended.err:
+                findings.append(f"it does not say that the database failed: {ended.err[-300:]}")
+            before, kept = study.ended(), study.kept()
+            findings += finish(study, whole, before, kept)
+            label = f"away for {seconds:.0f} s" if comes_back else "away until the sweep had ended"
+            yield Case(number, label, findings)
+            shutil.rmtree(study.site.folder)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A server that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: None
+
+
+@contextmanager
+def server_that_hangs() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A stand-in for W&B's server in a process of its own, and what stops that for good."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, StandIn().url.encode())
+        while True:
+            time.sleep(3600)
+    try:
+        yield os.read(reading, 1000).decode(), lambda: os.kill(child, signal.SIGSTOP)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        os.close(writing)
+
+
+def hang_wandb(asked: Asked) -> Iterator[Case]:
+    """W&B's server does not answer, from the beginning or from an epoch on: no run is lost."""
+    whole = undisturbed(asked.folder)
+    for number in asked.cases:
+        draws = asked.draws(number)
+        training = Training(asked.folder / str(number))
+        with (silent_server, server_that_hangs)[number % 2]() as (url, hang):
+            variables = (f"WANDB_BASE_URL={url}", f"WANDB_API_KEY={'0' * 40}")
+            process = training.start("online", ("env", *variables))
+            epoch = int(draws.integers(1, EPOCHS))
+            if number % 2:
+                training.wait_for_epoch(process, epoch)
+                hang()
+            training.wait_for_epoch(process, EPOCHS)
+            began = time.monotonic()
+            ended = communicate(process, began)
+            findings = complaints(ended, (0,))
+            if ended.seconds > _WANDB_SECONDS:
+                findings.append(f"waited {ended.seconds:.0f} s for the server after its last epoch")
+        label = f"hangs after epoch {epoch}" if number % 2 else "never answers"
+        with suppress(FileNotFoundError):
+            shutil.rmtree(training.run / "wandb")
+        yield Case(number, label, findings + training.go_on(whole))
+        shutil.rmtree(training.folder)
+
+
+_SAME = "one line or none; the same command ends it, bit for bit"
+
+CHECKS = (
+    Check("machine.files", _SAME, 24, spoil_files, smoke=0),
+    Check("machine.clock", _SAME, 12, set_clocks_back, smoke=0),
+    Check("machine.database", _SAME, 12, stop_databases, smoke=0),
+    Check("machine.wandb", "no run fails or waits for more than minutes", 6, hang_wandb, smoke=0),
+)

@@ -51,7 +51,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     reached = [float(parameter.grad is not None) for parameter in moving]
     # In one tensor, with who has one: many small messages would wait for each other.
     parts = [
-        (torch.zeros_like(each) if each.grad is None else each.grad).float().flatten()
+        at_least_float32(torch.zeros_like(each) if each.grad is None else each.grad).flatten()
         for each in moving
     ]
     mean = mean_over_ranks(torch.cat([*parts, parts[0].new_tensor(reached)]))
@@ -61,6 +61,11 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             parameter.grad.copy_(found.view(parameter.shape))
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The same values in a precision in which many can be added up."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def copy_from_first(module: nn.Module) -> None:

@@ -22,11 +22,9 @@ FAILING = (
 )
 
 # What rounding in another order changes in eight steps: by how much scores, losses, and Adam's mean
-# gradients (by their norm) may differ. Measured, with what a change of the first weights by 1e-7
-# does on one device: LaMa 1e-3 and 6e-4 in a score; InpaintSANet, forty layers that each normalize
-# four samples, 0.008 and 0.007. With statistics of the own share alone, ten times that.
+# gradients (by their norm) may differ. Forty layers that each normalize a few samples multiply
+# rounding past comparing: of those, tests/test_ranks.py compares one step in double precision.
 NEAR = {"scores": 3e-3, "losses": 5e-4, "gradients": 0.01}
-DEEP = {"scores": 0.03, "losses": 0.05, "gradients": 0.2}
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -103,17 +101,17 @@ def trained(start, folder, name, *options):
     return folder / "runs" / name, output + said
 
 
-def assert_near(run, other, within):
+def assert_near(run, other):
     (scores, losses, last), (scores_, losses_, last_) = left_by(run), left_by(other)
     assert scores.index.equals(scores_.index)
     assert losses.index.equals(losses_.index)
-    assert (scores - scores_).abs().max() < within["scores"]
-    assert (losses - losses_).abs().max() < within["losses"]
+    assert (scores - scores_).abs().max() < NEAR["scores"]
+    assert (losses - losses_).abs().max() < NEAR["losses"]
     assert last["global_step"] == last_["global_step"]
     assert len(last["optimizer_states"]) == len(last_["optimizer_states"]) == 2
     for optimizers in zip(last["optimizer_states"], last_["optimizer_states"], strict=True):
         means = [mean_gradients(optimizer) for optimizer in optimizers]
-        assert (means[0] - means[1]).norm() < within["gradients"] * means[0].norm()
+        assert (means[0] - means[1]).norm() < NEAR["gradients"] * means[0].norm()
     pictures = [
         sorted(str(path.relative_to(at)) for path in at.rglob("*.png")) for at in (run, other)
     ]
@@ -134,6 +132,7 @@ def mean_gradients(optimizer):
 
 LONGER = ("--fit.epochs=2", "--data.samples_per_epoch=16")
 FROZEN = (
+    "--model.network=lab.networks.DeepFillv2",
     "--model.phases=[{epochs: 1, trains: [network.coarse_network, judges]}, "
     "{trains: [network.refine_encoder, judges], weights: {adversarial: 0.01}}]",
     "--model.optimization.gradient_clip=0.5",
@@ -152,18 +151,14 @@ BALANCED = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "within"),
-    [
-        (("--model.network.initialization=identity",), DEEP),
-        (FROZEN, {**NEAR, "gradients": DEEP["gradients"]}),
-        (BALANCED, NEAR),
-    ],
+    "options",
+    [LAMA, FROZEN, BALANCED],
     ids=["hinge", "frozen parts", "relative and balanced"],
 )
-def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options, within):
+def test_two_devices_train_as_one_with_the_same_batches(tmp_path, start, options):
     one, _ = trained(start, tmp_path, "one", *LONGER, *options)
     two, said = trained(start, tmp_path, "two", *LONGER, *options, "--fit.devices=2")
-    assert_near(two, one, within)
+    assert_near(two, one)
     assert said.count("epoch 2:") == 1
     weights = [
         torch.load(two / "checkpoints" / f"epoch-00{epoch}.pt", weights_only=True)["state"]
@@ -185,7 +180,7 @@ def test_a_run_goes_on_with_another_number_of_devices_and_says_what_changes(tmp_
         assert "epoch 1:" not in said
         assert f"The run had {first} device" in said
         assert f"goes on with {then}" in said
-        assert_near(run, whole, NEAR)
+        assert_near(run, whole)
 
 
 @pytest.mark.slow

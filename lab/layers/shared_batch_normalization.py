@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lab.ranks import mean_over_ranks, ranks
+from lab.ranks import at_least_float32, mean_over_ranks, ranks
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -16,7 +16,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """Normalize ``(B, C, H, W)``; without training, by the statistics that were kept."""
         if not self.training or ranks() == 1:
             return super().forward(x)
-        seen = x.float()
+        seen = at_least_float32(x)
         mean = mean_over_ranks(seen.mean((0, 2, 3)))
         centred = seen - mean[:, None, None]
         variance = mean_over_ranks(centred.square().mean((0, 2, 3)))

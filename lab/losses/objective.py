@@ -109,6 +109,7 @@ class Objective(nn.Module):
         if adversarial_kind in ("hinge", "wasserstein"):
             _refuse_negative(self.balancing, adversarial_kind)
         self.judges = weights.judges()
+        self.asked = {name: asked for name in active if (asked := TERMS[name].asks) is not None}
         self.perceptual_network: VGGFeatures | None = None
         self._features: OncePerImage[dict[str, Tensor]] | None = None
         if any(TERMS[name].needs_features for name in active):

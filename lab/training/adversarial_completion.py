@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Strategy
 from lab.data import Batch
-from lab.losses import TERMS, Objective, judged_name
+from lab.losses import Objective, judged_name
 from lab.networks import InpaintSANet
 from lab.ranks import average_gradients
 from lab.strategies import Direct
@@ -367,9 +367,8 @@ def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
 
 def _check_asked(network: nn.Module, objectives: nn.ModuleList) -> None:
     for objective in objectives:
-        for term in _objective(objective).weights.active():
-            asked = TERMS[term].asks
-            if asked is not None and not hasattr(network, asked):
+        for term, asked in _objective(objective).asked.items():
+            if not hasattr(network, asked):
                 raise ValueError(
                     f"the term {term} asks the network's {asked}, which {type(network).__name__} "
                     f"does not have: set model.objective.weights.{term} to 0, or take a network "

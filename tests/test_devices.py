@@ -51,7 +51,8 @@ def test_metrics_need_no_float64():
 
 def test_training_needs_no_float64(tmp_path, monkeypatch):
     recorder = "lab.tracking.epoch_recorder"
-    monkeypatch.setattr(f"{recorder}.sum_precision", lambda _: sum_precision(torch.device("mps")))
+    for room in (recorder, "lab.training.completion_module"):
+        monkeypatch.setattr(f"{room}.sum_precision", lambda _: sum_precision(torch.device("mps")))
     # On the processor, whose float64 is meant here, it would be refused.
     monkeypatch.setattr(f"{recorder}.hole_ratio", lambda mask: mask.flatten(1).mean(1))
     with WithoutFloat64():

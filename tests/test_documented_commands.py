@@ -77,8 +77,12 @@ STOPS = {
         "seconds: tests/test_network_table.py lists two",
     ),
     "runs/(sketched|edges|noisy)/checkpoints": (
-        "lab.fillers.load_network",
+        "lab.fillers.load_with_settings",
         "takes hours to train: tests/test_guided_runs.py has small ones",
+    ),
+    "--fit.devices=4": (
+        "lab.runs.fit_run",
+        "starts four processes: tests/test_several_devices.py starts two",
     ),
     "--person u2net ": ("lab.networks.u2net.locate_or_download", "downloads 168 MiB"),
     "data_prep.upscalers fsrcnn_x2 ": ("lab.networks.locate_or_download", "downloads"),

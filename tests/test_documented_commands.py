@@ -80,6 +80,10 @@ STOPS = {
         "lab.fillers.load_with_settings",
         "takes hours to train: tests/test_guided_runs.py has small ones",
     ),
+    "tests.benchmarks.question_steps ": (
+        "tests.benchmarks.question_steps.step_seconds",
+        "takes minutes, and tells of speed",
+    ),
     "--fit.devices=4": (
         "lab.runs.fit_run",
         "starts four processes: tests/test_several_devices.py starts two",

@@ -60,12 +60,12 @@ def completed(question, values):
     return question.draw(study.ask())
 
 
-def main():
+def main(arguments=None):
     """Measure every row in turn, round after round."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("question")
     options.add_argument("--rounds", type=int, default=5)
-    options = options.parse_args()
+    options = options.parse_args(arguments)
     question = read_question(options.question, SWEEPS)
     rows = {
         " ".join(str(value).rpartition(".")[2] for value in values.values()): completed(

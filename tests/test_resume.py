@@ -19,7 +19,7 @@ from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings, settle
 from lab.settings import build_experiment, parse_experiment
 from lab.training import NonFiniteLossError
-from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
+from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment, wait_until
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.
 EAGER = (
@@ -328,15 +328,6 @@ def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path, st
 
 def newer(path, other):
     return path.exists() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
-
-
-def wait_until(process, condition, seconds=300):
-    """Wait for what a process does on disk."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
 
 
 def learning_rates(folder):

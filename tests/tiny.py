@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -83,3 +84,12 @@ def start_command(command, *arguments, folder, tracking="disabled", before=()):
         # Where the tests run in the background, Ctrl-C may be switched off, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+
+
+def wait_until(process, condition, seconds=300):
+    """Wait for what a process does on disk."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)

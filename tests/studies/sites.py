@@ -56,14 +56,6 @@ def ended(process):
     return output
 
 
-def wait_until(process, condition, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.005)
-
-
 def wait_until_all_are_gone(group, seconds=60):
     """Wait until no process of the group is left."""
     end = time.monotonic() + seconds

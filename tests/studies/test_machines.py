@@ -23,8 +23,8 @@ from lab.studies import Question, Search, run_sweep
 from lab.studies.holders import TrialLostError, holding
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
-from tests.studies.sites import Site, all_epochs, ended, epochs_trained, wait_until
-from tests.tiny import read_photos
+from tests.studies.sites import Site, all_epochs, ended, epochs_trained
+from tests.tiny import read_photos, wait_until
 
 QUESTION = Question(
     question="Which?",

@@ -14,9 +14,9 @@ from tests.studies.sites import (
     assert_complete,
     ended,
     epochs_trained,
-    wait_until,
     wait_until_all_are_gone,
 )
+from tests.tiny import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -15,14 +15,12 @@ from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
 from lab.networks import UnreadableCheckpointError, load_with_settings
-from lab.parsing import ALLOW_IMPORTS, ArgumentParser, allowed_imports, options_from, take_packages
-from lab.settings import StrategyFactory, parse_experiment
+from lab.parsing import take_packages
+from lab.settings import strategy_factory
 from lab.strategies import DEFAULT_METHOD, METHODS, EdgeDrawing, Tiled, TileReport
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
-
-_STRATEGY = "model.strategy"
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,8 @@ def open_filler(
     path = Path(checkpoint).expanduser()
     network, settings = load_with_settings(path)
     network = network.to(place)
-    others, packages = take_packages(options)
-    make = _strategy_factory(_trained_with(path, settings), others, packages)
-    if not tile or others:
+    make = strategy_factory(options, _trained_with(path, settings))
+    if not tile or take_packages(options)[0]:
         tile = 0
     else:
         shared = tile // 8
@@ -141,26 +138,3 @@ def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:
     except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableCheckpointError(checkpoint, f"its settings are damaged: {error}") from error
     return strategy
-
-
-def _strategy_factory(
-    trained_with: Mapping[str, Any], options: Sequence[str], packages: Sequence[str]
-) -> StrategyFactory:
-    """Make the strategy that settings and options on top of them name; nothing else is built."""
-    trained = [word for name in packages for word in (ALLOW_IMPORTS, name)]
-    trained += options_from({_STRATEGY: trained_with}) if trained_with else []
-    asked = parse_experiment([*trained, *options])
-    plain = asked.model.init_args.strategy
-    default = parse_experiment(trained)
-    default.model.init_args.strategy = plain
-    if default.as_dict() != asked.as_dict():
-        raise UserError(
-            f"{' '.join(options)} changes more than the strategy, and a trained network has only "
-            f"that left to choose: give --{_STRATEGY}… or a variant without training"
-        )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--strategy", type=StrategyFactory)
-    with allowed_imports(packages):
-        made = parser.instantiate(parser.parse_object({"strategy": plain}))
-    factory: StrategyFactory = made.strategy
-    return factory

@@ -4,11 +4,12 @@ Types and defaults come from the signatures of what is built. A dotted path name
 same way on the command line, in a YAML file and in a sweep's search space.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pytorch_lightning as lightning
@@ -29,10 +30,12 @@ from lab.parsing import (
     parse_options,
     take_packages,
 )
+from lab.strategies import Direct
 from lab.training import CompletionModule, build_module
 from lab.variants import VARIANTS
 
 _PACKAGES = "allowed_imports"
+_STRATEGY = "--model.strategy"
 
 StrategyFactory = Callable[[Network], Strategy]
 """How settings name a strategy: a class with options, to be given a network."""
@@ -230,6 +233,40 @@ def build_data(settings: Namespace) -> PhotoDataModule:
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     return data
+
+
+def strategy_factory(
+    options: Sequence[str], trained_with: Mapping[str, Any] = MappingProxyType({})
+) -> StrategyFactory:
+    """What makes the strategy that options name; nothing else is parsed or built.
+
+    Args:
+        options: ``--model.strategy…``, ``--variant=NAME`` of a variant without training, and
+            ``"--allow-imports", "PACKAGE"``.
+        trained_with: the strategy in the settings of a run, which the options go on top of.
+
+    Raises:
+        SettingsError: options that change more than the strategy, or do not fit it.
+    """
+    others, packages = take_packages(options)
+    asked = _with_variants(others)
+    for option in asked:
+        name = option.partition("=")[0]
+        if name.startswith("--") and not f"{name}.".startswith(f"{_STRATEGY}."):
+            raise SettingsError(
+                f"{' '.join(others)} changes more than the strategy, and a trained network has "
+                f"only that left to choose: give {_STRATEGY}… or a variant without training"
+            )
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_argument(_STRATEGY, type=StrategyFactory, default=Direct)
+    trained = options_from({_STRATEGY.removeprefix("--"): trained_with}) if trained_with else []
+    try:
+        with allowed_imports(packages):
+            made = parser.instantiate(parse_options([*trained, *asked], parser))
+    except (OSError, TypeError, ValueError) as error:
+        raise SettingsError(str(error)) from error
+    factory: StrategyFactory = made.model.strategy
+    return factory
 
 
 def _plain(settings: Namespace) -> dict[str, Any]:

@@ -55,10 +55,11 @@ def _hand_on_what_was_given(parser: Any, before: Any, now: Any) -> None:  # noqa
 jsonargparse._typehints.discard_init_args_on_class_path_change = _hand_on_what_was_given
 
 _load_value = get_loader("yaml")
+_SIGNS_OF_STRUCTURE = frozenset("[{&*:")
 
 
 def _load_within_limits(text: str) -> Any:  # noqa: ANN401 (any plain value)
-    if not any(sign in text for sign in "[{&*:"):
+    if _SIGNS_OF_STRUCTURE.isdisjoint(text):
         return _load_value(text)
     check_yaml(text)
     value = _load_value(text)

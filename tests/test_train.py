@@ -54,7 +54,7 @@ def test_what_others_call_it_is_answered_by_our_name(option, said, capsys):
 
 def test_the_time_left_follows_the_steps_of_this_call(monkeypatch):
     now = iter([100.0, 110.0, 120.0])
-    monkeypatch.setattr("lab.runs.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("lab.runs.fitting.time.monotonic", lambda: next(now))
     left = TimeLeft()
     # Resumed in the second of three epochs: five steps in ten seconds, then as many again.
     assert left.after(StepProgress(2, 3, 5, 20, 1.0)) == "–"

@@ -9,6 +9,14 @@ from lab.results.artifacts import (
     store_run,
 )
 from lab.results.findings import cautions, findings, on_seeds, score_text, verdict
+from lab.results.opening import (
+    find_studies,
+    has_results,
+    open_run,
+    open_study,
+    open_trials,
+    study_of,
+)
 from lab.results.run import PICTURE_COLUMNS, ResultsError, Run
 from lab.results.storage import (
     DATABASE,
@@ -32,17 +40,7 @@ from lab.results.storage import (
     trial_folder,
     trial_label,
 )
-from lab.results.study import (
-    COMPARISON_COLUMNS,
-    COST_COLUMNS,
-    Study,
-    find_studies,
-    has_results,
-    open_run,
-    open_study,
-    open_trials,
-    study_of,
-)
+from lab.results.study import COMPARISON_COLUMNS, COST_COLUMNS, Study
 
 __all__ = [
     "ARTIFACTS",

@@ -1,0 +1,232 @@
+"""Opening what lies in a folder: a run, a study with all its runs, or several runs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from lab.formats.runs import SCORES, SETTINGS
+from lab.metrics import METRICS
+from lab.results.artifacts import fetch_runs
+from lab.results.run import ResultsError, Run, State
+from lab.results.storage import (
+    REPEAT_OF,
+    RETRY_OF,
+    SEED,
+    SEEDS,
+    SettingsAlone,
+    is_study_folder,
+    load_study,
+    trial_folder,
+    trial_label,
+)
+from lab.results.study import Study, is_ranked
+
+DEFAULT_GOAL = "hole_ssim"
+
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+# How many folders deep studies are looked for: runs/2026/loss_weights.
+_DEEPEST = 3
+
+# Folders of what a study scored without training it: a run each, of one epoch.
+_UNTRAINED: dict[str, State] = {"applied": "applied", "baselines": "baseline"}
+
+
+def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
+    """Open one run's folder; each table is read when it is first asked for.
+
+    ``scores``, ``epochs``, ``losses`` and ``pictures`` are tables, each with its columns in its
+    docstring; ``options`` are the settings by dotted path, ``settings`` the same nested.
+
+    Args:
+        folder: as `lab.train` wrote it, or a trial's.
+        goal: the metric by which an epoch is the best.
+
+    Raises:
+        ResultsError: it is no run's folder.
+    """
+    folder = Path(folder)
+    if not _is_run(folder):
+        raise ResultsError(
+            f"{folder} is no run: it has neither {SCORES} nor {SETTINGS}. Give a folder that "
+            "lab.train wrote, or one of a study's trials"
+        )
+    run = Run(folder.name, folder.name, folder, goal)
+    scored = run.record.get("checkpoint")
+    return run if scored is None else replace(run, label=checkpoint_label(Path(scored)))
+
+
+def checkpoint_label(path: Path) -> str:
+    """What tables call a network: its run and epoch; a published one by its file."""
+    of_run = path.parent.name == "checkpoints"
+    return f"{path.parents[1].name}/{path.stem}" if of_run else path.name
+
+
+def open_study(folder: str | Path, storage: str | None = None) -> Study:
+    """Open the folder of a study, of a run, or one that holds runs.
+
+    Files that trials on other machines left in the study's artifact store are fetched first.
+
+    ``scores``, ``epochs``, ``losses``, ``pictures`` and ``options`` are those of all ``runs``, by
+    their names; ``results`` has a row a setting, ``comparisons`` what each leads by, ``costs`` what
+    each costs. Each says its columns in its docstring, and is read when it is first asked for.
+
+    Args:
+        folder: such as ``runs/loss_weights``.
+        storage: of the study's trials, if it is neither ``study.db`` in the folder nor noted there:
+            ``journal:FILE`` or an SQLAlchemy URL.
+
+    Raises:
+        ResultsError: no such folder, nothing in it that a run or a study wrote, or a storage that
+            cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ResultsError(f"{folder} is no folder: give that of a study or run, such as runs/NAME")
+    if _is_run(folder):
+        return _in_order(folder, [open_run(folder)])
+    study = load_study(folder, storage)
+    if study is not None:
+        fetch_runs(study, folder)
+        return study_of(study, folder)
+    runs = _runs_below(folder, DEFAULT_GOAL)
+    if not runs:
+        raise ResultsError(
+            f"{folder} is neither a run nor a study: it has no {SCORES}, and no trial. "
+            "Give a folder that lab.train or lab.sweep wrote"
+        )
+    return _in_order(folder, runs)
+
+
+def has_results(folder: str | Path) -> bool:
+    """Whether `open_study` finds something in a folder that a run or a study scored.
+
+    A study that has only begun counts; a folder that is missing, empty or somebody else's does not.
+    """
+    folder = Path(folder)
+    return (
+        (folder / SCORES).exists()
+        or is_study_folder(folder)
+        or bool(_runs_below(folder, DEFAULT_GOAL))
+    )
+
+
+def study_of(study: optuna.Study, folder: Path) -> Study:
+    """What an open study of Optuna's left in its folder so far.
+
+    Raises:
+        ResultsError: something there is damaged.
+    """
+    goals = study.user_attrs.get("goals", [DEFAULT_GOAL])
+    if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
+        raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
+    found = _in_order(folder, open_trials(study, folder, goals), goals)
+    question = str(study.user_attrs.get("question", ""))
+    seeds = int(study.user_attrs.get(SEEDS, 1))
+    return replace(found, question=question, optuna_study=SettingsAlone.of(study), seeds=seeds)
+
+
+def _in_order(folder: Path, runs: Sequence[Run], goals: Sequence[str] = (DEFAULT_GOAL,)) -> Study:
+    sign = -1.0 if METRICS[goals[0]].higher_is_better else 1.0
+    ranked = sorted(filter(is_ranked, runs), key=lambda run: sign * run.mean(goals[0]))
+    others = [run for run in runs if not is_ranked(run)]
+    untrained = _untrained(folder, goals[0])
+    return Study(folder.resolve().name, folder, "", list(goals), [*ranked, *others, *untrained])
+
+
+def find_studies(folder: str | Path) -> list[Path]:
+    """The folders of studies and of lone runs below a folder, by name.
+
+    None where the folder is itself a study or a run, or where only runs lie below it: those are
+    shown together, as a study without a question.
+    """
+    folder = Path(folder)
+    if _is_run(folder) or is_study_folder(folder):
+        return []
+    found = list(_below(folder, _DEEPEST))
+    return found if any(map(is_study_folder, found)) else []
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    for path in sorted(folder.glob("[!.]*/")):
+        if _is_run(path) or is_study_folder(path):
+            yield path
+        elif depth > 1:
+            yield from _below(path, depth - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / SCORES).exists() or (folder / SETTINGS).exists()
+
+
+def open_trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:
+    """The trials of a study that have begun, in their order, each to be read from its folder."""
+    trials = study.get_trials(deepcopy=False)
+    later = {t.user_attrs[RETRY_OF]: t.number for t in trials if RETRY_OF in t.user_attrs}
+
+    def reason(trial: FrozenTrial) -> str:
+        again = f" (tried again as trial {later[trial.number]})" if trial.number in later else ""
+        return f"{trial.user_attrs.get('reason', '')}{again}"
+
+    labels = {trial.number: trial_label(trial) for trial in trials}
+
+    def label(trial: FrozenTrial) -> str:
+        if REPEAT_OF not in trial.user_attrs:
+            return labels[trial.number]
+        return f"{labels[trial.user_attrs[REPEAT_OF]]}, seed {trial.user_attrs[SEED]}"
+
+    def state(trial: FrozenTrial) -> State:
+        is_repeat = REPEAT_OF in trial.user_attrs and trial.state is TrialState.COMPLETE
+        return "repeat" if is_repeat else _STATES[trial.state]
+
+    runs = [
+        Run(
+            name=(place := trial_folder(folder, trial.number)).name,
+            label=label(trial),
+            folder=place,
+            goal=goals[0],
+            state=state(trial),
+            values=trial.params,
+            reason=reason(trial),
+            is_reference=bool(trial.user_attrs.get("first")),
+            place=trial.user_attrs.get(RETRY_OF, trial.number),
+            counts_last=len(goals) > 1,
+            setting=trial_folder(folder, trial.user_attrs[REPEAT_OF]).name
+            if REPEAT_OF in trial.user_attrs
+            else "",
+        )
+        for trial in trials
+        if trial.state in _STATES
+    ]
+    repeats: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.state == "repeat" and run.best is not None:
+            repeats.setdefault(run.setting, []).append(run)
+    return [replace(run, repeats=tuple(repeats.get(run.name, ()))) for run in runs]
+
+
+def _runs_below(folder: Path, goal: str) -> list[Run]:
+    """Runs in a folder without Optuna's storage."""
+    folders = sorted(
+        path.parent
+        for path in (*folder.glob(f"*/{SCORES}"), *folder.glob(f"*/*/{SCORES}"))
+        if path.parents[1].name not in _UNTRAINED
+    )
+    names = [path.relative_to(folder).as_posix().removeprefix("trials/") for path in folders]
+    return [Run(name, name, path, goal) for path, name in zip(folders, names, strict=True)]
+
+
+def _untrained(folder: Path, goal: str) -> list[Run]:
+    return [
+        Run(f"{kind}/{path.parent.name}", path.parent.name, path.parent, goal, state)
+        for kind, state in _UNTRAINED.items()
+        for path in sorted((folder / kind).glob(f"*/{SCORES}"))
+    ]

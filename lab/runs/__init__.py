@@ -1,0 +1,32 @@
+"""One run from settings to files: fit, resume, evaluate."""
+
+from lab.runs.beginning import (
+    change_of_devices,
+    computes_in_bfloat16,
+    has_ended,
+    holding_run,
+    is_first_machine,
+    refuse_missing_device,
+    refuse_other_settings,
+    settle,
+)
+from lab.runs.evaluating import evaluate_baselines, evaluate_run, open_tasks, visuals_of
+from lab.runs.fitting import StepProgress, TimeLeft, fit_run
+
+__all__ = [
+    "StepProgress",
+    "TimeLeft",
+    "change_of_devices",
+    "computes_in_bfloat16",
+    "evaluate_baselines",
+    "evaluate_run",
+    "fit_run",
+    "has_ended",
+    "holding_run",
+    "is_first_machine",
+    "open_tasks",
+    "refuse_missing_device",
+    "refuse_other_settings",
+    "settle",
+    "visuals_of",
+]

@@ -1,0 +1,218 @@
+"""What a run is begun with, and whether the one in a folder may go on."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+
+from lab.devices import compute_device
+from lab.files import lock_run, replacing
+from lab.formats.runs import SETTINGS, checkpoint_path, last_checkpoint, read_record, write_record
+from lab.parsing import SettingsError
+from lab.rank_processes import first_place
+from lab.results import ResultsError, open_run
+from lab.settings import Experiment, Fit
+
+
+def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
+    """Say in the settings what was left open: threads and precision, which change the numbers.
+
+    And the guides that are drawn, where they were not stated.
+
+    Args:
+        experiment: as the person asked for it.
+        folder: of a run; what it was begun with is what it goes on with.
+    """
+    begun: dict[str, Any] = {}
+    if folder is not None and (folder / SETTINGS).exists():
+        begun = _begun_with(folder)["fit"]
+    fit = experiment.fit
+    threads = fit.threads or begun.get("threads")
+    if threads is None:
+        # On processors, devices share the cores.
+        sharing = fit.devices if compute_device(fit.device).type == "cpu" else 1
+        threads = max(1, torch.get_num_threads() // sharing)
+    precision = fit.precision
+    if precision == "auto":
+        precision = begun.get("precision", "auto")
+    if precision == "auto":
+        precision = "bfloat16" if computes_in_bfloat16(fit.device) else "float32"
+    plain = experiment.plain
+    plain["fit"] |= {"threads": threads, "precision": precision}
+    plain["data"]["guides"] = list(experiment.data.guides)
+    return replace(
+        experiment,
+        fit=replace(fit, threads=threads, precision=precision),
+        yaml=yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
+    )
+
+
+def note_beginning(
+    experiment: Experiment, folder: Path, digest: str, goes_on: bool = False, **noted: str
+) -> str:
+    """Write what a run is before it starts, and return its name for W&B.
+
+    The name is drawn, and kept in the folder: a run that goes on is the same one, a new one in a
+    folder of the same name is not.
+    """
+    record = _recorded(folder) if goes_on else {}
+    record.setdefault("id", secrets.token_hex(8))
+    record |= {"photos": digest, "torch": torch.__version__, **noted}
+    with replacing(folder / SETTINGS) as temporary:
+        temporary.write_text(experiment.yaml)
+    write_record(folder, record)
+    run_id: str = record["id"]
+    return run_id
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    try:
+        return read_record(folder)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+@contextmanager
+def holding_run(folder: Path, fit: Fit | None = None) -> Iterator[None]:
+    """Hold the lock of a run's folder: nobody else writes in it meanwhile.
+
+    Args:
+        folder: of the run.
+        fit: of a training; of several machines the first holds the lock for all.
+
+    Raises:
+        SettingsError: another process does, or the environment does not say which machine this is.
+    """
+    if fit is not None and not is_first_machine(fit):
+        yield
+        return
+    lock = lock_run(folder)
+    if lock is None:
+        raise SettingsError(
+            f"another process is writing the run in {folder}: wait until it has ended, or give "
+            "this one another name"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_first_machine(fit: Fit) -> bool:
+    """Whether this machine is the one of ``fit.nodes`` that writes and reports.
+
+    Raises:
+        SettingsError: the environment does not say which machine this is.
+    """
+    return first_place(fit.devices, fit.nodes).node == 0
+
+
+def has_ended(experiment: Experiment, folder: Path) -> bool:
+    """Whether the run in the folder has all its epochs."""
+    return checkpoint_path(folder, experiment.fit.epochs).exists()
+
+
+def change_of_devices(experiment: Experiment, folder: Path) -> str | None:
+    """Say what changes where the folder's run goes on with another number of devices; else None.
+
+    Raises:
+        SettingsError: what was noted of the run is damaged.
+    """
+    if not last_checkpoint(folder).exists() or not (folder / SETTINGS).exists():
+        return None
+    begun, fit = _begun_with(folder)["fit"], experiment.fit
+    before, now = begun.get("devices", 1) * begun.get("nodes", 1), fit.devices * fit.nodes
+    if before == now:
+        return None
+    return (
+        f"The run had {before} device{'s' * (before != 1)} and goes on with {now}: steps, batches, "
+        "crops, masks and learning rates stay as they were. Sums are rounded differently, and what "
+        "a device draws for itself (dropout, gradient penalty) begins anew on those that were not "
+        "there"
+    )
+
+
+def refuse_other_photos(experiment: Experiment, folder: Path) -> None:
+    """Refuse to go on with a run whose photos have changed: its epochs could not be compared.
+
+    Raises:
+        SettingsError: photos were added, removed or replaced since the run began.
+    """
+    experiment.read_photos()
+    before = _recorded(folder).get("photos")
+    now = experiment.data.source.digest
+    if last_checkpoint(folder).exists() and before is not None and before != now:
+        raise SettingsError(
+            f"the photos of the run in {folder} have changed since it began (digest {before} then, "
+            f"{now} now): its epochs could not be compared. Put the photos back as they were, or "
+            "give this one another --name"
+        )
+
+
+def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
+    """Refuse to go on with a run that was begun with other settings, which would mix two runs.
+
+    The number of epochs may grow: that is how a finished run is continued. And it may go on with
+    another number of devices.
+
+    Raises:
+        SettingsError: the folder's run differs.
+    """
+    path = folder / SETTINGS
+    if not path.exists():
+        return
+    before, now = _begun_with(folder), settle(experiment, folder).plain
+    for plain in (before, now):
+        for name in ("epochs", "log_every", "devices", "nodes"):
+            plain["fit"].pop(name, None)
+    if before != now:
+        changed = [key for key in now if before.get(key) != now[key]]
+        raise SettingsError(
+            f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
+            f"{path}): give this one another --name, or the same settings to go on"
+        )
+
+
+def _begun_with(folder: Path) -> dict[str, Any]:
+    """The settings that the folder's run was begun with.
+
+    Raises:
+        SettingsError: they are damaged.
+    """
+    try:
+        settings = open_run(folder).settings
+        if not isinstance(settings.get("fit"), dict):
+            raise ResultsError(f"{folder / SETTINGS} is damaged (it holds no settings of a run)")
+    except ResultsError as error:
+        raise SettingsError(
+            f"{error}: put it back as it was, or give this run another --name"
+        ) from error
+    return settings
+
+
+def refuse_missing_device(fit: Fit) -> None:
+    """Raise ``SettingsError`` for a device that is not there."""
+    if fit.device == "gpu" and not torch.accelerator.is_available():
+        raise SettingsError("fit.device is gpu, but PyTorch finds none here: leave it at auto")
+    if fit.device != "cpu" and torch.accelerator.is_available():
+        there = torch.accelerator.device_count()
+        if fit.devices > there:
+            raise SettingsError(f"fit.devices is {fit.devices}, but PyTorch finds {there} here")
+
+
+def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:
+    """What a settled ``fit.precision`` is called by the trainer."""
+    return "bf16-mixed" if fit.precision == "bfloat16" else "32-true"
+
+
+def computes_in_bfloat16(device: Literal["auto", "cpu", "gpu"]) -> bool:
+    """Whether the device has bfloat16 instructions (emulated ones are slower than float32)."""
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -19,6 +19,7 @@ from lab.variants.context_encoder import context_encoder, context_encoder_l2
 from lab.variants.coordinate_attention import coordinates_in_keys, coordinates_in_output
 from lab.variants.deepfill_v1 import deepfill_v1
 from lab.variants.deepfill_v2 import deepfill_v2
+from lab.variants.distilled import distilled, distilled_perceptual, distilled_reweighted
 from lab.variants.edge_connect import edge_connect, edge_connect_without_vgg
 from lab.variants.global_local import global_local
 from lab.variants.lama import lama_without_perceptual
@@ -60,6 +61,9 @@ __all__ = [
     "deepfill_v2_4g",
     "deepfill_v2_300m",
     "deepfill_v2_600m",
+    "distilled",
+    "distilled_perceptual",
+    "distilled_reweighted",
     "edge_connect",
     "edge_connect_without_vgg",
     "global_local",
@@ -138,6 +142,9 @@ _IN_ORDER = (
     inpaint_sanet_1g,
     inpaint_sanet_600m,
     inpaint_sanet_300m,
+    distilled,
+    distilled_reweighted,
+    distilled_perceptual,
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(

@@ -16,8 +16,12 @@ from lab.strategies import Direct, Repeated, Tiled, Upscaled
 from lab.variants import VARIANTS
 from tests.tiny import fit_tiny, tiny_experiment
 
-# What only weights that are downloaded can build, or a set of triplets that the test has not.
+# What only weights that are downloaded can build, a teacher or a set of triplets, which the test
+# has not. tests/training/test_distillation.py has teachers.
 NEEDS = {
+    "distilled": "model.teacher",
+    "distilled_perceptual": "model.teacher",
+    "distilled_reweighted": "model.teacher",
     "edge_connect": "vgg19",
     "lbam": "vgg16",
     "partial_convolution": "vgg16",

@@ -104,6 +104,22 @@ class JudgedPair:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """What a teacher shows its student of one batch.
+
+    ``stages`` is its answer, without gradient, in images of the student's size, and ``completed``
+    its refined stage inside the hole and the truth elsewhere. ``features`` answers what the
+    teacher's own layers make of a whole image ``(B, 3, H, W)``, by layer, with gradient to the
+    image. ``project`` maps the student's attended features to the teacher's, and is learned.
+    """
+
+    stages: Stages
+    completed: Tensor
+    features: Callable[[Tensor], Mapping[str, Tensor]]
+    project: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class LossInputs:
     """Everything a loss term may look at, for one batch.
 
@@ -112,7 +128,8 @@ class LossInputs:
     term asks for is asked about. ``last_layer`` holds the parameters of the network's last layer,
     where balancing measures what each term pulls. ``guides`` are what the network was shown.
     ``guidance_features`` is the network's function of that name, where it has one: features of the
-    truth under the mask, which a term compares with the extras of the answer.
+    truth under the mask, which a term compares with the extras of the answer. ``lesson`` is what a
+    teacher shows, where there is one.
     """
 
     stages: Stages
@@ -123,6 +140,7 @@ class LossInputs:
     last_layer: tuple[Tensor, ...] = ()
     guides: Guides = field(default_factory=dict)
     guidance_features: Callable[[Tensor, Tensor], Tensor] | None = None
+    lesson: Lesson | None = None
 
 
 class LossTerm(Protocol):

@@ -1,11 +1,11 @@
 """What completing one photo costs: parameters, multiply-adds, time, memory."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class Cost:
         parameters: of the network.
         multiply_adds: of its convolutions, attention and matrix products; what is skipped (a tile
             without a hole) is not counted.
+        convolutions: the share of them that its convolutions take.
         milliseconds: median of five calls.
         peak_bytes: the most that tensors made along the way hold at one time; weights and what a
             kernel keeps to itself are not counted.
@@ -44,6 +45,7 @@ class Cost:
 
     parameters: int
     multiply_adds: int
+    convolutions: int
     milliseconds: float
     peak_bytes: int
 
@@ -63,7 +65,7 @@ def measure_cost(strategy: Strategy, network: nn.Module, size: int) -> Cost:
         seconds.append(time.perf_counter() - started)
     return Cost(
         count_parameters(network),
-        counter.get_total_flops() // 2,
+        *_read(counter),
         1e3 * median(seconds),
         memory.peak,
     )
@@ -74,7 +76,14 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_multiply_adds(build: Callable[[], nn.Module], size: int) -> int:
+class Counted(NamedTuple):
+    """Multiply-adds of one photo, as in `Cost`: in all, and the convolutions' share."""
+
+    multiply_adds: int
+    convolutions: int
+
+
+def count_multiply_adds(build: Callable[[], nn.Module], size: int) -> Counted:
     """What the network takes for one photo of ``size`` x ``size`` pixels, as in `Cost`.
 
     Shapes alone say it, so that nothing is computed and no memory is taken. Where they depend on
@@ -86,19 +95,25 @@ def count_multiply_adds(build: Callable[[], nn.Module], size: int) -> int:
     """
     try:
         with FakeTensorMode():
-            return _multiply_adds(build(), size)
+            return _run(build(), size)
     except (DataDependentOutputException, DynamicOutputShapeException):
         with torch.random.fork_rng(devices=()):
-            return _multiply_adds(build(), size)
+            return _run(build(), size)
 
 
 @torch.no_grad()
-def _multiply_adds(network: nn.Module, size: int) -> int:
+def _run(network: nn.Module, size: int) -> Counted:
     image = torch.full((1, 3, size, size), next(_SHADES))
     guides = blank_guides(guides_of(network), image)
     with _counter() as counter:
         ask_network(network.eval(), image, _hole(size), guides)
-    return counter.get_total_flops() // 2
+    return _read(counter)
+
+
+def _read(counter: FlopCounterMode) -> Counted:
+    by_operation: Mapping[Any, int] = counter.get_flop_counts().get("Global", {})
+    of_convolutions = by_operation.get(torch.ops.aten.convolution, 0)
+    return Counted(counter.get_total_flops() // 2, of_convolutions // 2)
 
 
 def _hole(size: int) -> Tensor:

@@ -1,6 +1,8 @@
 """The table of networks: what each is, what a photo costs it, and which weights it loads."""
 
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 
 import pandas as pd
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 from lab.checks import UserError, unknown_name_message
 from lab.cost import count_multiply_adds, count_parameters, measure_cost
 from lab.guides import guides_of
-from lab.networks import NETWORKS
+from lab.networks import NETWORKS, create
 from lab.strategies import Direct
 
 PHOTO_SIZE = 256
@@ -40,10 +42,53 @@ def list_networks(*names: str, measure: bool = False) -> pd.DataFrame:
         UserError: there is no network of a name; says the nearest.
     """
     for name in names:
-        if name not in NETWORKS:
-            raise UserError(unknown_name_message("network", name, NETWORKS))
+        _check_known(name)
     rows = {name: _row(name, measure) for name in names or NETWORKS}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def list_presets(*names: str, measure: bool = True) -> pd.DataFrame:
+    """The compression ladder: every preset of every network, or of those named, a row each.
+
+    A preset is named by what its **convolutions** take, as the deployment notes count; what
+    attention takes beside them grows with the square of the pixels.
+
+    Args:
+        names: of `lab.networks.NETWORKS`; none for all that have presets.
+        measure: complete photos on the processor for time and memory, too: some seconds a preset.
+
+    Returns:
+        pd.DataFrame: by network and preset, with the columns
+
+        - ``photo_size``: side of the photo, in pixels;
+        - ``stated``: multiply-adds of the convolutions by the preset's name;
+        - ``convolutions``, ``multiply_adds``, ``parameters``, and if measured ``milliseconds`` and
+          ``peak_bytes``: as `lab.cost.Cost` has them.
+
+    Raises:
+        UserError: there is no network of a name, or it has no presets.
+    """
+    for name in names:
+        _check_known(name)
+        if not NETWORKS[name].presets:
+            having = ", ".join(known for known in NETWORKS if NETWORKS[known].presets)
+            raise UserError(f"{name} has no presets; {having} have")
+    rows = {
+        (network, name): {
+            "photo_size": preset.photo_size,
+            "stated": preset.convolutions,
+            **_cost(partial(create, network, preset=name), preset.photo_size, measure),
+        }
+        for network in names or NETWORKS
+        for name, preset in NETWORKS[network].presets.items()
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=["network", "preset"])
+    return pd.DataFrame(list(rows.values()), index=index)
+
+
+def _check_known(name: str) -> None:
+    if name not in NETWORKS:
+        raise UserError(unknown_name_message("network", name, NETWORKS))
 
 
 def _row(name: str, measure: bool) -> dict[str, object]:
@@ -57,21 +102,22 @@ def _row(name: str, measure: bool) -> dict[str, object]:
         "licence": registered.licence,
         "guides": guides_of(network),
         "weights": tuple(dict.fromkeys(form.address for form in registered.published)),
-        "parameters": count_parameters(network),
-        **(_measured(registered.build) if measure else _counted(registered.build)),
+        **{
+            what: value
+            for what, value in _cost(registered.build, PHOTO_SIZE, measure).items()
+            if what != "convolutions"
+        },
     }
 
 
-def _counted(build: Callable[[], nn.Module]) -> dict[str, object]:
-    return {"multiply_adds": count_multiply_adds(build, PHOTO_SIZE)}
-
-
-def _measured(build: Callable[[], nn.Module]) -> dict[str, object]:
-    with torch.random.fork_rng(devices=()):
-        network = build()
-    cost = measure_cost(Direct(network), network, PHOTO_SIZE)
+def _cost(build: Callable[[], nn.Module], size: int, measure: bool) -> dict[str, object]:
+    if measure:
+        with torch.random.fork_rng(devices=()):
+            network = build()
+        return asdict(measure_cost(Direct(network), network, size))
+    with torch.device("meta"):
+        parameters = count_parameters(build())
     return {
-        "multiply_adds": cost.multiply_adds,
-        "milliseconds": cost.milliseconds,
-        "peak_bytes": cost.peak_bytes,
+        "parameters": parameters,
+        **count_multiply_adds(build, size)._asdict(),
     }

@@ -1,5 +1,7 @@
 """What a photo costs: counted by hand where it can be."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,12 +9,16 @@ from torch import nn
 from lab.contracts import Stages
 from lab.cost import count_multiply_adds, measure_cost
 from lab.fills import OpenCVInpainting
+from lab.layers import GatedConvolution
 from lab.networks import (
+    NETWORKS,
+    DeepFillv2,
     EdgePainter,
     FillSelector,
     InpaintSANet,
     PartialConvolutionUNet,
     ShiftNet,
+    create,
 )
 from lab.strategies import Direct, Tiled
 
@@ -85,7 +91,7 @@ def test_multiply_adds_are_every_weight_at_every_position():
     with torch.no_grad():
         network(torch.rand(1, 3, 64, 64), mask, {"edges": mask, "sketch": mask})
     assert len(found) == 10
-    assert count_multiply_adds(build, 64) == pytest.approx(sum(found), rel=0.01)
+    assert count_multiply_adds(build, 64).convolutions == pytest.approx(sum(found), rel=0.01)
 
 
 def test_attention_is_counted_as_its_two_products():
@@ -94,10 +100,42 @@ def test_attention_is_counted_as_its_two_products():
     def build():
         return InpaintSANet(width=8)
 
-    small, large = (count_multiply_adds(build, size) for size in (64, 128))
+    small, large = (count_multiply_adds(build, size).multiply_adds for size in (64, 128))
     channels, positions = build().refine_attention.value.in_channels, 16 * 16
     # All else grows fourfold with the pixels, attention sixteenfold.
     assert large - 4 * small == pytest.approx(12 * 2 * positions**2 * channels, rel=0.01)
+
+
+LADDER = [(name, preset) for name in NETWORKS for preset in NETWORKS[name].presets]
+NAMED = {"4g": 4e9, "1g": 1e9, "600m": 600e6, "300m": 300e6}
+
+
+@pytest.mark.parametrize(("name", "preset"), LADDER)
+def test_a_preset_takes_what_its_name_says(name, preset):
+    known = NETWORKS[name].presets[preset]
+    found = count_multiply_adds(partial(create, name, preset=preset), known.photo_size)
+    assert found.convolutions == pytest.approx(NAMED.get(preset, known.convolutions), rel=0.1)
+    assert found.multiply_adds > found.convolutions
+
+
+def test_a_separable_layer_is_counted_as_its_two_convolutions():
+    """At 64x64 pixels 3x3 weights for each of 24 channels, then 24 for each of twice 36."""
+
+    class OneLayer(nn.Module):
+        def __init__(self, separable):
+            super().__init__()
+            self.layer = GatedConvolution(24, 36, 3, separable=separable)
+
+        def forward(self, image, mask):
+            return Stages((self.layer(image.repeat(1, 8, 1, 1))[:, :3],))
+
+    plain, separable = (count_multiply_adds(lambda s=s: OneLayer(s), 64) for s in (False, True))
+    assert separable == (64 * 64 * (9 * 24 + 24 * 72),) * 2
+    assert plain == (64 * 64 * 9 * 24 * 72,) * 2
+
+
+def test_the_convolutions_of_the_published_deepfill_are_the_notes_25_g():
+    assert count_multiply_adds(DeepFillv2, 256).convolutions == pytest.approx(25e9, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +152,6 @@ def test_shapes_alone_say_what_is_counted_along_the_way(build):
     network, expected = build(), torch.rand(3)
     torch.manual_seed(0)
     build()
-    assert (
-        count_multiply_adds(build, 64) == measure_cost(Direct(network), network, 64).multiply_adds
-    )
+    cost = measure_cost(Direct(network), network, 64)
+    assert count_multiply_adds(build, 64) == (cost.multiply_adds, cost.convolutions)
     assert torch.equal(torch.rand(3), expected)

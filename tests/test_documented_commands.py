@@ -72,7 +72,11 @@ STOPS = {
         "lab.reporting.picture_more",
         "seconds for each run: tests/reporting/test_picturing.py",
     ),
-    r"lab\.networks(?!.* [A-Z])": (
+    r"lab\.networks --ladder": (
+        "lab.network_table.measure_cost",
+        "a minute: tests/test_network_table.py lists small ones",
+    ),
+    r"lab\.networks(?!.* ([A-Z]|--ladder))": (
         "lab.network_table.count_multiply_adds",
         "seconds: tests/test_network_table.py lists two",
     ),

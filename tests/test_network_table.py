@@ -10,7 +10,8 @@ import torch
 
 import lab
 from lab.checks import UserError
-from lab.networks import NETWORKS, EdgePainter
+from lab.network_table import list_presets
+from lab.networks import NETWORKS, EdgePainter, Preset
 from lab.networks.__main__ import main
 from tests.tiny import PROJECT
 
@@ -67,6 +68,28 @@ def test_time_and_memory_are_measured_on_demand(capsys, monkeypatch):
     assert heading == ["network", "parameters", "multiply-adds", "ms", "peak", "MB", "guides"]
     assert float(row[5]) > 0
     assert float(row[6]) > 0
+
+
+def test_the_ladder_has_a_row_a_preset(capsys, monkeypatch):
+    small = {
+        name: Preset({**preset.arguments, "width": 8}, 32, preset.convolutions)
+        for name, preset in NETWORKS["DeepFillv2"].presets.items()
+    }
+    monkeypatch.setitem(NETWORKS["DeepFillv2"].__dict__, "presets", small)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["DeepFillv2", "--ladder"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    heading = next(row for row in rows if row[:1] == ["network"])
+    words = "network preset photo parameters convolutions multiply-adds ms peak MB"
+    assert heading == words.split()
+    first = rows.index(next(row for row in rows if row[:1] == ["DeepFillv2"]))
+    listed = [row[-11:] if at else row[1:] for at, row in enumerate(rows[first : first + 5])]
+    assert [row[0] for row in listed] == list(small)
+    for row in listed:
+        assert row[1] == "32x32"
+        assert float(row[-2]) > 0
+    with pytest.raises(UserError, match="LaMa has no presets; DeepFillv2, InpaintSANet have"):
+        list_presets("LaMa")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -14,6 +14,7 @@ from lab.losses.balancing import (
     StatedWeights,
     UncertaintyWeighting,
 )
+from lab.losses.distillation import ATTENDED, TeacherAttention, TeacherPerceptual
 from lab.losses.feature_matching import FeatureMatching
 from lab.losses.objective import INPAINT_SANET_WEIGHTS, Objective, ObjectiveValue
 from lab.losses.once import OncePerImage
@@ -41,6 +42,7 @@ from lab.losses.terms import (
 )
 
 __all__ = [
+    "ATTENDED",
     "INPAINT_SANET_WEIGHTS",
     "JUDGES",
     "MSSSIM",
@@ -66,6 +68,8 @@ __all__ = [
     "ShiftGuidance",
     "StatedWeights",
     "Style",
+    "TeacherAttention",
+    "TeacherPerceptual",
     "Term",
     "TermSettings",
     "UncertaintyWeighting",

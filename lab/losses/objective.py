@@ -110,6 +110,7 @@ class Objective(nn.Module):
             _refuse_negative(self.balancing, adversarial_kind)
         self.judges = weights.judges()
         self.asked = {name: asked for name in active if (asked := TERMS[name].asks) is not None}
+        self.taught = [name for name in active if TERMS[name].needs_teacher]
         self.perceptual_network: VGGFeatures | None = None
         self._features: OncePerImage[dict[str, Tensor]] | None = None
         if any(TERMS[name].needs_features for name in active):

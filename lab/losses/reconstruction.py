@@ -1,4 +1,4 @@
-"""Pixel differences to the truth, over a region, divided by the region's area.
+"""Pixel differences to the truth, or a teacher's answer, over a region, by the region's area.
 
 The area makes holes of different sizes comparable, as InpaintSANet publishes it (Yu et al., "Free-
 Form Image Inpainting with Gated Convolution", ICCV 2019, whose published re-implementation divides
@@ -20,12 +20,14 @@ import torch
 from torch import Tensor
 
 from lab.checks import unknown_name_message
-from lab.contracts import LossInputs
+from lab.contracts import LossInputs, Stages
 from lab.imaging import distance_to_known
+from lab.losses.distillation import lesson_of
 
 Distance = Literal["l1", "l2", "charbonnier"]
 Region = Literal["hole", "known", "whole", "discounted_hole"]
 Stage = Literal["coarse", "refined"]
+Target = Literal["truth", "teacher"]
 
 # Lai et al. 2017, for images in [0, 1].
 _CHARBONNIER_EPSILON = 1e-3
@@ -33,7 +35,7 @@ _CHARBONNIER_EPSILON = 1e-3
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The mean distance between a stage and the truth inside a region.
+    """The mean distance between a stage and the truth, or a teacher's, inside a region.
 
     For one sample it is the mean over channels and pixels of
     ``distance(stage - truth) * region / mean(region)``, in units of the image's range; the batch's
@@ -50,6 +52,7 @@ class Reconstruction:
             same image.
         discount: what a pixel of the discounted hole loses with each pixel of depth, a factor above
             0 and at most 1: 0.99 in DeepFillv1's paper, 0.9 in its published code and Shift-Net's.
+        target: the ``"truth"``, or the same stage of a ``"teacher"``'s answer.
 
     Raises:
         ValueError: a name that is none of these, or a discount out of range.
@@ -59,22 +62,35 @@ class Reconstruction:
     region: Region
     stage: Stage
     discount: float = 0.99
+    target: Target = "truth"
 
     def __post_init__(self) -> None:
         for what, name, known in (
             ("distance", self.distance, get_args(Distance)),
             ("region", self.region, get_args(Region)),
             ("stage", self.stage, get_args(Stage)),
+            ("target", self.target, get_args(Target)),
         ):
             if name not in known:
                 raise ValueError(unknown_name_message(what, name, known))
         check_discount(self.discount)
 
     def __call__(self, inputs: LossInputs) -> Tensor:
-        """Return the scalar; 0, for Charbonnier up to 0.001, where the stage equals the truth."""
-        stage = inputs.stages.coarse if self.stage == "coarse" else inputs.stages.refined
-        distance = _distance(stage.float() - inputs.truth.detach().float(), self.distance)
+        """Return the scalar; 0, for Charbonnier up to 0.001, where the stage equals its target.
+
+        Raises:
+            ValueError: it is a teacher's, and there is none.
+        """
+        target = inputs.truth
+        if self.target == "teacher":
+            target = self._of(lesson_of(inputs, f"teacher_{self.region}_{self.distance}").stages)
+        distance = _distance(
+            self._of(inputs.stages).float() - target.detach().float(), self.distance
+        )
         return (distance * self._weights(inputs.mask.float())).mean()
+
+    def _of(self, stages: Stages) -> Tensor:
+        return stages.coarse if self.stage == "coarse" else stages.refined
 
     def _weights(self, mask: Tensor) -> Tensor:
         """Return ``region / mean(region)`` for each sample, ``(B, 1, H, W)``; zeros if empty."""

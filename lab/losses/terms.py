@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lab.checks import unknown_name_message
 from lab.contracts import LossTerm
 from lab.losses.adversarial import Adversarial, AdversarialKind
+from lab.losses.distillation import TeacherAttention, TeacherPerceptual
 from lab.losses.feature_matching import FeatureMatching
 from lab.losses.perceptual import ImageFeatures, Perceptual, PerceptualImages, Style
 from lab.losses.reconstruction import Distance, Reconstruction, Region, Stage
@@ -51,6 +52,7 @@ class Term:
         judge: the name of the judge that it asks, a key of `JUDGES`; None asks none.
         needs_features: whether it needs `TermSettings.features`.
         asks: the function of the network that it asks beside the answer, by name; None asks none.
+        needs_teacher: whether it asks a teacher, as `lab.training.Distillation` has one.
     """
 
     build: Callable[[TermSettings], LossTerm]
@@ -59,6 +61,7 @@ class Term:
     judge: str | None = None
     needs_features: bool = False
     asks: str | None = None
+    needs_teacher: bool = False
 
 
 JUDGES: Mapping[str, str] = MappingProxyType(
@@ -98,6 +101,21 @@ def _reconstruction() -> Iterator[tuple[str, Term]]:
                 _reconstructs(distance, region, stage),
                 f"{_DISTANCES[distance]} {_REGIONS[region]}, {stage} stage",
                 published,
+            ),
+        )
+
+
+def _taught() -> Iterator[tuple[str, Term]]:
+    """Distances to a teacher's stages."""
+    stages: tuple[Stage, ...] = ("refined", "coarse")
+    regions: tuple[Region, ...] = ("hole", "known", "whole")
+    for stage, region in product(stages, regions):
+        yield (
+            f"{'coarse_' if stage == 'coarse' else ''}teacher_{region}_l1",
+            Term(
+                _same(Reconstruction("l1", region, stage, target="teacher")),
+                f"{_DISTANCES['l1']} {_REGIONS[region]}, {stage} stage, from the teacher's",
+                needs_teacher=True,
             ),
         )
 
@@ -170,6 +188,17 @@ TERMS: Mapping[str, Term] = MappingProxyType(
             _same(ShiftGuidance()),
             "mean square between decoder features and the truth's in the hole; 1 in Shift-Net",
             asks="guidance_features",
+        ),
+        **dict(_taught()),
+        "teacher_attention": Term(
+            _same(TeacherAttention()),
+            "how far what attention makes points away from the teacher's, by a learned projection",
+            needs_teacher=True,
+        ),
+        "teacher_perceptual": Term(
+            _same(TeacherPerceptual()),
+            "distance from the teacher's completed image in the teacher's own layers",
+            needs_teacher=True,
         ),
         **{name: term for judge in JUDGES if judge != "whole" for name, term in _judged(judge)},
     }

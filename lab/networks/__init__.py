@@ -29,7 +29,13 @@ from lab.networks.migan_discriminator import MIGANDiscriminator
 from lab.networks.multiscale_discriminator import MultiscaleDiscriminator
 from lab.networks.partial_convolution_unet import PartialConvolutionUNet
 from lab.networks.patch_discriminator import PatchDiscriminator
-from lab.networks.registry import NETWORKS, PublishedForm, RegisteredNetwork, register
+from lab.networks.registry import (
+    NETWORKS,
+    Preset,
+    PublishedForm,
+    RegisteredNetwork,
+    register,
+)
 from lab.networks.rfr import RFR
 from lab.networks.shift_net import ShiftNet
 from lab.networks.super_resolution import (
@@ -91,6 +97,7 @@ __all__ = [
     "MultiscaleDiscriminator",
     "PartialConvolutionUNet",
     "PatchDiscriminator",
+    "Preset",
     "PublishedForm",
     "RegisteredNetwork",
     "Segmenter",

@@ -2,10 +2,11 @@
 
 What each costs for a photo of 256x256 pixels, as it is built without arguments; the guides that it
 reads beside photo and mask; its paper, its licence, and where weights that it loads are published.
+With ``--ladder``, the sizes of those that come in several.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lab.command_line import INTERRUPTED, CommandParser, complain, run_command
 
@@ -18,6 +19,7 @@ EXAMPLE = """\
   python -m lab.networks
   python -m lab.networks ContextEncoder LaMa
   python -m lab.networks PartialConvolutionUNet --measure
+  python -m lab.networks --ladder
 """
 
 
@@ -31,6 +33,12 @@ def parser() -> CommandParser:
         action="store_true",
         help="complete photos on the processor, for time and peak memory: up to a minute a network",
     )
+    add(
+        "--ladder",
+        action="store_true",
+        help="list the presets instead: what each size of a network costs at the photos that it "
+        "is meant for, measured on the processor; a minute for all",
+    )
     return options
 
 
@@ -39,17 +47,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
-    from lab.network_table import list_networks
+    from lab.network_table import list_networks, list_presets
     from lab.terminal import Terminal
 
     try:
-        _print(list_networks(*given.names, measure=given.measure), Terminal())
+        if given.ladder:
+            _print_ladder(list_presets(*given.names), Terminal())
+        else:
+            _print(list_networks(*given.names, measure=given.measure), Terminal())
     except UserError as error:
         complain(error)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+_CELLS: dict[str, Callable[[Any], str]] = {
+    "parameters": lambda row: f"{row.parameters / 1e6:.2f} M",
+    "convolutions": lambda row: f"{row.convolutions / 1e9:.2f} G",
+    "multiply-adds": lambda row: f"{row.multiply_adds / 1e9:.2f} G",
+    "ms": lambda row: f"{row.milliseconds:.0f}",
+    "peak MB": lambda row: f"{row.peak_bytes / 2**20:.0f}",
+}
+_COUNTED = ("parameters", "multiply-adds")
 
 
 def _print(networks: "pd.DataFrame", console: "Terminal") -> None:
@@ -59,12 +80,10 @@ def _print(networks: "pd.DataFrame", console: "Terminal") -> None:
     from lab.network_table import PHOTO_SIZE
 
     columns = {
-        "parameters": lambda row: f"{row.parameters / 1e6:.2f} M",
-        "multiply-adds": lambda row: f"{row.multiply_adds / 1e9:.2f} G",
+        heading: cell
+        for heading, cell in _CELLS.items()
+        if heading != "convolutions" and ("milliseconds" in networks or heading in _COUNTED)
     }
-    if "milliseconds" in networks:
-        columns["ms"] = lambda row: f"{row.milliseconds:.0f}"
-        columns["peak MB"] = lambda row: f"{row.peak_bytes / 2**20:.0f}"
     title = f"One photo of {PHOTO_SIZE}x{PHOTO_SIZE} pixels"
     table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, pad_edge=False)
     table.add_column("network ")
@@ -80,6 +99,29 @@ def _print(networks: "pd.DataFrame", console: "Terminal") -> None:
         lines += [f"  licence: {row.licence}"] if row.licence else []
         lines += [f"  weights: {page}" for page in row.weights]
         console.print("\n".join(lines), soft_wrap=True, highlight=False)
+
+
+def _print_ladder(presets: "pd.DataFrame", console: "Terminal") -> None:
+    from rich import box
+    from rich.table import Table
+
+    title = "One photo of the size that a preset is meant for"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, pad_edge=False)
+    for heading in ("network ", "preset "):
+        table.add_column(heading)
+    for heading in ("photo", *_CELLS):
+        table.add_column(f" {heading}", justify="right")
+    above = ""
+    for (network, preset), row in presets.iterrows():
+        cells = [f" {row.photo_size:.0f}x{row.photo_size:.0f}"]
+        cells += [f" {cell(row)}" for cell in _CELLS.values()]
+        table.add_row(f"{network if network != above else ''} ", f"{preset} ", *cells)
+        above = network
+    console.print(table)
+    console.print(
+        "A preset is called by the multiply-adds of its convolutions, as the deployment notes "
+        "count; multiply-adds have those of attention, too."
+    )
 
 
 if __name__ == "__main__":

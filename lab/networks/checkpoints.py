@@ -31,6 +31,7 @@ _MOST_EPOCHS = 10**6
 def create(
     name: str,
     weights: Path | str | None = None,
+    preset: str | None = None,
     **arguments: Any,  # noqa: ANN401 (each network has its own)
 ) -> nn.Module:
     """Build any network by its name.
@@ -39,20 +40,23 @@ def create(
         name: of `NETWORKS`.
         weights: a checkpoint's path; ``"published"``, or the name of one of its published files,
             which is fetched and verified; None draws first weights from PyTorch's generator.
+        preset: one of its sizes, such as ``"600m"`` (`RegisteredNetwork.presets`), as arguments.
         arguments: its constructor's. With weights they only say what is expected of them.
 
     Returns:
         nn.Module: in eval mode if it has weights, else in training mode.
 
     Raises:
-        ValueError: an unknown name, with the nearest; weights of another network, or that do not
-            fit the arguments.
+        ValueError: an unknown name or preset, with the nearest; weights of another network, or that
+            do not fit the arguments.
         MissingWeightsError: no file of that name can be fetched; says where to look.
         FileNotFoundError, UnreadableCheckpointError: as `load_network`.
     """
     if name not in NETWORKS:
         raise ValueError(unknown_name_message("network", name, NETWORKS))
     registered = NETWORKS[name]
+    if preset is not None:
+        arguments = {**registered.preset(preset).arguments, **arguments}
     if weights is None:
         return registered.build(**arguments)
     network = load_network(_weight_path(name, weights))

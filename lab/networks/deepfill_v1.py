@@ -120,7 +120,8 @@ class DeepFillv1(nn.Module):
             mask: float32 ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
 
         Returns:
-            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1].
+            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1]; what
+            attention made is the extra ``attended``, at a quarter of the size.
         """
         height, width = image.shape[-2:]
         shown = show_hole_start(2.0 * image - 1.0, mask > 0.5, self.start, published=0.0)
@@ -138,7 +139,8 @@ class DeepFillv1(nn.Module):
             refined = composite + padded_mask * refined
         refined = clip(refined, -1.0, 1.0)
         return Stages(
-            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
+            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined)),
+            extras={"attended": copied},
         )
 
 

@@ -22,7 +22,7 @@ from lab.contracts import Guides, Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
 from lab.layers import ContextualAttention, GatedConvolution, Initialization, pad_to_multiple
 from lab.networks.guide_reading import read_guide
-from lab.networks.registry import PublishedForm, register
+from lab.networks.registry import Preset, PublishedForm, register
 
 # Both stages halve the image twice, and the attention thins out once more.
 _MULTIPLE = 8
@@ -46,6 +46,8 @@ class DeepFillv2(nn.Module):
         start: in the hole, mid-gray as ``"published"``; a smooth ``"fill"``; or the fill as what
             both stages correct (``"residual"``), then without the tanh: see
             `lab.fills.hole_start`.
+        separable: whether the gated convolutions are, all but the first of each stage, of few
+            channels, as MobileNet leaves its first one plain.
 
     Raises:
         ValueError: a width that is no multiple of 4, or an option that there is not.
@@ -61,6 +63,7 @@ class DeepFillv2(nn.Module):
         convention: Convention = "pytorch",
         initialization: Initialization = "kaiming",
         start: HoleStart = "published",
+        separable: bool = False,
     ) -> None:
         super().__init__()
         check_hole_start(start)
@@ -74,6 +77,7 @@ class DeepFillv2(nn.Module):
         self.convention = convention
         self.initialization = initialization
         self.start = start
+        self.separable = separable
         if sketch:
             self.guides = ("sketch",)
         half, deep = width // 2, 2 * width
@@ -84,10 +88,12 @@ class DeepFillv2(nn.Module):
             normalization=False,
             odd_padding="end" if in_tensorflow else "both",
             initialization=initialization,
+            separable=separable,
         )
+        first = partial(gated, separable=False)
         # RGB, sketch, ones, mask
         self.coarse_network = nn.Sequential(
-            gated(6 if sketch else 5, half, 5),
+            first(6 if sketch else 5, half, 5),
             gated(half, width, 3, stride=2),
             gated(width, width, 3),
             gated(width, deep, 3, stride=2),
@@ -98,7 +104,7 @@ class DeepFillv2(nn.Module):
             *_decoder(width, gated),
         )
         self.refine_encoder = nn.Sequential(
-            gated(3, half, 5),
+            first(3, half, 5),
             gated(half, half, 3, stride=2),
             gated(half, width, 3),
             gated(width, width, 3, stride=2),
@@ -107,7 +113,7 @@ class DeepFillv2(nn.Module):
             *(gated(deep, deep, 3, dilation=dilation) for dilation in (2, 4, 8, 16)),
         )
         self.attention_encoder = nn.Sequential(
-            gated(3, half, 5),
+            first(3, half, 5),
             gated(half, half, 3, stride=2),
             gated(half, width, 3),
             gated(width, deep, 3, stride=2),
@@ -131,6 +137,9 @@ class DeepFillv2(nn.Module):
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
+    feature_layers = ("coarse_network.0", "coarse_network.2", "coarse_network.5")
+    """Layers of the whole, the half and a quarter of the size, which show what an image is like."""
+
     @property
     def last_layer(self) -> nn.Module:
         """The layer that every term of the refined stage reaches last."""
@@ -147,7 +156,8 @@ class DeepFillv2(nn.Module):
 
         Returns:
             Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1], or around
-            it as corrections of a fill.
+            it as corrections of a fill; what attention made is the extra ``attended``, at a quarter
+            of the size.
 
         Raises:
             ValueError: no sketch where one is read, or one of another shape.
@@ -170,7 +180,8 @@ class DeepFillv2(nn.Module):
         features = torch.cat([self.refine_encoder(seen), self.attention_decoder(attended)], dim=1)
         refined = self._stage(self.refine_decoder(features), composite, padded_mask)
         return Stages(
-            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
+            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined)),
+            extras={"attended": attended},
         )
 
     def _stage(self, answer: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
@@ -297,4 +308,12 @@ register(
         PublishedForm(is_published_deepfill_v2, published_deepfill_v2, _PAGE),
         PublishedForm(is_converted_deepfill_v2, published_deepfill_v2, _PAGE),
     ),
+    # As the deployment notes compressed it; they count its convolutions.
+    presets={
+        "full": Preset({}, 256, 25e9),
+        "4g": Preset({"separable": True}, 256, 4e9),
+        "1g": Preset({"separable": True}, 128, 1e9),
+        "600m": Preset({"separable": True, "width": 36}, 128, 600e6),
+        "300m": Preset({"separable": True, "width": 24}, 128, 300e6),
+    },
 )

@@ -32,7 +32,7 @@ from lab.layers import (
     SelfAttention,
     pad_to_multiple,
 )
-from lab.networks.registry import PublishedForm, register
+from lab.networks.registry import Preset, PublishedForm, register
 
 # Both stages halve the image twice.
 _MULTIPLE = 4
@@ -58,6 +58,8 @@ class InpaintSANet(nn.Module):
             gets further: see :class:`~lab.layers.GatedConvolution`.
         start: in the hole, white as ``"published"``; a smooth ``"fill"``; or the fill as what both
             stages correct (``"residual"``): see `lab.fills.hole_start`.
+        separable: whether the gated convolutions are, all but the first and the last of each
+            stage, of few channels.
 
     Raises:
         ValueError: a width below 8 or odd, another number of input channels, or an option that
@@ -74,6 +76,7 @@ class InpaintSANet(nn.Module):
         coordinate_attention: CoordinatePlace = "off",
         initialization: Initialization = "kaiming",
         start: HoleStart = "published",
+        separable: bool = False,
     ) -> None:
         super().__init__()
         check_hole_start(start)
@@ -91,12 +94,17 @@ class InpaintSANet(nn.Module):
         self.coordinate_attention = coordinate_attention
         self.initialization = initialization
         self.start = start
+        self.separable = separable
         deep = 4 * width
         gated = partial(
-            GatedConvolution, gate=gate, gct_norm=gct_norm, initialization=initialization
+            GatedConvolution,
+            gate=gate,
+            gct_norm=gct_norm,
+            initialization=initialization,
+            separable=separable,
         )
         self.coarse_network = nn.Sequential(
-            gated(input_channels, width, 5),
+            gated(input_channels, width, 5, separable=False),
             gated(width, 2 * width, 4, stride=2),
             gated(2 * width, 2 * width, 3),
             gated(2 * width, deep, 4, stride=2),
@@ -106,7 +114,7 @@ class InpaintSANet(nn.Module):
             *_decoder(deep, width, gated),
         )
         self.refine_encoder = nn.Sequential(
-            gated(input_channels, width, 5),
+            gated(input_channels, width, 5, separable=False),
             gated(width, width, 4, stride=2),
             gated(width, 2 * width, 3),
             gated(2 * width, 2 * width, 4, stride=2),
@@ -121,6 +129,9 @@ class InpaintSANet(nn.Module):
             start_at_zero(self.coarse_network[-1])
             start_at_zero(self.refine_decoder[-1])
 
+    feature_layers = ("coarse_network.0", "coarse_network.2", "coarse_network.5")
+    """Layers of the whole, the half and a quarter of the size, which show what an image is like."""
+
     @property
     def last_layer(self) -> nn.Module:
         """The layer that every term of the refined stage reaches last."""
@@ -134,7 +145,8 @@ class InpaintSANet(nn.Module):
             mask: float32 ``(B, 1, H, W)`` of 0 and 1, 1 = hole.
 
         Returns:
-            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1].
+            Stages: the coarse and the refined image, float32 ``(B, 3, H, W)`` in [0, 1]; what
+            attention made is the extra ``attended``, at a quarter of the size.
         """
         height, width = image.shape[-2:]
         known = 2.0 * image - 1.0
@@ -156,7 +168,8 @@ class InpaintSANet(nn.Module):
             refined = composite + padded_mask * refined
         refined = refined.clamp(-1.0, 1.0)
         return Stages(
-            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined))
+            images=tuple((stage[..., :height, :width] + 1.0) / 2.0 for stage in (coarse, refined)),
+            extras={"attended": features},
         )
 
     def warm_start(self, state: Mapping[str, Tensor]) -> None:
@@ -200,7 +213,7 @@ def _decoder(
         gated(2 * width, 2 * width, 3),
         gated(2 * width, width, 3, upsample=True),
         gated(width, width // 2, 3),
-        gated(width // 2, 3, 3, activation="none"),
+        gated(width // 2, 3, 3, activation="none", separable=False),
     )
 
 
@@ -274,4 +287,12 @@ register(
             "https://github.com/svip-lab/impersonator",
         ),
     ),
+    # The deployment notes compressed DeepFillv2: these widths cost what theirs cost there.
+    presets={
+        "full": Preset({}, 256, 39.5e9),
+        "4g": Preset({"separable": True, "width": 26}, 256, 4e9),
+        "1g": Preset({"separable": True, "width": 26}, 128, 1e9),
+        "600m": Preset({"separable": True, "width": 20}, 128, 600e6),
+        "300m": Preset({"separable": True, "width": 12}, 128, 300e6),
+    },
 )

@@ -6,9 +6,11 @@ A name outside this table is never built from a checkpoint, so that reading a fi
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor, nn
 
+from lab.checks import unknown_name_message
 from lab.networks.weight_files import WeightFile
 
 State = Mapping[str, Tensor]
@@ -38,6 +40,21 @@ class PublishedForm:
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A size of a network under a name.
+
+    Attributes:
+        arguments: of its constructor; the others keep their defaults.
+        photo_size: side of the photos that it is meant for, in pixels.
+        convolutions: multiply-adds that they take there, as its name says it.
+    """
+
+    arguments: Mapping[str, Any]
+    photo_size: int
+    convolutions: float
+
+
+@dataclass(frozen=True)
 class RegisteredNetwork:
     """A network by its name, and what is known of it.
 
@@ -47,6 +64,7 @@ class RegisteredNetwork:
         code: the published code that it is equal to; empty for networks of our own.
         licence: of that code and its weights; ours where there is none.
         published: the forms in which its weights are published.
+        presets: its sizes by name, from the largest.
     """
 
     build: type[nn.Module]
@@ -54,6 +72,7 @@ class RegisteredNetwork:
     code: str
     licence: str
     published: tuple[PublishedForm, ...]
+    presets: Mapping[str, Preset] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,6 +83,16 @@ class RegisteredNetwork:
     def guides(self) -> tuple[str, ...]:
         """The guides that it reads beside image and mask, such as ``("edges",)``."""
         return tuple(getattr(self.build, "guides", ()))
+
+    def preset(self, name: str) -> Preset:
+        """One of its sizes.
+
+        Raises:
+            ValueError: it has none of this name; says the nearest.
+        """
+        if name not in self.presets:
+            raise ValueError(unknown_name_message(f"preset of {self.name}", name, self.presets))
+        return self.presets[name]
 
 
 _registered: dict[str, RegisteredNetwork] = {}
@@ -79,13 +108,14 @@ def register(
     code: str = "",
     licence: str = "",
     published: tuple[PublishedForm, ...] = (),
+    presets: Mapping[str, Preset] = MappingProxyType({}),
 ) -> None:
     """Put a network into the table; called once, at the end of the network's own file.
 
     Raises:
         ValueError: another network has this name.
     """
-    found = RegisteredNetwork(network, paper, code, licence, published)
+    found = RegisteredNetwork(network, paper, code, licence, published, presets)
     if found.name in _registered:
         raise ValueError(f"there are two networks called {found.name}: rename one")
     _registered[found.name] = found

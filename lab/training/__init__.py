@@ -9,6 +9,7 @@ from lab.training.completion_module import (
     build_module,
     seed_rank,
 )
+from lab.training.distillation import Distillation
 from lab.training.judges import Judges
 from lab.training.phases import Phase
 
@@ -16,6 +17,7 @@ __all__ = [
     "EPOCHS_TRAINED",
     "AdversarialCompletion",
     "CompletionModule",
+    "Distillation",
     "Judges",
     "NonFiniteLossError",
     "Optimization",

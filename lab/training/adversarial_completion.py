@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from lab.contracts import JudgedPair, LossInputs, Network, Strategy
+from lab.contracts import JudgedPair, LossInputs, Network, Stages, Strategy
 from lab.data import Batch
 from lab.losses import Objective, judged_name
 from lab.networks import InpaintSANet
@@ -151,12 +151,30 @@ class AdversarialCompletion(CompletionModule):
             size: side of the training's crops, in pixels.
 
         Raises:
-            ValueError: a judge that does not fit the size.
+            ValueError: a judge that does not fit the size; a term that asks a teacher.
         """
         super().prepare(size)
         for name in self._asked():
             if name not in self.judges:
                 self.judges[name] = self._judges.build(name, size)
+        taught = [name for each in self.objectives for name in _objective(each).taught]
+        if taught:
+            self.find_teacher(list(dict.fromkeys(taught)))
+
+    def find_teacher(self, terms: Sequence[str]) -> None:
+        """Make the teacher ready that terms ask; this procedure has none.
+
+        Args:
+            terms: those with a weight in any phase.
+
+        Raises:
+            ValueError: there is none.
+        """
+        raise ValueError(
+            f"the term {terms[0]} asks a teacher, which {type(self).__name__} has not: train by "
+            "--model=lab.training.Distillation --model.teacher=FILE, or set "
+            f"model.objective.weights.{terms[0]} to 0"
+        )
 
     def configure_model(self) -> None:
         """Prepare for the photos that the trainer brings, where nobody has.
@@ -211,18 +229,32 @@ class AdversarialCompletion(CompletionModule):
         if any(_moves(judge) for judge in judges.values()):
             self._judges_step(judged, optimizers[1])
         if network_trains:
-            inputs = LossInputs(
-                stages,
-                image,
-                mask,
-                completed,
-                judged,
-                _last_layer(self.network),
-                batch.guides,
-                getattr(self.network, "guidance_features", None),
-            )
+            inputs = self.loss_inputs(batch, stages, completed, judged)
             self._network_step(inputs, optimizers[0])
         self._step_schedules()
+
+    def loss_inputs(
+        self,
+        batch: Batch,
+        stages: Stages,
+        completed: Tensor,
+        judged: Mapping[str, JudgedPair],
+    ) -> LossInputs:
+        """What the objective is told of a batch, its network's answer and its judges."""
+        return LossInputs(
+            stages,
+            batch.image,
+            batch.mask,
+            completed,
+            judged,
+            _last_layer(self.network),
+            batch.guides,
+            getattr(self.network, "guidance_features", None),
+        )
+
+    def learned_beside(self) -> list[nn.Parameter]:
+        """What is learned along with the network, and is not deployed."""
+        return []
 
     def configure_optimizers(self) -> tuple[list[Adam], list[LambdaLR]]:
         """Adam for the network, with what balancing learns, and for the judges, if any.
@@ -231,6 +263,8 @@ class AdversarialCompletion(CompletionModule):
         """
         settings = self.optimization
         groups: list[dict[str, Any]] = [{"params": list(self.network.parameters())}]
+        if beside := self.learned_beside():
+            groups.append({"params": beside})
         for balancing in dict.fromkeys(_objective(each).balancing for each in self.objectives):
             if learned := list(balancing.parameters()):
                 groups.append({"params": learned, "lr": balancing.learning_rate})

@@ -5,10 +5,21 @@ from types import MappingProxyType
 
 from lab.variants.attention_scale import attention_scale, attention_scale_as_documented
 from lab.variants.channel_gates import both_gates, channel_gate
+from lab.variants.compressed import (
+    deepfill_v2_1g,
+    deepfill_v2_4g,
+    deepfill_v2_300m,
+    deepfill_v2_600m,
+    inpaint_sanet_1g,
+    inpaint_sanet_4g,
+    inpaint_sanet_300m,
+    inpaint_sanet_600m,
+)
 from lab.variants.context_encoder import context_encoder, context_encoder_l2
 from lab.variants.coordinate_attention import coordinates_in_keys, coordinates_in_output
 from lab.variants.deepfill_v1 import deepfill_v1
 from lab.variants.deepfill_v2 import deepfill_v2
+from lab.variants.distilled import distilled, distilled_perceptual, distilled_reweighted
 from lab.variants.edge_connect import edge_connect, edge_connect_without_vgg
 from lab.variants.global_local import global_local
 from lab.variants.lama import lama_without_perceptual
@@ -46,9 +57,20 @@ __all__ = [
     "coordinates_in_output",
     "deepfill_v1",
     "deepfill_v2",
+    "deepfill_v2_1g",
+    "deepfill_v2_4g",
+    "deepfill_v2_300m",
+    "deepfill_v2_600m",
+    "distilled",
+    "distilled_perceptual",
+    "distilled_reweighted",
     "edge_connect",
     "edge_connect_without_vgg",
     "global_local",
+    "inpaint_sanet_1g",
+    "inpaint_sanet_4g",
+    "inpaint_sanet_300m",
+    "inpaint_sanet_600m",
     "lama_without_perceptual",
     "lbam",
     "lbam_without_vgg",
@@ -112,6 +134,17 @@ _IN_ORDER = (
     lbam_without_vgg,
     lama_without_perceptual,
     migan,
+    deepfill_v2_4g,
+    deepfill_v2_1g,
+    deepfill_v2_600m,
+    deepfill_v2_300m,
+    inpaint_sanet_4g,
+    inpaint_sanet_1g,
+    inpaint_sanet_600m,
+    inpaint_sanet_300m,
+    distilled,
+    distilled_reweighted,
+    distilled_perceptual,
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(

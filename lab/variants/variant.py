@@ -134,7 +134,9 @@ def build_variants(
     of_variants = [
         option
         for variant in chosen
-        for option in options_from({"model": variant.of_group("model")})
+        for path, value in variant.settings.items()
+        if path == "model" or path.startswith("model.")
+        for option in options_from({path: value})
     ]
     known = flat_settings(parse_options(of_variants, parser), parser)
     changed = {f"model.{path}": value for path, value in (settings or {}).items()}

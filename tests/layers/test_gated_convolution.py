@@ -118,3 +118,36 @@ def test_an_identity_start_passes_on_what_even_gates_halve():
     x = torch.rand(1, 6, 16, 16)
     torch.testing.assert_close(layer(x), x, rtol=0, atol=0.3)
     assert (layer(x) - x).abs().mean() < 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 4), (4, 2, 1), (5, 1, 1)])
+def test_a_separable_layer_is_the_plain_one_with_the_product_of_its_kernels(
+    kernel, stride, dilation
+):
+    options = {"kernel_size": kernel, "stride": stride, "dilation": dilation}
+    layer = GatedConvolution(4, 3, separable=True, **options).eval()
+    plain = GatedConvolution(4, 3, **options).eval()
+    # What channel i gives to channel o is one kernel, times a number.
+    kernels = layer.depthwise.weight[:, 0]  # [in, side, side]
+    plain.convolution.weight.copy_(layer.convolution.weight * kernels)
+    plain.convolution.bias.copy_(layer.convolution.bias)
+    x = torch.randn(2, 4, 16, 14)
+    torch.testing.assert_close(layer(x), plain(x), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("channels", "out", "kernel"), [(6, 6, 3), (5, 8, 4)])
+def test_a_separable_layer_starts_as_it_should(channels, out, kernel):
+    x = torch.randn(1, channels, 64, 64)
+    layer = GatedConvolution(channels, out, kernel, separable=True)
+    assert layer.depthwise(x).std() == pytest.approx(1.0, rel=0.3)  # no activation follows
+    options = {"initialization": "identity", "separable": True}
+    layer = GatedConvolution(channels, out, kernel, stride=2 - kernel % 2, **options)
+    smooth = F.interpolate(torch.randn(1, channels, 4, 4), size=32, mode="bilinear")
+    seen = layer.depthwise(smooth)
+    expected = smooth if kernel % 2 else F.avg_pool2d(smooth, 2)
+    inner = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+    assert (seen - expected)[inner].abs().mean() < 0.2 * expected.std()
+    middle = layer.convolution.weight[:out, :, 0, 0]
+    torch.testing.assert_close(middle.T @ middle, torch.eye(channels), atol=0.5, rtol=0)

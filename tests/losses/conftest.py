@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab.contracts import DiscriminatorOutput, JudgedPair, LossInputs, Stages
+from lab.contracts import DiscriminatorOutput, JudgedPair, Lesson, LossInputs, Stages
 from lab.losses import JUDGES
 from lab.networks import VGG_WEIGHTS, WeightFile, vgg_layer_names
 
@@ -92,13 +92,20 @@ def make_inputs():
             # The pixels are the features that a network of this kind has, too.
             stages=Stages(
                 (refined if coarse is None else coarse, refined),
-                {"decoder_features": refined, "reduced_mask": mask},
+                {"decoder_features": refined, "reduced_mask": mask, "attended": refined},
             ),
             truth=truth,
             mask=mask,
             completed=completed,
             judged=dict.fromkeys(JUDGES, pair),
             guidance_features=lambda truth, mask: truth,
+            # A teacher that knows everything.
+            lesson=Lesson(
+                Stages((truth, truth), {"attended": truth}),
+                torch.where(mask > 0, truth, known),
+                TinyFeatures(),
+                nn.Identity(),
+            ),
         )
 
     return make

@@ -15,8 +15,9 @@ MINIMUM = {name: 1e-3 for name in TERMS if name.endswith("charbonnier")}
 BOUNDED = sorted(name for name in TERMS if not name.endswith("adversarial"))
 # Terms that look at the completed image alone, or at features in the hole: of the refined stage,
 # they see nothing else.
-OF_COMPLETED = {"ms_ssim", "hole_ssim", "rim_total_variation", "shift_guidance"} | {
-    name for name, term in TERMS.items() if term.judge
+OF_COMPLETED = {
+    *("ms_ssim", "hole_ssim", "rim_total_variation", "shift_guidance", "teacher_perceptual"),
+    *(name for name, term in TERMS.items() if term.judge),
 }
 
 
@@ -144,6 +145,13 @@ def test_terms_of_a_network_ask_for_what_it_has(name, build, truth, mask, make_i
     ):
         with pytest.raises(ValueError, match=f"term {name} asks a network with {TERMS[name].asks}"):
             build(name)(without)
+
+
+@pytest.mark.parametrize("name", [name for name in TERMS if TERMS[name].needs_teacher])
+def test_terms_of_a_teacher_ask_for_it(name, build, truth, mask, make_inputs):
+    without = replace(make_inputs(truth, truth, mask), lesson=None)
+    with pytest.raises(ValueError, match=f"term {name.removeprefix('coarse_')} asks a teacher"):
+        build(name)(without)
 
 
 @pytest.mark.parametrize("kind", get_args(AdversarialKind))

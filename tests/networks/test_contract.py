@@ -41,6 +41,7 @@ SMALL = {
             "convention": "tensorflow",
             "start": "residual",
         },
+        {"width": 8, "initialization": "identity", "separable": True},
     ],
     "EdgeConnect": [
         {"width": 4, "blocks": 1},
@@ -63,6 +64,7 @@ SMALL = {
         {"width": 10, "input_channels": 4},
         {"width": 8, "gate": "gct", "attention_scale": "sqrt_d", "coordinate_attention": "keys"},
         {"width": 8, "gate": "both", "gct_norm": "l2", "coordinate_attention": "output"},
+        {"width": 8, "separable": True},
         {"width": 8, "start": "fill"},
         {"width": 8, "start": "residual"},
     ],

@@ -12,8 +12,10 @@ from lab.studies import begin_sweep, read_question
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
 ASKED_IN_VAIN = {
-    # What weights are wanted for, or people who were really removed, and what is said without.
+    # What weights are wanted for, a teacher, or people who were really removed, and what is said
+    # without.
     "superres": "FSRCNN",
+    "distillation": "model.teacher",
     "dilation": "evaluation.set",
     "threshold": "evaluation.set",
 }

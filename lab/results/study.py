@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.plain import read_json
 from lab.formats.runs import BOARD, SCORES, SELECTION, SETTINGS
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.results.artifacts import fetch_runs
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
@@ -32,6 +32,10 @@ from lab.statistics import PairedDifference, SeedSpread, compare_scores, race, r
 from lab.untrusted import MEBIBYTE, read_text
 
 DEFAULT_GOAL = "hole_ssim"
+
+REMOVAL_GOAL = "hole_texture_mismatch"
+"""What results are ranked by where no truth is known: it agrees with the eye in 0.7 of the votes
+(docs/findings.md), and a seam alone does not."""
 
 COST_COLUMNS = ("parameters", "multiply_adds", "milliseconds", "peak_bytes")
 
@@ -54,7 +58,14 @@ _STATES: dict[TrialState, State] = {
 _DEEPEST = 3
 
 # Folders of what a study scored without training it: a run each, of one epoch.
-_UNTRAINED: dict[str, State] = {"applied": "applied", "baselines": "baseline"}
+_UNTRAINED: dict[str, State] = {
+    "applied": "applied",
+    "entrants": "entrant",
+    "baselines": "baseline",
+}
+
+# Where an evaluation of several networks keeps each as a run.
+_NETWORKS = "networks/"
 
 
 @dataclass(frozen=True)
@@ -92,8 +103,14 @@ class Study:
 
     @property
     def ranked(self) -> list[Run]:
-        """The settings whose run ended well and has scores, best by the first goal first."""
-        return [run for run in self.runs if _is_ranked(run)]
+        """The settings whose run ended well and has scores, best by the first goal first.
+
+        Where there is no run of ours at all, the entrants; without them the methods.
+        """
+        if self.trials:
+            return [run for run in self.runs if _is_ranked(run)]
+        untrained = self.entrants or self.baselines
+        return [run for run in untrained if run.best is not None]
 
     @property
     def others(self) -> list[Run]:
@@ -114,6 +131,11 @@ class Study:
     def applied(self) -> list[Run]:
         """Variants without training, put on the reference's best epoch."""
         return [run for run in self.runs if run.state == "applied"]
+
+    @property
+    def entrants(self) -> list[Run]:
+        """What other programs made of the same photos and holes, best by the first goal first."""
+        return [run for run in self.runs if run.state == "entrant"]
 
     @property
     def baselines(self) -> list[Run]:
@@ -138,7 +160,7 @@ class Study:
     def worst(self) -> Run | None:
         """The run whose best epoch is worst, among the finished and the pruned ones."""
         goal = self.goals[0]
-        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[goal].higher_is_better else -1.0
         scored = [
             run
             for run in self.trials
@@ -148,7 +170,7 @@ class Study:
 
     def best_by(self, goal: str) -> Run:
         """The ranked run with the best mean of a metric; there must be one."""
-        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[goal].higher_is_better else -1.0
         return max(self.ranked, key=lambda run: sign * run.mean(goal))
 
     @property
@@ -167,7 +189,7 @@ class Study:
         if len(self.goals) < 2 or len(front) < 3:
             return None
         values = np.array([[run.mean(goal) for goal in self.goals] for run in front])
-        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        signs = [1.0 if ALL_METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
         values = values * signs
         spans = np.ptp(values, axis=0)
         missing = (values.max(axis=0) - values) / np.where(spans > 0, spans, 1.0)
@@ -177,7 +199,7 @@ class Study:
         leads = []
         for goal in self.goals:
             lead = one.mean(goal) - other.mean(goal)
-            leads.append(lead if METRICS[goal].higher_is_better else -lead)
+            leads.append(lead if ALL_METRICS[goal].higher_is_better else -lead)
         return min(leads) >= 0.0 and max(leads) > 0.0
 
     def compare(
@@ -242,7 +264,7 @@ class Study:
         """
         rows = {
             (metric, name): [getattr(difference, column) for column in COMPARISON_COLUMNS]
-            for metric in METRICS
+            for metric in ALL_METRICS
             for name, difference in self.differences(metric).items()
         }
         index = pd.MultiIndex.from_tuples(rows, names=["metric", "run"])
@@ -284,7 +306,7 @@ class Study:
         if not entrants:
             return [], []
         samples = _common_samples(entrants)
-        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        signs = [1.0 if ALL_METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
         settings = [
             np.stack(
                 [
@@ -316,7 +338,7 @@ class Study:
         found = rank(
             np.column_stack([run.best_scores.loc[samples, goal] for run in self.ranked]),
             list(about["photo"]),
-            METRICS[goal].higher_is_better,
+            ALL_METRICS[goal].higher_is_better,
             spread=self._seed_spread(goal, about),
             trainings=[run.trainings for run in self.ranked],
         )
@@ -332,7 +354,7 @@ class Study:
         as ``…_spread``; ``checkpoint`` and ``reason``.
         """
         recorded = {metric for run in self.settings for metric in run.scores}
-        metrics = [metric for metric in METRICS if metric in recorded]
+        metrics = [metric for metric in ALL_METRICS if metric in recorded]
         lines = []
         for run in self.settings:
             line: dict[str, object] = {
@@ -482,7 +504,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         fetch_runs(study, folder)
         return study_of(study, folder)
     runs = _runs_below(folder, DEFAULT_GOAL)
-    if not runs:
+    if not runs and not _untrained(folder, DEFAULT_GOAL):
         raise ResultsError(
             f"{folder} is neither a run nor a study: it has no {SCORES}, and no trial. "
             "Give a folder that lab.train or lab.sweep wrote"
@@ -500,6 +522,7 @@ def has_results(folder: str | Path) -> bool:
         (folder / SCORES).exists()
         or is_study_folder(folder)
         or bool(_runs_below(folder, DEFAULT_GOAL))
+        or bool(_untrained(folder, DEFAULT_GOAL))
     )
 
 
@@ -510,7 +533,7 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
         ResultsError: something there is damaged.
     """
     goals = study.user_attrs.get("goals", [DEFAULT_GOAL])
-    if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
+    if not isinstance(goals, list) or not goals or not set(goals) <= ALL_METRICS.keys():
         raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
     found = _in_order(folder, open_trials(study, folder, goals), goals)
     question = str(study.user_attrs.get("question", ""))
@@ -519,11 +542,24 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
 
 
 def _in_order(folder: Path, runs: Sequence[Run], goals: Sequence[str] = (DEFAULT_GOAL,)) -> Study:
-    sign = -1.0 if METRICS[goals[0]].higher_is_better else 1.0
+    untrained = _untrained(folder, goals[0])
+    if list(goals) == [DEFAULT_GOAL] and _have_no_truth([*runs, *untrained]):
+        goals = (REMOVAL_GOAL,)
+        runs, untrained = ([replace(run, goal=goals[0]) for run in of] for of in (runs, untrained))
+    sign = -1.0 if ALL_METRICS[goals[0]].higher_is_better else 1.0
     ranked = sorted(filter(_is_ranked, runs), key=lambda run: sign * run.mean(goals[0]))
     others = [run for run in runs if not _is_ranked(run)]
-    untrained = _untrained(folder, goals[0])
+    entrants = [run for run in untrained if run.state == "entrant"]
+    entrants.sort(key=lambda run: sign * run.mean(goals[0]))
+    listed = iter(entrants)
+    untrained = [next(listed) if run.state == "entrant" else run for run in untrained]
     return Study(folder.resolve().name, folder, "", list(goals), [*ranked, *others, *untrained])
+
+
+def _have_no_truth(runs: Sequence[Run]) -> bool:
+    """Whether these are removals of whose background nothing is known."""
+    scored = [run for run in runs if len(run.scores)]
+    return bool(scored) and all(REMOVAL_GOAL in run.scores for run in scored)
 
 
 def find_studies(folder: str | Path) -> list[Path]:
@@ -535,13 +571,16 @@ def find_studies(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if _is_run(folder) or is_study_folder(folder):
         return []
+    if _untrained(folder, DEFAULT_GOAL):
+        return []
     found = list(_below(folder, _DEEPEST))
-    return found if any(map(is_study_folder, found)) else []
+    are_studies = [is_study_folder(path) or not _is_run(path) for path in found]
+    return found if any(are_studies) else []
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
     for path in sorted(folder.glob("[!.]*/")):
-        if _is_run(path) or is_study_folder(path):
+        if _is_run(path) or is_study_folder(path) or _untrained(path, DEFAULT_GOAL):
             yield path
         elif depth > 1:
             yield from _below(path, depth - 1)
@@ -616,7 +655,10 @@ def _runs_below(folder: Path, goal: str) -> list[Run]:
         if path.parents[1].name not in _UNTRAINED
     )
     names = [path.relative_to(folder).as_posix().removeprefix("trials/") for path in folders]
-    return [Run(name, name, path, goal) for path, name in zip(folders, names, strict=True)]
+    return [
+        Run(name, name.removeprefix(_NETWORKS), path, goal)
+        for path, name in zip(folders, names, strict=True)
+    ]
 
 
 def _untrained(folder: Path, goal: str) -> list[Run]:

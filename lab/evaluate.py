@@ -17,6 +17,7 @@ from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, 
 if TYPE_CHECKING:
     from lab.data import Entrant
     from lab.evaluation import Tasks
+    from lab.results import Study
     from lab.terminal import Terminal
 
 EXAMPLE = """\
@@ -28,6 +29,8 @@ EXAMPLE = """\
   python -m lab.evaluate --set sets/test1 --hand-out holes    # for a program that is not here
   python -m lab.evaluate --set sets/test1 --entrant service=ANSWERS --entrant other=ANSWERS
   python -m lab.evaluate --photos PHOTOS --masks MASKS --entrant service=ANSWERS --removal
+  python -m lab.evaluate --table compression --checkpoint full=FILE --checkpoint 600m=FILE \
+      --set sets/valid sets/test1 sets/test2
 """
 
 # Options that say what is scored: what is handed out is scored by the same.
@@ -54,7 +57,13 @@ def parser() -> CommandParser:
         "given several times",
     )
     options.add_variant()
-    add("--set", type=Path, metavar="DIR", help="a set made by data_prep; default: validation")
+    add(
+        "--set",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="sets made by data_prep, each scored by itself; default: validation",
+    )
     add("--photos", type=Path, metavar="DIR", help="in place of a set: a folder of photos")
     add("--masks", type=Path, metavar="DIR", help="with --photos: their masks, called alike")
     add(
@@ -88,6 +97,12 @@ def parser() -> CommandParser:
         help="compare with this method without a network; may be given several times; default: "
         "those that are quick at the samples' size; `lab.inpaint --method list` lists them all",
     )
+    add(
+        "--table",
+        choices=("compression",),
+        help="print the deployment notes' tables in place of the usual ones: SSIM, PSNR and RMSE "
+        "by hole ratio and set, then what each checkpoint costs, the first one the reference",
+    )
     add("--pictured", type=int, default=12, metavar="N", help="samples to picture; default: 12")
     add("--name", metavar="RUN", help="the run's folder below --runs; default: evaluation")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
@@ -110,11 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     console = Terminal()
     try:
-        scored = [*settings, *_scored_settings(given, console)]
         if given.hand_out is not None:
-            _hand_out(given, scored, settings, console)
+            (scored,) = _scored_settings(given, console).values()
+            _hand_out(given, [*settings, *scored], settings, console)
         else:
-            _evaluate(given, scored, console)
+            _evaluate_all(given, settings, console)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -132,6 +147,12 @@ def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) ->
         options.error("--photos and --masks go together")
     if given.photos is not None and given.set is not None:
         options.error("--set and --photos are two things to score: give one")
+    if len({path.name for path in given.set or ()}) < len(given.set or ()):
+        options.error("two of --set have one name, and would be scored in one folder: rename one")
+    if given.hand_out is not None and len(given.set or ()) > 1:
+        options.error("--hand-out takes one --set")
+    if given.table is not None and (not given.checkpoint or given.removal):
+        options.error("--table is of networks, and of photos with a truth: give --checkpoint")
     if given.photos is None and (given.mask_polarity or given.removal):
         options.error("--mask-polarity and --removal go with --photos and --masks")
     if given.paste_known and not given.entrant:
@@ -140,12 +161,15 @@ def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) ->
         options.error(f"--pictured must not be negative, but is {given.pictured}")
 
 
-def _scored_settings(given: argparse.Namespace, console: "Terminal") -> list[str]:
-    """The settings of what is scored; says which colour was taken for the hole, and why."""
+def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str, list[str]]:
+    """The settings of each thing that is scored, by its name.
+
+    Says which colour was taken for the hole, and why.
+    """
     if given.set is not None:
-        return [f"--evaluation.set={given.set.resolve()}"]
+        return {path.name: [f"--evaluation.set={path.resolve()}"] for path in given.set}
     if given.photos is None:
-        return []
+        return {"validation": []}
     from lab.data import find_polarity, pair_folders, parse_entrant
     from lab.imaging import image_files
 
@@ -167,12 +191,14 @@ def _scored_settings(given: argparse.Namespace, console: "Terminal") -> list[str
             soft_wrap=True,
             highlight=False,
         )
-    return [
-        f"--evaluation.photos={given.photos.resolve()}",
-        f"--evaluation.masks={given.masks.resolve()}",
-        f"--evaluation.mask_polarity={polarity}",
-        f"--evaluation.removal={str(given.removal).lower()}",
-    ]
+    return {
+        given.photos.name: [
+            f"--evaluation.photos={given.photos.resolve()}",
+            f"--evaluation.masks={given.masks.resolve()}",
+            f"--evaluation.mask_polarity={polarity}",
+            f"--evaluation.removal={str(given.removal).lower()}",
+        ]
+    }
 
 
 def _hand_out(
@@ -184,11 +210,11 @@ def _hand_out(
 
     tasks = open_tasks(build_experiment(parse_experiment(scored)))
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
+    said = {name: getattr(given, name) for name in _WHAT if getattr(given, name) is not None}
     what = [
         word
-        for name in _WHAT
-        if getattr(given, name) is not None
-        for word in (f"--{name.replace('_', '-')}", str(getattr(given, name)))
+        for name, value in said.items()
+        for word in (f"--{name.replace('_', '-')}", str(value[0] if name == "set" else value))
     ]
     score = score_command([*what, *(["--removal"] if given.removal else []), *settings])
     count = hand_out(tasks, given.hand_out, score)
@@ -196,7 +222,53 @@ def _hand_out(
     say(f"Then: {score}")
 
 
-def _evaluate(given: argparse.Namespace, settings: Sequence[str], console: "Terminal") -> None:
+def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "Terminal") -> None:
+    """Score each set, and print what came out: a set at a time, or all in one table."""
+    from lab.studies import print_scores
+
+    folder = given.runs / (given.name or "evaluation")
+    scored = _scored_settings(given, console)
+    studies = {}
+    for name, words in scored.items():
+        own = folder if len(scored) == 1 else folder / name
+        studies[name] = _evaluate(given, [*settings, *words], own, console)
+        if given.table is None:
+            print_scores(studies[name], console)
+    if given.table is not None:
+        _print_compression(given, [*settings, *next(iter(scored.values()))], studies, console)
+
+
+def _print_compression(
+    given: argparse.Namespace,
+    settings: Sequence[str],
+    studies: dict[str, "Study"],
+    console: "Terminal",
+) -> None:
+    from lab.cost import measure_cost
+    from lab.networks import load_network
+    from lab.runs import open_tasks
+    from lab.settings import build_experiment, parse_experiment
+    from lab.studies import print_compression, write_compression
+
+    folder = given.runs / (given.name or "evaluation")
+    networks = _named_networks(given.checkpoint)
+    costs = {}
+    for name, checkpoint in networks.items():
+        experiment = build_experiment(parse_experiment(settings))
+        side = open_tasks(experiment).side
+        network = load_network(checkpoint)
+        experiment.model.take_network(network)
+        label = name or next(iter(studies.values())).trials[0].label
+        costs[label] = measure_cost(experiment.model.strategy, network, side)
+    table = print_compression(studies, costs, side, console)
+    path = write_compression(table, costs, folder)
+    console.print(f"The same numbers are in {path}", soft_wrap=True, highlight=False)
+
+
+def _evaluate(
+    given: argparse.Namespace, settings: Sequence[str], folder: Path, console: "Terminal"
+) -> "Study":
+    """Score everything on one set, and open what that left."""
     from lab.checks import UserError
     from lab.results import open_study
     from lab.runs import (
@@ -209,17 +281,16 @@ def _evaluate(given: argparse.Namespace, settings: Sequence[str], console: "Term
     )
     from lab.settings import build_experiment, parse_experiment
     from lab.strategies import baselines
-    from lab.studies import print_scores
 
     experiment = build_experiment(parse_experiment(settings))
     tasks = open_tasks(experiment)
-    methods = baselines(tasks.side, given.baseline)
+    asked = [] if given.table is not None and given.baseline is None else given.baseline
+    methods = baselines(tasks.side, asked)
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
     entrants = _open_entrants(given, tasks)
     networks = _named_networks(given.checkpoint)
     if clash := {entrant.name for entrant in entrants} & {*methods, *networks}:
         raise UserError(f"two things would be called {min(clash)}: give the entrant another name")
-    folder = given.runs / (given.name or "evaluation")
     alone = len(networks) == 1 and "" in networks
     with holding_run(folder):
         make_room(folder, alone, networks)
@@ -235,7 +306,7 @@ def _evaluate(given: argparse.Namespace, settings: Sequence[str], console: "Term
         evaluate_baselines(tasks, methods, folder, given.pictured)
     for sentence in said:
         console.print(sentence, soft_wrap=True, highlight=False)
-    print_scores(open_study(folder), console)
+    return open_study(folder)
 
 
 def _open_entrants(given: argparse.Namespace, tasks: "Tasks") -> list["Entrant"]:

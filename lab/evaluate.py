@@ -1,14 +1,24 @@
-"""Score a trained network: ``python -m lab.evaluate --checkpoint FILE``.
+"""Score networks, methods and other programs' pictures on the same photos and holes.
 
-On the validation photos of the settings, or on a fixed set: photos under holes of every size
-(``data_prep.evaluation_sets``), or people really removed from a clip (``data_prep.clean_plate``).
-Any strategy can be put around the network.
+On the validation photos of the settings; on a fixed set: photos under holes of every size
+(``data_prep.evaluation_sets``), or people really removed from a clip (``data_prep.clean_plate``);
+or on two plain folders of photos and masks. Any strategy can be put around a network. A program
+that is not here enters by its pictures: --hand-out writes the holes for it, --entrant scores what
+it made of them.
 """
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lab.command_line import INTERRUPTED, CommandParser, complain, run_command
+from lab.command_line import INTERRUPTED, CommandParser, complain, run_command, say
+
+if TYPE_CHECKING:
+    from lab.data import Entrant
+    from lab.evaluation import Tasks
+    from lab.results import Study
+    from lab.terminal import Terminal
 
 EXAMPLE = """\
   python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --set sets/test1
@@ -16,16 +26,70 @@ EXAMPLE = """\
       --evaluation.dilation=10 --name removals
   python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --data.photos=photos \\
       --variant=tiled --name tiled
+  python -m lab.evaluate --set sets/test1 --hand-out holes    # for a program that is not here
+  python -m lab.evaluate --set sets/test1 --entrant service=ANSWERS --entrant other=ANSWERS
+  python -m lab.evaluate --photos PHOTOS --masks MASKS --entrant service=ANSWERS --removal
+  python -m lab.evaluate --table compression --checkpoint full=FILE --checkpoint 600m=FILE \
+      --set sets/valid sets/test1 sets/test2
 """
+
+# Options that say what is scored: what is handed out is scored by the same.
+_WHAT = ("set", "photos", "masks", "mask_polarity")
 
 
 def parser() -> CommandParser:
     """The command's options."""
     options = CommandParser("evaluate", __doc__ or "", EXAMPLE)
     add = options.add_argument
-    add("--checkpoint", type=Path, metavar="FILE", help="required; a run's epoch-NNN.pt")
+    add(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="a run's epoch-NNN.pt, or a published network; several may be given, each with a name",
+    )
+    add(
+        "--entrant",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="what another program made: pictures called like the samples, of their size; may be "
+        "given several times",
+    )
     options.add_variant()
-    add("--set", type=Path, metavar="DIR", help="a set made by data_prep; default: validation")
+    add(
+        "--set",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="sets made by data_prep, each scored by itself; default: validation",
+    )
+    add("--photos", type=Path, metavar="DIR", help="in place of a set: a folder of photos")
+    add("--masks", type=Path, metavar="DIR", help="with --photos: their masks, called alike")
+    add(
+        "--mask-polarity",
+        choices=("white-is-hole", "black-is-hole"),
+        help="which colour marks the hole in --masks; default: what the entrants' pictures or the "
+        "masks themselves say, which is told",
+    )
+    add(
+        "--removal",
+        action="store_true",
+        help="--photos still hold what is to be removed, so that nobody knows what is right: "
+        "measure what needs no truth",
+    )
+    add(
+        "--paste-known",
+        action="store_true",
+        help="put the photos' own pixels outside the hole of what entrants delivered; default: "
+        "score it as it is, and say what was changed",
+    )
+    add(
+        "--hand-out",
+        type=Path,
+        metavar="DIR",
+        help="write the photos with their holes, and masks, for another program; score nothing",
+    )
     add(
         "--baseline",
         action="append",
@@ -33,6 +97,13 @@ def parser() -> CommandParser:
         help="compare with this method without a network; may be given several times; default: "
         "those that are quick at the samples' size; `lab.inpaint --method list` lists them all",
     )
+    add(
+        "--table",
+        choices=("compression",),
+        help="print the deployment notes' tables in place of the usual ones: SSIM, PSNR and RMSE "
+        "by hole ratio and set, then what each checkpoint costs, the first one the reference",
+    )
+    add("--pictured", type=int, default=12, metavar="N", help="samples to picture; default: 12")
     add("--name", metavar="RUN", help="the run's folder below --runs; default: evaluation")
     add("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs lie")
     return options
@@ -47,36 +118,230 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print_variants()
         return 0
-    if given.checkpoint is None:
-        options.error("--checkpoint FILE is missing")
+    _refuse_contradictions(options, given)
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
-    from lab.results import open_study
-    from lab.runs import evaluate_baselines, evaluate_run, holding_run, open_tasks
-    from lab.settings import build_experiment, parse_experiment
-    from lab.strategies import baselines
-    from lab.studies import print_scores
     from lab.terminal import Terminal
 
-    if given.set is not None:
-        settings = [*settings, f"--evaluation.set={given.set.resolve()}"]
     console = Terminal()
-    folder = given.runs / (given.name or "evaluation")
     try:
-        experiment = build_experiment(parse_experiment(settings))
-        tasks = open_tasks(experiment)
-        methods = baselines(tasks.side, given.baseline)
-        console.print(tasks.summary(), soft_wrap=True, highlight=False)
-        with holding_run(folder):
-            evaluate_run(experiment, tasks, given.checkpoint, folder, folder.name)
-            evaluate_baselines(tasks, methods, folder)
-        print_scores(open_study(folder), console)
+        if given.hand_out is not None:
+            (scored,) = _scored_settings(given, console).values()
+            _hand_out(given, [*settings, *scored], settings, console)
+        else:
+            _evaluate_all(given, settings, console)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
         complain(in_one_line(error))
         return 2
     return 0
+
+
+def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) -> None:
+    if given.hand_out is None and not (given.checkpoint or given.entrant or given.baseline):
+        options.error("--checkpoint FILE is missing, or --entrant NAME=FOLDER")
+    if given.hand_out is not None and (given.checkpoint or given.entrant):
+        options.error("--hand-out scores nothing: leave --checkpoint and --entrant for later")
+    if (given.photos is None) != (given.masks is None):
+        options.error("--photos and --masks go together")
+    if given.photos is not None and given.set is not None:
+        options.error("--set and --photos are two things to score: give one")
+    if len({path.name for path in given.set or ()}) < len(given.set or ()):
+        options.error("two of --set have one name, and would be scored in one folder: rename one")
+    if given.hand_out is not None and len(given.set or ()) > 1:
+        options.error("--hand-out takes one --set")
+    if given.table is not None and (not given.checkpoint or given.removal):
+        options.error("--table is of networks, and of photos with a truth: give --checkpoint")
+    if given.photos is None and (given.mask_polarity or given.removal):
+        options.error("--mask-polarity and --removal go with --photos and --masks")
+    if given.paste_known and not given.entrant:
+        options.error("--paste-known goes with --entrant: networks are pasted by their strategy")
+    if given.pictured < 0:
+        options.error(f"--pictured must not be negative, but is {given.pictured}")
+
+
+def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str, list[str]]:
+    """The settings of each thing that is scored, by its name.
+
+    Says which colour was taken for the hole, and why.
+    """
+    if given.set is not None:
+        return {path.name: [f"--evaluation.set={path.resolve()}"] for path in given.set}
+    if given.photos is None:
+        return {"validation": []}
+    from lab.data import find_polarity, pair_folders, parse_entrant
+    from lab.imaging import image_files
+
+    pairs, left_out = pair_folders(given.photos, given.masks)
+    for sentence in left_out:
+        say(f"note: {sentence}", error=True)
+    answers: dict[str, list[Path]] = {}
+    for _, folder in map(parse_entrant, given.entrant):
+        for path in image_files(folder) if folder.is_dir() else []:
+            answers.setdefault(path.stem, []).append(path)
+    polarity = given.mask_polarity
+    if polarity is None:
+        found = find_polarity(pairs, answers)
+        polarity = found.polarity
+        hole, known = ("white", "black") if polarity == "white-is-hole" else ("black", "white")
+        console.print(
+            f"Masks: {hole} is the hole and {known} is known, since {found.why}. --mask-polarity "
+            "says otherwise",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return {
+        given.photos.name: [
+            f"--evaluation.photos={given.photos.resolve()}",
+            f"--evaluation.masks={given.masks.resolve()}",
+            f"--evaluation.mask_polarity={polarity}",
+            f"--evaluation.removal={str(given.removal).lower()}",
+        ]
+    }
+
+
+def _hand_out(
+    given: argparse.Namespace, scored: Sequence[str], settings: Sequence[str], console: "Terminal"
+) -> None:
+    from lab.handing_out import FORMS, hand_out, score_command
+    from lab.runs import open_tasks
+    from lab.settings import build_experiment, parse_experiment
+
+    tasks = open_tasks(build_experiment(parse_experiment(scored)))
+    console.print(tasks.summary(), soft_wrap=True, highlight=False)
+    said = {name: getattr(given, name) for name in _WHAT if getattr(given, name) is not None}
+    what = [
+        word
+        for name, value in said.items()
+        for word in (f"--{name.replace('_', '-')}", str(value[0] if name == "set" else value))
+    ]
+    score = score_command([*what, *(["--removal"] if given.removal else []), *settings])
+    count = hand_out(tasks, given.hand_out, score)
+    say(f"{count} holes are in {given.hand_out}, each in {len(FORMS)} forms ({', '.join(FORMS)})")
+    say(f"Then: {score}")
+
+
+def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "Terminal") -> None:
+    """Score each set, and print what came out: a set at a time, or all in one table."""
+    from lab.studies import print_scores
+
+    folder = given.runs / (given.name or "evaluation")
+    scored = _scored_settings(given, console)
+    studies = {}
+    for name, words in scored.items():
+        own = folder if len(scored) == 1 else folder / name
+        studies[name] = _evaluate(given, [*settings, *words], own, console)
+        if given.table is None:
+            print_scores(studies[name], console)
+    if given.table is not None:
+        _print_compression(given, [*settings, *next(iter(scored.values()))], studies, console)
+
+
+def _print_compression(
+    given: argparse.Namespace,
+    settings: Sequence[str],
+    studies: dict[str, "Study"],
+    console: "Terminal",
+) -> None:
+    from lab.cost import measure_cost
+    from lab.networks import load_network
+    from lab.runs import open_tasks
+    from lab.settings import build_experiment, parse_experiment
+    from lab.studies import print_compression, write_compression
+
+    folder = given.runs / (given.name or "evaluation")
+    networks = _named_networks(given.checkpoint)
+    costs = {}
+    for name, checkpoint in networks.items():
+        experiment = build_experiment(parse_experiment(settings))
+        side = open_tasks(experiment).side
+        network = load_network(checkpoint)
+        experiment.model.take_network(network)
+        label = name or next(iter(studies.values())).trials[0].label
+        costs[label] = measure_cost(experiment.model.strategy, network, side)
+    table = print_compression(studies, costs, side, console)
+    path = write_compression(table, costs, folder)
+    console.print(f"The same numbers are in {path}", soft_wrap=True, highlight=False)
+
+
+def _evaluate(
+    given: argparse.Namespace, settings: Sequence[str], folder: Path, console: "Terminal"
+) -> "Study":
+    """Score everything on one set, and open what that left."""
+    from lab.checks import UserError
+    from lab.results import open_study
+    from lab.runs import (
+        evaluate_baselines,
+        evaluate_entrants,
+        evaluate_run,
+        holding_run,
+        make_room,
+        open_tasks,
+    )
+    from lab.settings import build_experiment, parse_experiment
+    from lab.strategies import baselines
+
+    experiment = build_experiment(parse_experiment(settings))
+    tasks = open_tasks(experiment)
+    asked = [] if given.table is not None and given.baseline is None else given.baseline
+    methods = baselines(tasks.side, asked)
+    console.print(tasks.summary(), soft_wrap=True, highlight=False)
+    entrants = _open_entrants(given, tasks)
+    networks = _named_networks(given.checkpoint)
+    if clash := {entrant.name for entrant in entrants} & {*methods, *networks}:
+        raise UserError(f"two things would be called {min(clash)}: give the entrant another name")
+    alone = len(networks) == 1 and "" in networks
+    with holding_run(folder):
+        make_room(folder, alone, networks)
+        for name, checkpoint in networks.items():
+            # Each takes its own network, and may draw guides of its own.
+            experiment = build_experiment(parse_experiment(settings))
+            tasks = open_tasks(experiment)
+            own = folder if alone else folder / "networks" / name
+            evaluate_run(
+                experiment, tasks, checkpoint, own, name or folder.name, pictured=given.pictured
+            )
+        said = evaluate_entrants(tasks, entrants, folder, given.paste_known, given.pictured)
+        evaluate_baselines(tasks, methods, folder, given.pictured)
+    for sentence in said:
+        console.print(sentence, soft_wrap=True, highlight=False)
+    return open_study(folder)
+
+
+def _open_entrants(given: argparse.Namespace, tasks: "Tasks") -> list["Entrant"]:
+    from lab.checks import UserError
+    from lab.data import open_entrant, parse_entrant
+
+    named = [parse_entrant(text) for text in given.entrant]
+    for name, _ in named:
+        if [other for other, _ in named].count(name) > 1:
+            raise UserError(f"two entrants are called {name}: give each its own name")
+    if not named:
+        return []
+    sizes = tasks.sizes()
+    entrants = [open_entrant(name, folder, sizes) for name, folder in named]
+    for entrant in entrants:
+        for note in entrant.notes():
+            say(f"note: {note}", error=True)
+    return entrants
+
+
+def _named_networks(given: Sequence[str]) -> dict[str, Path]:
+    """The checkpoints by their names; one alone needs none."""
+    from lab.checks import UserError
+    from lab.data import parse_entrant
+
+    networks: dict[str, Path] = {}
+    for text in given:
+        named = "=" in text and not Path(text).expanduser().exists()
+        name, path = parse_entrant(text) if named else ("", Path(text).expanduser())
+        if not name and len(given) > 1:
+            raise UserError(f"of several checkpoints each needs a name: --checkpoint NAME={text}")
+        if name in networks:
+            raise UserError(f"two checkpoints are called {name}: give each its own name")
+        networks[name] = path
+    return networks
 
 
 if __name__ == "__main__":

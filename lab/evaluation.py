@@ -1,7 +1,10 @@
-"""Scoring a strategy: on validation photos, on an evaluation set, on people really removed."""
+"""Scoring: on validation photos, on an evaluation set, on people really removed, on any folder.
+
+What is scored is a strategy, or the pictures that another program made of the same holes.
+"""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,12 +13,20 @@ from torch import Tensor
 
 from lab.checks import UserError, unknown_name_message
 from lab.contracts import Guides, Strategy
-from lab.data import EvaluationBatch, EvaluationSet, PhotoDataModule, read_evaluation_set
+from lab.data import (
+    Entrant,
+    EvaluationBatch,
+    EvaluationSet,
+    MaskPolarity,
+    PhotoDataModule,
+    read_evaluation_set,
+    read_photo_folders,
+)
 from lab.formats.manifests import TRIPLETS
 from lab.guides import draw_guides, noise_of_sample
-from lab.imaging import dilate, read_instances
+from lab.imaging import dilate, read_instances, region_mean
 from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
-from lab.metrics import METRICS, hole_ratio, measure
+from lab.metrics import METRICS, hole_ratio, measure, measure_answer, measure_removal
 from lab.tracking import SampleScore
 
 # GrabCut's box is the person's, this much larger on each side, as somebody would draw it.
@@ -39,6 +50,11 @@ class Evaluation:
             over them; what the best of them scored stands in columns of its own, such as
             ``hole_ssim_best_of_3``.
         best_by: the metric by which the best of several answers is chosen.
+        photos: in place of a set, a plain folder of photos, of any sizes.
+        masks: the folder of their masks, called like the photos.
+        mask_polarity: which colour marks the hole in those masks.
+        removal: what the masks mark is really in the photos and is to go, so that nobody knows what
+            is right there: only what needs no truth is measured.
     """
 
     set: Path | None = None
@@ -48,6 +64,10 @@ class Evaluation:
     scored_dilation: int = 16
     samples: int = 1
     best_by: str = "hole_ssim"
+    photos: Path | None = None
+    masks: Path | None = None
+    mask_polarity: MaskPolarity = "white-is-hole"
+    removal: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing.
@@ -66,6 +86,21 @@ class Evaluation:
             raise ValueError(f"evaluation.samples must be at least 1, not {self.samples}")
         if self.best_by not in METRICS:
             raise ValueError(unknown_name_message("metric", self.best_by, METRICS))
+        if (self.photos is None) != (self.masks is None):
+            raise ValueError(
+                "evaluation.photos and evaluation.masks go together: give both folders"
+            )
+        if self.photos is not None and self.set is not None:
+            raise ValueError(
+                "evaluation.set and evaluation.photos are two things to score: give one"
+            )
+        if self.removal and self.photos is None:
+            raise ValueError("evaluation.removal goes with evaluation.photos and evaluation.masks")
+        if self.removal and self.samples > 1:
+            raise ValueError(
+                "evaluation.removal knows no truth to choose the best of several answers by: leave "
+                "evaluation.samples at 1"
+            )
         if self.set is None and (self.person != "marked" or self.dilation):
             raise ValueError(
                 "evaluation.person and evaluation.dilation need triplets, in which there is a "
@@ -85,6 +120,7 @@ class Task:
         truth: what is right, ``(B, 3, H, W)``.
         scored: where it is scored, ``(B, 1, H, W)``.
         guides: what networks may be shown besides, ``(B, C, H, W)`` by name.
+        has_truth: whether ``truth`` is right in the hole; else only what needs none is measured.
     """
 
     sample: list[str]
@@ -94,13 +130,27 @@ class Task:
     truth: Tensor
     scored: Tensor
     guides: Guides = field(default_factory=dict)
+    has_truth: bool = True
+
+    def only(self, indices: list[int]) -> "Task":
+        """Some of its samples, in this order."""
+        return replace(
+            self,
+            sample=[self.sample[index] for index in indices],
+            photo=[self.photo[index] for index in indices],
+            image=self.image[indices],
+            mask=self.mask[indices],
+            truth=self.truth[indices],
+            scored=self.scored[indices],
+            guides={name: planes[indices] for name, planes in self.guides.items()},
+        )
 
     def to(self, device: torch.device | None) -> "Task":
         """The same task on a device; None leaves it where it is."""
         tensors = (self.image, self.mask, self.truth, self.scored)
         image, mask, truth, scored = (tensor.to(device) for tensor in tensors)
         guides = {name: planes.to(device) for name, planes in self.guides.items()}
-        return Task(self.sample, self.photo, image, mask, truth, scored, guides)
+        return replace(self, image=image, mask=mask, truth=truth, scored=scored, guides=guides)
 
     def guides_of_answer(self, number: int) -> Guides:
         """The guides of answer ``number``, from 1: another noise, all else the same."""
@@ -140,6 +190,11 @@ class Tasks:
         self._set: EvaluationSet | None = None
         self._segmentation: MaskSource | None = None
         self.not_found: list[str] = []
+        if evaluation.photos is not None and evaluation.masks is not None:
+            self._set = read_photo_folders(
+                evaluation.photos, evaluation.masks, evaluation.mask_polarity
+            )
+            return
         if evaluation.set is None:
             return
         self._set = read_evaluation_set(evaluation.set)
@@ -160,6 +215,16 @@ class Tasks:
     def summary(self) -> str:
         """Say in one line what is scored."""
         return self._data.source.summary() if self._set is None else self._set.summary()
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """The (height, width) of every sample, by its name."""
+        if self._set is not None:
+            return {record.name: record.size for record in self._set.records}
+        return {
+            sample: (task.image.shape[2], task.image.shape[3])
+            for task in self
+            for sample in task.sample
+        }
 
     @property
     def side(self) -> int:
@@ -192,7 +257,8 @@ class Tasks:
             mask = dilate(mask, asked.dilation)
         names = list(batch.name), list(batch.photo)
         guides = self._guides(batch, mask)
-        return Task(*names, batch.image, mask, batch.truth, scored, guides)
+        has_truth = not self.evaluation.removal
+        return Task(*names, batch.image, mask, batch.truth, scored, guides, has_truth)
 
     def _guides(self, batch: EvaluationBatch, mask: Tensor) -> Guides:
         """Drawn from what is known around the very mask that is filled."""
@@ -245,20 +311,93 @@ def judge(
             strategy(task.image, task.mask, task.guides_of_answer(number))
             for number in range(1, samples + 1)
         ]
-        metrics = _over_answers(
-            [measure(answer, task.truth, task.scored, task.sample) for answer in answers], best_by
+        metrics = _over_answers([_measure(answer, task) for answer in answers], best_by)
+        yield Judged(task, answers[0], _scores(task, metrics), tuple(answers[1:]))
+
+
+@dataclass
+class KnownPixels:
+    """What an entrant did to pixels that it was to keep, photo by photo.
+
+    Attributes:
+        means: levels of 255 by which the known pixels of a photo differ, in the mean.
+        most: the farthest of each.
+    """
+
+    means: list[float] = field(default_factory=list)
+    most: list[float] = field(default_factory=list)
+
+    def add(self, delivered: Tensor, task: Task) -> None:
+        """Compare a batch as it was delivered with the photos that it was made of."""
+        known = 1.0 - task.mask
+        difference = 255.0 * (delivered - task.image).abs() * known
+        self.means += region_mean(difference, known).tolist()
+        self.most += difference.flatten(1).amax(1).tolist()
+
+    def sentence(self, name: str, pastes: bool) -> str:
+        """Say what was changed, and how it is scored."""
+        changed = [mean for mean, most in zip(self.means, self.most, strict=True) if most > 0.5]
+        if not changed:
+            return f"{name} left the known pixels of all {len(self.means)} photos as they were"
+        scored = (
+            "scored with the photos' own pixels in their place (--paste-known)"
+            if pastes
+            else "scored as delivered (--paste-known puts the photos' own pixels in their place)"
         )
-        ratios = hole_ratio(task.scored)
-        scores = [
-            SampleScore(
-                sample,
-                task.photo[index],
-                float(ratios[index]),
-                {metric: float(values[index]) for metric, values in metrics.items()},
-            )
-            for index, sample in enumerate(task.sample)
-        ]
-        yield Judged(task, answers[0], scores, tuple(answers[1:]))
+        return (
+            f"{name} changed known pixels in {len(changed)} of {len(self.means)} photos, by "
+            f"{sum(changed) / len(changed):.2g} levels of 255 in their mean, {max(self.most):.0f} "
+            f"at most: {scored}"
+        )
+
+
+def judge_entrant(
+    entrant: Entrant, tasks: Iterable[Task], known: KnownPixels, pastes: bool = False
+) -> Iterator[Judged]:
+    """Score what another program made, batch after batch; samples that it lacks are left out.
+
+    Pictures are scored as they were delivered: what a program does to pixels that it was to keep is
+    what its user gets. ``answer_known_l1`` says it photo by photo, whether it is pasted or not.
+
+    Args:
+        entrant: whose pictures.
+        tasks: of which they were made.
+        known: is told what was done to known pixels.
+        pastes: put the photos' own pixels outside the hole first, as for networks of ours.
+
+    Raises:
+        UnreadablePhotoError: a picture.
+        ValueError: a hole that is empty or covers its whole photo; names the sample.
+    """
+    for every in tasks:
+        there = [index for index, sample in enumerate(every.sample) if sample in entrant.files]
+        if not there:
+            continue
+        task = every.only(there)
+        delivered = torch.stack([entrant.image(sample) for sample in task.sample])
+        known.add(delivered, task)
+        completed = torch.where(task.mask > 0, delivered, task.image) if pastes else delivered
+        metrics = _measure(completed, task) | measure_answer(delivered, task.image, task.mask)
+        yield Judged(task, completed, _scores(task, metrics))
+
+
+def _measure(completed: Tensor, task: Task) -> dict[str, Tensor]:
+    if not task.has_truth:
+        return measure_removal(completed, task.scored, task.sample)
+    return measure(completed, task.truth, task.scored, task.sample)
+
+
+def _scores(task: Task, metrics: dict[str, Tensor]) -> list[SampleScore]:
+    ratios = hole_ratio(task.scored)
+    return [
+        SampleScore(
+            sample,
+            task.photo[index],
+            float(ratios[index]),
+            {metric: float(values[index]) for metric, values in metrics.items()},
+        )
+        for index, sample in enumerate(task.sample)
+    ]
 
 
 def best_of(metric: str, samples: int) -> str:

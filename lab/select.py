@@ -54,10 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("--dry-run says what --keep would delete: give --keep, too")
     # After parsing: what follows takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
-    from lab.results import open_study
-    from lab.selection.checkpoints import runs_by_name
+    from lab.results import ResultsError, open_study
+    from lab.selection.checkpoints import is_evaluation, runs_by_name
     from lab.selection.choosing import choose
-    from lab.selection.display import print_selection, print_votes, write_selection
+    from lab.selection.display import (
+        print_selection,
+        print_votes,
+        write_agreement,
+        write_selection,
+    )
     from lab.selection.keeping import delete_checkpoints, locked_runs, spare_checkpoints
     from lab.selection.voting import count_votes
     from lab.terminal import Terminal
@@ -65,6 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Terminal()
     try:
         study = open_study(given.folder, given.storage)
+        if is_evaluation(study):
+            if not given.votes:
+                raise ResultsError(
+                    f"{given.folder} is an evaluation, of which no epoch is to be kept: give "
+                    "--votes for what blind votes in it say"
+                )
+            counted = count_votes(study, given.seed)
+            print_votes(counted, console)
+            write_agreement(counted, given.folder)
+            return 0
         runs = [run.folder for run in runs_by_name(study).values()]
         metrics = given.metric or [*study.goals, "hole_ssim", "hole_psnr", "rim_ssim"]
         deletes = given.keep is not None and not given.dry_run
@@ -72,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with locked_runs(runs) if deletes else nullcontext():
             study = open_study(given.folder, given.storage)
             selection = choose(study, list(dict.fromkeys(metrics)), given.seed)
-            counted = count_votes(selection, given.seed)
+            counted = count_votes(study, given.seed)
             print_selection(selection, console)
             if given.votes:
                 print_votes(counted, console)

@@ -30,7 +30,7 @@ FLOORS = [
     {"variants"},
     {"tracking", "completion", "cost", "rank_processes"},
     {"evaluation", "network_table"},
-    {"selection", "settings"},
+    {"handing_out", "selection", "settings"},
     {"runs", "fillers"},
     {"studies"},
     {"reporting"},

@@ -1,7 +1,6 @@
 """Complete photo files: one, or a folder of photos with masks from files or from a mask source."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -24,6 +23,8 @@ from lab.imaging import (
     MaskReading,
     SourcePhoto,
     check_destination,
+    files_called_alike,
+    image_files,
     read_mask,
     read_source,
     write_image,
@@ -129,17 +130,15 @@ def pair_files(
         # Results named like the photos would replace photos and masks, one pair after another.
         if target is not None and any(_is_same_file(target, folder) for folder in folders):
             raise ValueError(f"{target} holds the photos or masks: name another folder for results")
-    photo_files, mask_files = _image_files(photos), [] if masks is None else _image_files(masks)
+    photo_files, mask_files = image_files(photos), [] if masks is None else image_files(masks)
     if masks is not None and photos.samefile(masks):
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
         photo_files = [path for path in photo_files if path not in mask_files]
-    masks_named = defaultdict(list)
-    for path in mask_files:
-        masks_named[path.stem].append(path)
+    masks_of = files_called_alike(photo_files, mask_files, _MASK_ENDING)
     jobs: dict[Path, Job] = {}
     lonely, ambiguous, used = [], [], set()
     for photo in photo_files:
-        found = masks_named[photo.stem] + masks_named[photo.stem + _MASK_ENDING]
+        found = masks_of[photo]
         used.update(found)
         target = output / f"{photo.stem}{photo.suffix if photo.suffix.lower() in _TIFF else '.png'}"
         if not found and masks is not None:
@@ -321,17 +320,6 @@ def _find_hole(
             f"{printable(job.photo)} has no mask: name a mask file, or give a mask source"
         )
     return replace(reading, mask=grown_mask(reading.mask, dilation, printable(job.photo)))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """Return the files in a folder that look like photos or masks, sorted."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    )
 
 
 def _is_same_file(one: Path, other: Path) -> bool:

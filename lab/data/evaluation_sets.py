@@ -2,7 +2,7 @@
 
 ``data_prep.evaluation_sets`` writes pairs of photo and mask, where the truth is the photo itself;
 ``data_prep.clean_plate`` writes triplets of a frame with people, their mask and what was really
-behind them. Both are read into one shape.
+behind them. Both are read into one shape, and so are plain folders (`lab.data.photo_folders`).
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ from lab.formats.manifests import MANIFEST, PAIRS, TRIPLETS, read_manifest
 from lab.imaging import read_image, read_mask
 from lab.processors import usable_processors
 from lab.untrusted import below, printable, unsafe_path
+
+FOLDERS = "photos and masks"
+"""The kind of photos and masks of two plain folders, which no manifest lists."""
 
 
 class EvaluationSample(NamedTuple):
@@ -66,7 +70,10 @@ class ManifestFile:
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """Where the files of one sample lie; ``truth`` is ``image`` itself in pairs."""
+    """Where the files of one sample lie; ``truth`` is ``image`` itself in pairs.
+
+    ``size`` is (height, width) in pixels; ``black_is_hole`` says what marks the hole in the mask.
+    """
 
     name: str
     photo: str
@@ -74,42 +81,54 @@ class EvaluationRecord:
     image: ManifestFile
     mask: ManifestFile
     truth: ManifestFile
+    size: tuple[int, int]
+    black_is_hole: bool = False
 
 
 class EvaluationSet(Dataset[EvaluationSample]):
     """The samples of a set, in the manifest's order. Use ``read_evaluation_set`` to make one.
 
     Attributes:
-        kind: ``lab.formats.manifests.PAIRS`` or ``TRIPLETS``.
-        folder: of the set.
-        size: (height, width) in pixels, the same for all samples: the manifest says which.
+        kind: ``lab.formats.manifests.PAIRS`` or ``TRIPLETS``, or ``FOLDERS``.
+        folder: of the set; of folders that of the photos.
+        size: (height, width) in pixels, the same for all samples, as the manifest says; of plain
+            folders the largest height and width that there are.
         records: of the samples.
     """
 
-    def __init__(
-        self, kind: str, folder: Path, size: tuple[int, int], records: Sequence[EvaluationRecord]
-    ) -> None:
+    def __init__(self, kind: str, folder: Path, records: Sequence[EvaluationRecord]) -> None:
         self.kind = kind
         self.folder = folder
-        self.size = size
         self.records = tuple(records)
+        heights, widths = zip(*(record.size for record in records), strict=True)
+        self.size = (max(heights), max(widths))
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> EvaluationSample:
         record = self.records[index]
-        image = self._image(record.image)
-        truth = image if record.truth == record.image else self._image(record.truth)
-        mask = read_mask(record.mask.path, self.size).mask
+        image = self._image(record.image, record.size)
+        truth = image if record.truth == record.image else self._image(record.truth, record.size)
+        mask = read_mask(record.mask.path, record.size, record.black_is_hole).mask
         content = int(record.image.sha256[:16], 16) ^ int(record.mask.sha256[:16], 16)
         names = record.name, record.photo, record.ratio_bin
         return EvaluationSample(image, mask, truth, *names, content)
 
     def batches(self, batch_size: int = 1, workers: int = 0) -> DataLoader[EvaluationSample]:
-        """Each ``EvaluationBatch`` in order; any ``batch_size`` fits: samples are equally large."""
+        """Each ``EvaluationBatch`` in order, of at most ``batch_size`` samples of one size."""
+        batches = [
+            list(together[first : first + batch_size])
+            for _, found in groupby(range(len(self)), lambda index: self.records[index].size)
+            for together in [list(found)]
+            for first in range(0, len(together), batch_size)
+        ]
         return DataLoader(
-            self, batch_size, num_workers=workers, collate_fn=_collate, generator=torch.Generator()
+            self,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_collate,
+            generator=torch.Generator(),
         )
 
     @property
@@ -127,17 +146,17 @@ class EvaluationSet(Dataset[EvaluationSample]):
         bins = Counter(record.ratio_bin for record in self.records if record.ratio_bin)
         counted = ", ".join(f"{count} in {name}" for name, count in sorted(bins.items()))
         height, width = self.size
-        return f"{self.kind} {self.folder}: {len(self)} samples of {width}x{height} pixels" + (
-            f" ({counted})" if counted else ""
-        )
+        largest = "" if len({record.size for record in self.records}) == 1 else "at most "
+        said = f"{self.kind} {self.folder}: {len(self)} samples of {largest}{width}x{height} pixels"
+        return said + (f" ({counted})" if counted else "")
 
-    def _image(self, file: ManifestFile) -> Tensor:
+    def _image(self, file: ManifestFile, size: tuple[int, int]) -> Tensor:
         image = read_image(file.path)
         found = tuple(image.shape[1:])
-        if found != self.size:
+        if found != size:
             raise ValueError(
                 f"{file.path} has {found[1]}x{found[0]} pixels (width x height), but "
-                f"{self.folder / MANIFEST} says {self.size[1]}x{self.size[0]}: make the set again"
+                f"{self.folder / MANIFEST} says {size[1]}x{size[0]}: make the set again"
             )
         return image
 
@@ -164,7 +183,7 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
     manifest = read_manifest(folder, PAIRS, TRIPLETS)
     read = _read_pairs if manifest["kind"] == PAIRS else _read_triplets
     try:
-        size, records = read(folder, manifest)
+        records = read(folder, manifest)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}): make the set again"
@@ -177,7 +196,7 @@ def read_evaluation_set(folder: str | Path) -> EvaluationSet:
     with ThreadPoolExecutor(max_workers=min(8, usable_processors())) as pool:
         # In the order of their names: the same file is named first at every call.
         list(pool.map(_check, sorted(files, key=lambda file: file.path)))
-    return EvaluationSet(manifest["kind"], folder, size, records)
+    return EvaluationSet(manifest["kind"], folder, records)
 
 
 def _join(folder: Path, sets: Sequence[EvaluationSet]) -> EvaluationSet:
@@ -199,13 +218,13 @@ def _join(folder: Path, sets: Sequence[EvaluationSet]) -> EvaluationSet:
         for part in sets
         for record in part.records
     ]
-    return EvaluationSet(first.kind, folder, first.size, records)
+    return EvaluationSet(first.kind, folder, records)
 
 
-def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
+def _read_pairs(folder: Path, manifest: dict) -> list[EvaluationRecord]:
     file = partial(_file, folder)
     size = _length(manifest["size"])
-    return (size, size), [
+    return [
         EvaluationRecord(
             _name(pair["name"]),
             _name(pair["name"]),
@@ -213,18 +232,19 @@ def _read_pairs(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[Eva
             file(pair["photo"]),
             file(pair["mask"]),
             file(pair["photo"]),
+            (size, size),
         )
         for pair in manifest["pairs"]
     ]
 
 
-def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[EvaluationRecord]]:
+def _read_triplets(folder: Path, manifest: dict) -> list[EvaluationRecord]:
     file = partial(_file, folder)
     clip, crop = manifest["clip"], manifest["settings"]["crop"]
     height, width = _length(clip["height"]), _length(clip["width"])
     # Crops are never enlarged: a small clip gives smaller ones.
     size = (height, width) if crop is None else (min(_length(crop), height, width),) * 2
-    return size, [
+    return [
         EvaluationRecord(
             _name(triplet["name"]),
             str(clip["name"]),
@@ -232,6 +252,7 @@ def _read_triplets(folder: Path, manifest: dict) -> tuple[tuple[int, int], list[
             file(triplet["frame"]),
             file(triplet["mask"]),
             file(triplet["background"]),
+            size,
         )
         for triplet in manifest["triplets"]
     ]

@@ -6,6 +6,7 @@ File formats, 8-bit pixels and BGR exist only here.
 from lab.imaging.conversion import as_image, from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
+from lab.imaging.folders import files_called_alike, image_files
 from lab.imaging.hole_crops import LocalSide, crop_round_hole, local_side_of
 from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.instance_reading import read_instances
@@ -60,7 +61,9 @@ __all__ = [
     "dilate",
     "distance_to_known",
     "erode",
+    "files_called_alike",
     "from_uint8",
+    "image_files",
     "local_side_of",
     "ms_ssim",
     "ms_ssim_of_pyramid",

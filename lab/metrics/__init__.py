@@ -3,18 +3,30 @@
 from lab.metrics.regions import RATIO_BINS, hole_ratio, ratio_bin
 from lab.metrics.rim_step import rim_step
 from lab.metrics.seams import SeamSteps, seam_steps
-from lab.metrics.table import ANSWER_METRICS, METRICS, Metric, measure, measure_answer
+from lab.metrics.table import (
+    ALL_METRICS,
+    ANSWER_METRICS,
+    METRICS,
+    REMOVAL_METRICS,
+    Metric,
+    measure,
+    measure_answer,
+    measure_removal,
+)
 from lab.metrics.texture import texture_mismatch
 
 __all__ = [
+    "ALL_METRICS",
     "ANSWER_METRICS",
     "METRICS",
     "RATIO_BINS",
+    "REMOVAL_METRICS",
     "Metric",
     "SeamSteps",
     "hole_ratio",
     "measure",
     "measure_answer",
+    "measure_removal",
     "ratio_bin",
     "rim_step",
     "seam_steps",

@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 
 from lab.checks import check_comparable
-from lab.imaging import region_mean
+from lab.imaging import dilate, region_mean
 from lab.metrics.comparison import Comparison
 from lab.metrics.measures import MEASURES
 from lab.metrics.regions import REGIONS
+from lab.metrics.rim_step import rim_step
+from lab.metrics.texture import texture_mismatch
+
+SURROUNDINGS = 8
+"""What a fill is held against where there is no truth: the known pixels around the hole, as far as
+this part of the photo's shorter side."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,34 @@ ANSWER_METRICS: Mapping[str, Metric] = {
 """What a run records besides, by name: of the network's own answer, so no method without a network
 has it, and no question can have it for a goal."""
 
+REMOVAL_METRICS: Mapping[str, Metric] = {
+    "hole_texture_mismatch": Metric(
+        name="hole_texture_mismatch",
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "Over the pixels of the hole, without a truth: sliced Wasserstein distance of their "
+            "7x7 patches from those of the known pixels around the hole (as far as an eighth of "
+            "the photo's shorter side), in units of the photo's contrast at each scale, mean over "
+            "the scales (see lab.metrics.texture_mismatch)."
+        ),
+    ),
+    "rim_step": Metric(
+        name="rim_step",
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "Across the hole's border, without a truth: step in colour beyond what the photo has "
+            "just beside it; k where the fill is off by a constant k, 1/255 = a level of 8 bits "
+            "(see lab.metrics.rim_step)."
+        ),
+    ),
+}
+"""What can be said of a removal whose background nobody knows, by name."""
+
+ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS}
+"""Every metric that results may hold and be compared by, by name."""
+
 
 @torch.no_grad()
 def measure(
@@ -88,6 +122,33 @@ def measure(
         for where, pixels in regions.items()
         for what, how in MEASURES.items()
         if where in how.regions
+    }
+
+
+@torch.no_grad()
+def measure_removal(
+    completed: Tensor, mask: Tensor, names: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """Measure every metric of ``REMOVAL_METRICS`` for each photo: what needs no truth.
+
+    Args:
+        completed: ``(B, 3, H, W)`` in [0, 1].
+        mask: ``(B, 1, H, W)`` of 0 and 1, 1 = hole, for each photo neither empty nor full.
+        names: what messages call the photos; None counts them from 0.
+
+    Returns:
+        ``(B,)`` by name.
+
+    Raises:
+        TypeError, ValueError: as by `measure`.
+    """
+    check_comparable(completed, completed, mask)
+    _check_measurable(mask, names or [f"[{index}]" for index in range(len(mask))])
+    reach = max(1, min(mask.shape[-2:]) // SURROUNDINGS)
+    around = dilate(mask, reach) - mask
+    return {
+        "hole_texture_mismatch": texture_mismatch(completed, mask, around),
+        "rim_step": rim_step(completed, mask),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.metrics import METRICS, ratio_bin
+from lab.metrics import ALL_METRICS, ratio_bin
 from lab.results import Run, Study, on_seeds
 from lab.statistics import PairedDifference, rests_on
 
@@ -23,7 +23,7 @@ def compare_all(study: Study) -> dict[str, Any] | None:
     anchor = study.compared_with
     if anchor is None or sum(run.best is not None for run in study.settings) < 2:
         return None
-    measured = [metric for metric in METRICS if metric in anchor.best_scores]
+    measured = [metric for metric in ALL_METRICS if metric in anchor.best_scores]
     ratios = anchor.best_scores["hole_ratio"].map(ratio_bin)
     bins = {str(name): part for name, part in anchor.best_scores.groupby(ratios)}
     return {

@@ -10,11 +10,12 @@ import pandas as pd
 
 from lab.formats.runs import SETTINGS
 from lab.losses import JUDGES, judged_name
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS, REMOVAL_METRICS
 from lab.reporting.comparisons import compare_all
 from lab.reporting.pictures import Photo, shown_path
 from lab.reporting.plots import SCALES, caveat, study_figures
 from lab.results import ResultsError, Run, Study, cautions, findings, verdict
+from lab.selection.checkpoints import is_evaluation
 from lab.selection.guards import ALIVE, adversarial_kind
 from lab.selection.votes import Pair, completions_of, draw_pairs
 from lab.studies.question import short_names
@@ -28,7 +29,7 @@ _VOTE_RUNS = 6
 # Scores of single samples: of more, only the first of them stand in the page.
 _MOST_SAMPLES = 2_000
 
-_KINDS = {"baseline": "classical", "applied": "applied"}
+_KINDS = {"baseline": "classical", "applied": "applied", "entrant": "entrant"}
 
 
 def page_data(
@@ -45,7 +46,8 @@ def page_data(
     paths = sorted({path for run in study.runs for path in run.values})
     measured = {metric for run in study.runs for metric in run.scores.columns}
     scored = max(study.runs, key=lambda run: len(run.best_scores), default=None)
-    shown = [m for m in dict.fromkeys([*study.goals, *SHOWN_METRICS]) if m in measured]
+    named = [*study.goals, *SHOWN_METRICS, *REMOVAL_METRICS]
+    shown = [metric for metric in dict.fromkeys(named) if metric in measured]
     samples = _samples(study)
     optuna_study = study.optuna_study
     costs = study.costs.astype(object).where(study.costs.notna(), None).to_dict("index")
@@ -68,7 +70,7 @@ def page_data(
                 "unit": metric.unit,
                 "definition": metric.definition,
             }
-            for name, metric in METRICS.items()
+            for name, metric in ALL_METRICS.items()
             if name in measured
         },
         "names": short_names(paths) if paths else {},
@@ -230,14 +232,15 @@ def _selection(study: Study) -> dict[str, Any] | None:
 
 
 def _deck(study: Study, photos: Sequence[Photo]) -> list[dict[str, Any]]:
-    """Pairs for blind votes: the best runs and the methods, or the epochs of the only run."""
-    if study.is_study and not (study.folder / "trials").is_dir():
+    """Pairs for blind votes: the best runs, entrants and methods, or the epochs of the only run."""
+    if study.is_study and not (study.folder / "trials").is_dir() and not is_evaluation(study):
         return []  # votes name checkpoints by trial
     completions = completions_of(study)
     chosen = None
     if study.is_study:
-        shown = [*study.ranked[:_VOTE_RUNS], *study.baselines]
-        chosen = [f"{run.name}/epoch-{run.best:03d}" for run in shown if run.best is not None]
+        shown = [*study.ranked[:_VOTE_RUNS], *study.entrants, *study.baselines]
+        names = [f"{run.name}/epoch-{run.best:03d}" for run in shown if run.best is not None]
+        chosen = list(dict.fromkeys(names))
     numbers = {photo.name: index for index, photo in reversed(list(enumerate(photos)))}
     pairs = draw_pairs(completions, count=_VOTES, seed=0, checkpoints=chosen)
     return [

@@ -147,6 +147,8 @@ def _facts(study: Study) -> str:
     states = Counter(run.state for run in study.trials)
     number = len(study.trials)
     words = ", ".join(f"{count} {state}" for state, count in states.items())
+    if not number and study.entrants:
+        return f"{len(study.entrants)} of other programs"
     return f"{number} trial{'' if number == 1 else 's'}: {words}" if number else "no trial yet"
 
 

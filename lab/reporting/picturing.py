@@ -14,7 +14,7 @@ from lab.devices import compute_device
 from lab.evaluation import Task, judge
 from lab.formats.runs import SETTINGS
 from lab.guides import select_sample
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError
 from lab.reporting.pictures import MAIN_STAGE
@@ -92,6 +92,8 @@ def _method(run: Run, anchor: Run) -> _Method:
         if run.label not in METHODS:
             raise SettingsError(f"no method of this version is called {run.label}")
         return _Method(_experiment(anchor), METHODS[run.label].build(), None)
+    if run.state == "entrant":
+        raise SettingsError("another program made them: lab.evaluate --pictured N shows more")
     assert run.best is not None
     experiment = _experiment(run)
     checkpoint = run.checkpoint
@@ -134,7 +136,7 @@ def _one(task: Task, index: int) -> Task:
     tensors = (task.image, task.mask, task.truth, task.scored)
     image, mask, truth, scored = (tensor[index : index + 1].clone() for tensor in tensors)
     names, guides = ([task.sample[index]], [task.photo[index]]), select_sample(task.guides, index)
-    return Task(*names, image, mask, truth, scored, guides)
+    return Task(*names, image, mask, truth, scored, guides, task.has_truth)
 
 
 def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> None:
@@ -158,7 +160,7 @@ def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> Non
 def _refuse_another_score(run: Run, score: SampleScore, goal: str) -> None:
     own = run.scores_at(run.best)
     recorded, now = float(own.loc[score.sample, goal]), score.metrics[goal]
-    if abs(recorded - now) > _TOLERANCE[METRICS[goal].unit]:
+    if abs(recorded - now) > _TOLERANCE[ALL_METRICS[goal].unit]:
         raise SettingsError(
             f"{score.sample} now scores {goal} {now:.4g}, where {recorded:.4g} was recorded: its "
             "photos, checkpoint or settings are no longer those that were scored"

@@ -166,7 +166,7 @@ def _findings(study: Study) -> str:
     table = [head, ["---"] * len(head)]
     for rank, run in enumerate(ranked, start=1):
         table.append([str(rank), *_row(run, metrics), *(_short(run.values.get(p)) for p in paths)])
-    for run in (*study.applied, *study.baselines):
+    for run in (*study.applied, *study.entrants, *study.baselines):
         values = [_score(run, metric) for metric in metrics]
         table.append(["–", run.label, *values, "–", *["–"] * len(paths)])
     lines += ["", *("| " + " | ".join(map(_plain, row)) + " |" for row in table)]

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.results.run import Run
 from lab.results.study import Study
 
 
 def score_text(metric: str, mean: float, spread: float | None = None) -> str:
     """A mean, and its spread where there is one, with as many digits as the metric deserves."""
-    digits = 2 if METRICS[metric].unit == "dB" else 3
+    digits = 2 if ALL_METRICS[metric].unit == "dB" else 3
     return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
@@ -41,8 +41,10 @@ def findings(study: Study) -> list[str]:
     if worst is not None and all(worst is not run for run in (best, *(run for _, run in others))):
         ended = "" if worst.state in ("complete", "run") else f" ({worst.state})"
         others.append((f"the worst, {worst.label}{ended} after {worst.last} epochs", worst))
-    others += [(run.label, run) for run in (*study.applied, *study.baselines)]
-    said += [f"{label}: {_lead(study, best, run, goal)}" for label, run in others]
+    others += [(run.label, run) for run in (*study.applied, *study.entrants, *study.baselines)]
+    said += [
+        f"{label}: {_lead(study, best, run, goal)}" for label, run in others if run is not best
+    ]
     return [*said, *_race(study), *cautions(study)]
 
 
@@ -65,10 +67,28 @@ def verdict(study: Study) -> str:
 
 
 def cautions(study: Study) -> list[str]:
-    """Say plainly where what needs no training wins; `findings` end with these."""
+    """Say plainly where what needs no training wins; `findings` end with these.
+
+    And where something was scored on fewer samples than the rest.
+    """
     if not study.ranked:
         return []
     best = study.front if len(study.goals) > 1 else study.ranked[:1]
+    return [*_untrained_winners(study, best), *_on_fewer(study)]
+
+
+def _on_fewer(study: Study) -> list[str]:
+    """Which entrants lack samples: their means are not of the same photos as the others'."""
+    most = max(len(run.best_scores) for run in study.ranked)
+    return [
+        f"{run.label} was given for {len(run.best_scores)} of {most} samples: its mean is over "
+        "those alone, and differences are over what both have."
+        for run in study.entrants
+        if 0 < len(run.best_scores) < most
+    ]
+
+
+def _untrained_winners(study: Study, best: Sequence[Run]) -> list[str]:
     goals_won: dict[tuple[str, ...], list[str]] = {}
     for goal in study.goals:
         winners = tuple(run.label for run in study.baselines if _beats_all(study, run, best, goal))
@@ -153,7 +173,7 @@ def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool
 
 def _headline(study: Study) -> str:
     goal, best = study.goals[0], study.ranked[0]
-    direction = "higher" if METRICS[goal].higher_is_better else "lower"
+    direction = "higher" if ALL_METRICS[goal].higher_is_better else "lower"
     return (
         f"Best by {goal} ({direction} is better): {_at(best)}, {_mean(best, goal)} in the mean "
         f"over {best.rests_on}."
@@ -227,7 +247,7 @@ def _at(run: Run) -> str:
 
 
 def _mean(run: Run, goal: str) -> str:
-    unit = f" {METRICS[goal].unit}" if METRICS[goal].unit else ""
+    unit = f" {ALL_METRICS[goal].unit}" if ALL_METRICS[goal].unit else ""
     return f"{score_text(goal, run.mean(goal))}{unit}"
 
 

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.runs import SCORES, SETTINGS
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.results.artifacts import fetch_runs
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
@@ -26,6 +26,10 @@ from lab.results.study import Study, is_ranked
 
 DEFAULT_GOAL = "hole_ssim"
 
+REMOVAL_GOAL = "hole_texture_mismatch"
+"""What results are ranked by where no truth is known: it agrees with the eye in 0.7 of the votes
+(docs/findings.md), and a seam alone does not."""
+
 _STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -37,7 +41,14 @@ _STATES: dict[TrialState, State] = {
 _DEEPEST = 3
 
 # Folders of what a study scored without training it: a run each, of one epoch.
-_UNTRAINED: dict[str, State] = {"applied": "applied", "baselines": "baseline"}
+_UNTRAINED: dict[str, State] = {
+    "applied": "applied",
+    "entrants": "entrant",
+    "baselines": "baseline",
+}
+
+# Where an evaluation of several networks keeps each as a run.
+_NETWORKS = "networks/"
 
 
 def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
@@ -98,7 +109,7 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         fetch_runs(study, folder)
         return study_of(study, folder)
     runs = _runs_below(folder, DEFAULT_GOAL)
-    if not runs:
+    if not runs and not _untrained(folder, DEFAULT_GOAL):
         raise ResultsError(
             f"{folder} is neither a run nor a study: it has no {SCORES}, and no trial. "
             "Give a folder that lab.train or lab.sweep wrote"
@@ -116,6 +127,7 @@ def has_results(folder: str | Path) -> bool:
         (folder / SCORES).exists()
         or is_study_folder(folder)
         or bool(_runs_below(folder, DEFAULT_GOAL))
+        or bool(_untrained(folder, DEFAULT_GOAL))
     )
 
 
@@ -126,7 +138,7 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
         ResultsError: something there is damaged.
     """
     goals = study.user_attrs.get("goals", [DEFAULT_GOAL])
-    if not isinstance(goals, list) or not goals or not set(goals) <= METRICS.keys():
+    if not isinstance(goals, list) or not goals or not set(goals) <= ALL_METRICS.keys():
         raise ResultsError(f"the study in {folder} has the goals {goals!r}, which are none")
     found = _in_order(folder, open_trials(study, folder, goals), goals)
     question = str(study.user_attrs.get("question", ""))
@@ -135,11 +147,24 @@ def study_of(study: optuna.Study, folder: Path) -> Study:
 
 
 def _in_order(folder: Path, runs: Sequence[Run], goals: Sequence[str] = (DEFAULT_GOAL,)) -> Study:
-    sign = -1.0 if METRICS[goals[0]].higher_is_better else 1.0
+    untrained = _untrained(folder, goals[0])
+    if list(goals) == [DEFAULT_GOAL] and _have_no_truth([*runs, *untrained]):
+        goals = (REMOVAL_GOAL,)
+        runs, untrained = ([replace(run, goal=goals[0]) for run in of] for of in (runs, untrained))
+    sign = -1.0 if ALL_METRICS[goals[0]].higher_is_better else 1.0
     ranked = sorted(filter(is_ranked, runs), key=lambda run: sign * run.mean(goals[0]))
     others = [run for run in runs if not is_ranked(run)]
-    untrained = _untrained(folder, goals[0])
+    entrants = [run for run in untrained if run.state == "entrant"]
+    entrants.sort(key=lambda run: sign * run.mean(goals[0]))
+    listed = iter(entrants)
+    untrained = [next(listed) if run.state == "entrant" else run for run in untrained]
     return Study(folder.resolve().name, folder, "", list(goals), [*ranked, *others, *untrained])
+
+
+def _have_no_truth(runs: Sequence[Run]) -> bool:
+    """Whether these are removals of whose background nothing is known."""
+    scored = [run for run in runs if len(run.scores)]
+    return bool(scored) and all(REMOVAL_GOAL in run.scores for run in scored)
 
 
 def find_studies(folder: str | Path) -> list[Path]:
@@ -151,13 +176,16 @@ def find_studies(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if _is_run(folder) or is_study_folder(folder):
         return []
+    if _untrained(folder, DEFAULT_GOAL):
+        return []
     found = list(_below(folder, _DEEPEST))
-    return found if any(map(is_study_folder, found)) else []
+    are_studies = [is_study_folder(path) or not _is_run(path) for path in found]
+    return found if any(are_studies) else []
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
     for path in sorted(folder.glob("[!.]*/")):
-        if _is_run(path) or is_study_folder(path):
+        if _is_run(path) or is_study_folder(path) or _untrained(path, DEFAULT_GOAL):
             yield path
         elif depth > 1:
             yield from _below(path, depth - 1)
@@ -221,7 +249,10 @@ def _runs_below(folder: Path, goal: str) -> list[Run]:
         if path.parents[1].name not in _UNTRAINED
     )
     names = [path.relative_to(folder).as_posix().removeprefix("trials/") for path in folders]
-    return [Run(name, name, path, goal) for path, name in zip(folders, names, strict=True)]
+    return [
+        Run(name, name.removeprefix(_NETWORKS), path, goal)
+        for path, name in zip(folders, names, strict=True)
+    ]
 
 
 def _untrained(folder: Path, goal: str) -> list[Run]:

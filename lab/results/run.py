@@ -21,11 +21,15 @@ from lab.formats.runs import (
     read_record,
     visual_path,
 )
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.statistics import Floats, rests_on
 from lab.untrusted import read_text
 
-State = Literal["run", "complete", "repeat", "pruned", "failed", "running", "applied", "baseline"]
+State = Literal[
+    "run", "complete", "repeat", "pruned", "failed", "running", "applied", "entrant", "baseline"
+]
+
+_WITHOUT_NETWORK = ("entrant", "baseline")
 
 PICTURE_COLUMNS = ("sample", "what", "epoch", "path")
 
@@ -40,14 +44,16 @@ class ResultsError(UserError):
 class Run:
     """One run: of `lab.train`, a trial of a study, a variant without training, or a baseline.
 
+    Or an entrant: what another program made, of which nothing but its pictures is known.
+
     Attributes:
         name: unique in its study: ``trial-003``, ``baselines/telea``; the folder's for a lone run.
         label: for people: ``trial 3``, or the variant's or baseline's name.
         folder: where it lies.
         goal: the metric that its best epoch is the best by.
         state: how a trial ended; "repeat" for one that ended well and trained another one's
-            setting from another seed; "applied" or "baseline" for what was not trained; "run"
-            outside of a study.
+            setting from another seed; "applied", "entrant" or "baseline" for what was not trained
+            here; "run" outside of a study.
         values: what its trial varied, by the option's dotted path.
         reason: why it failed or was pruned.
         is_reference: the question names its settings.
@@ -77,8 +83,9 @@ class Run:
         """What was measured: a row an (epoch, sample), a column a metric.
 
         Columns: ``photo`` (what the sample was cut from), ``hole_ratio`` (the hole's share of it),
-        then the metrics of `lab.metrics.METRICS`, and those of a network's answer before anything
-        is pasted over it as ``answer_…``. Of several answers to a hole, a metric is the mean, and
+        then the metrics of `lab.metrics.METRICS` (of removals without a truth those of
+        `lab.metrics.REMOVAL_METRICS`), and those of a network's answer before anything is pasted
+        over it as ``answer_…``. Of several answers to a hole, a metric is the mean, and
         ``<metric>_best_of_<N>`` that of the best one. No rows before the first epoch is scored.
 
         Raises:
@@ -172,14 +179,14 @@ class Run:
     @property
     def best_seed(self) -> "Run":
         """Of its setting's runs the one with the best mean of the goal: the network to keep."""
-        sign = 1.0 if METRICS[self.goal].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[self.goal].higher_is_better else -1.0
         means = [run.scores_at(run.best)[self.goal].mean() for run in (self, *self.repeats)]
         return max(zip((self, *self.repeats), means, strict=True), key=lambda p: sign * p[1])[0]
 
     @property
     def trainings(self) -> int:
         """From how many seeds its setting was trained; 0 for what needs no training."""
-        return 0 if self.state == "baseline" else 1 + len(self.repeats)
+        return 0 if self.state in _WITHOUT_NETWORK else 1 + len(self.repeats)
 
     def scores_at(self, epoch: int | None) -> pd.DataFrame:
         """The scores of an epoch, a row a sample; no rows where it was not scored."""
@@ -210,7 +217,7 @@ class Run:
     @property
     def is_untrained(self) -> bool:
         """Whether it was scored without a training of its own."""
-        return self.state in ("applied", "baseline")
+        return self.state == "applied" or self.state in _WITHOUT_NETWORK
 
     @property
     def checkpoint(self) -> Path | None:
@@ -219,11 +226,11 @@ class Run:
         return path if path is not None and path.exists() else None
 
     def checkpoint_at(self, epoch: int) -> Path | None:
-        """The network that scored what ``epoch`` says, which may be gone; None for a baseline."""
+        """The network that scored what ``epoch`` says, which may be gone; None without one."""
         noted = self.record.get("checkpoint")
         if noted is not None:
             return Path(noted)
-        return None if self.state == "baseline" else checkpoint_path(self.folder, epoch)
+        return None if self.state in _WITHOUT_NETWORK else checkpoint_path(self.folder, epoch)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -276,7 +283,7 @@ class Run:
 
 def best_epoch(goal: str, means: Mapping[int, float]) -> int:
     """The epoch whose mean of the metric ``goal`` is best; the earliest of equals."""
-    sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+    sign = 1.0 if ALL_METRICS[goal].higher_is_better else -1.0
     return max(sorted(means), key=lambda epoch: sign * means[epoch])
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lab.formats.plain import read_json
 from lab.formats.runs import BOARD, SELECTION
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.results.run import ResultsError, Run
 from lab.statistics import PairedDifference, SeedSpread, compare_scores, race, rank, seed_spread
 from lab.untrusted import MEBIBYTE, read_text
@@ -64,8 +64,14 @@ class Study:
 
     @property
     def ranked(self) -> list[Run]:
-        """The settings whose run ended well and has scores, best by the first goal first."""
-        return [run for run in self.runs if is_ranked(run)]
+        """The settings whose run ended well and has scores, best by the first goal first.
+
+        Where there is no run of ours at all, the entrants; without them the methods.
+        """
+        if self.trials:
+            return [run for run in self.runs if is_ranked(run)]
+        untrained = self.entrants or self.baselines
+        return [run for run in untrained if run.best is not None]
 
     @property
     def others(self) -> list[Run]:
@@ -86,6 +92,11 @@ class Study:
     def applied(self) -> list[Run]:
         """Variants without training, put on the reference's best epoch."""
         return [run for run in self.runs if run.state == "applied"]
+
+    @property
+    def entrants(self) -> list[Run]:
+        """What other programs made of the same photos and holes, best by the first goal first."""
+        return [run for run in self.runs if run.state == "entrant"]
 
     @property
     def baselines(self) -> list[Run]:
@@ -110,7 +121,7 @@ class Study:
     def worst(self) -> Run | None:
         """The run whose best epoch is worst, among the finished and the pruned ones."""
         goal = self.goals[0]
-        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[goal].higher_is_better else -1.0
         scored = [
             run
             for run in self.trials
@@ -120,7 +131,7 @@ class Study:
 
     def best_by(self, goal: str) -> Run:
         """The ranked run with the best mean of a metric; there must be one."""
-        sign = 1.0 if METRICS[goal].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[goal].higher_is_better else -1.0
         return max(self.ranked, key=lambda run: sign * run.mean(goal))
 
     @property
@@ -139,7 +150,7 @@ class Study:
         if len(self.goals) < 2 or len(front) < 3:
             return None
         values = np.array([[run.mean(goal) for goal in self.goals] for run in front])
-        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        signs = [1.0 if ALL_METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
         values = values * signs
         spans = np.ptp(values, axis=0)
         missing = (values.max(axis=0) - values) / np.where(spans > 0, spans, 1.0)
@@ -149,7 +160,7 @@ class Study:
         leads = []
         for goal in self.goals:
             lead = one.mean(goal) - other.mean(goal)
-            leads.append(lead if METRICS[goal].higher_is_better else -lead)
+            leads.append(lead if ALL_METRICS[goal].higher_is_better else -lead)
         return min(leads) >= 0.0 and max(leads) > 0.0
 
     def compare(
@@ -214,7 +225,7 @@ class Study:
         """
         rows = {
             (metric, name): [getattr(difference, column) for column in COMPARISON_COLUMNS]
-            for metric in METRICS
+            for metric in ALL_METRICS
             for name, difference in self.differences(metric).items()
         }
         index = pd.MultiIndex.from_tuples(rows, names=["metric", "run"])
@@ -256,7 +267,7 @@ class Study:
         if not entrants:
             return [], []
         samples = _common_samples(entrants)
-        signs = [1.0 if METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
+        signs = [1.0 if ALL_METRICS[goal].higher_is_better else -1.0 for goal in self.goals]
         settings = [
             np.stack(
                 [
@@ -288,7 +299,7 @@ class Study:
         found = rank(
             np.column_stack([run.best_scores.loc[samples, goal] for run in self.ranked]),
             list(about["photo"]),
-            METRICS[goal].higher_is_better,
+            ALL_METRICS[goal].higher_is_better,
             spread=self._seed_spread(goal, about),
             trainings=[run.trainings for run in self.ranked],
         )
@@ -304,7 +315,7 @@ class Study:
         as ``…_spread``; ``checkpoint`` and ``reason``.
         """
         recorded = {metric for run in self.settings for metric in run.scores}
-        metrics = [metric for metric in METRICS if metric in recorded]
+        metrics = [metric for metric in ALL_METRICS if metric in recorded]
         lines = []
         for run in self.settings:
             line: dict[str, object] = {

@@ -10,7 +10,14 @@ from lab.runs.beginning import (
     refuse_other_settings,
     settle,
 )
-from lab.runs.evaluating import evaluate_baselines, evaluate_run, open_tasks, visuals_of
+from lab.runs.evaluating import (
+    evaluate_baselines,
+    evaluate_entrants,
+    evaluate_run,
+    make_room,
+    open_tasks,
+    visuals_of,
+)
 from lab.runs.fitting import StepProgress, TimeLeft, fit_run
 
 __all__ = [
@@ -19,11 +26,13 @@ __all__ = [
     "change_of_devices",
     "computes_in_bfloat16",
     "evaluate_baselines",
+    "evaluate_entrants",
     "evaluate_run",
     "fit_run",
     "has_ended",
     "holding_run",
     "is_first_machine",
+    "make_room",
     "open_tasks",
     "refuse_missing_device",
     "refuse_other_settings",

@@ -60,7 +60,7 @@ def note_beginning(
     The name is drawn, and kept in the folder: a run that goes on is the same one, a new one in a
     folder of the same name is not.
     """
-    record = _recorded(folder) if goes_on else {}
+    record = recorded(folder) if goes_on else {}
     record.setdefault("id", secrets.token_hex(8))
     record |= {"photos": digest, "torch": torch.__version__, **noted}
     with replacing(folder / SETTINGS) as temporary:
@@ -70,7 +70,12 @@ def note_beginning(
     return run_id
 
 
-def _recorded(folder: Path) -> dict[str, Any]:
+def recorded(folder: Path) -> dict[str, Any]:
+    """What was noted of the run in a folder.
+
+    Raises:
+        SettingsError: it is damaged.
+    """
     try:
         return read_record(folder)
     except ValueError as error:
@@ -144,7 +149,7 @@ def refuse_other_photos(experiment: Experiment, folder: Path) -> None:
         SettingsError: photos were added, removed or replaced since the run began.
     """
     experiment.read_photos()
-    before = _recorded(folder).get("photos")
+    before = recorded(folder).get("photos")
     now = experiment.data.source.digest
     if last_checkpoint(folder).exists() and before is not None and before != now:
         raise SettingsError(

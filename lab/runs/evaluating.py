@@ -3,19 +3,20 @@
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from lab.contracts import Network, Strategy
+from lab.data import Entrant
 from lab.devices import compute_device
-from lab.evaluation import Judged, Tasks, judge
-from lab.formats.runs import photo_table
+from lab.evaluation import Judged, KnownPixels, Tasks, judge, judge_entrant
+from lab.formats.runs import RECORD, SETTINGS, photo_table, write_record
 from lab.guides import ask_network, guides_of
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
-from lab.runs.beginning import note_beginning, refuse_missing_device, settle
+from lab.runs.beginning import note_beginning, recorded, refuse_missing_device, settle
 from lab.settings import Experiment
 from lab.tracking import (
     VISUAL_SAMPLES,
@@ -37,6 +38,7 @@ def evaluate_run(
     folder: Path,
     name: str,
     group: str | None = None,
+    pictured: int = VISUAL_SAMPLES,
 ) -> EpochScore:
     """Score a trained network under the experiment's strategy, and leave the same files as a run.
 
@@ -49,6 +51,7 @@ def evaluate_run(
         folder: of the run: ``config.yaml``, ``photos.csv``, ``visuals/``, ``wandb/``.
         name: of the W&B run.
         group: the study, in W&B.
+        pictured: how many samples are pictured.
 
     Raises:
         SettingsError: a set that cannot be read, weights that are missing, a guide that the network
@@ -79,13 +82,42 @@ def evaluate_run(
     try:
         epoch = checkpoint_epoch(checkpoint)
         strategy = experiment.model.strategy
-        return _evaluate(tasks, strategy, folder, epoch, network, device, tracker)
+        return _evaluate(tasks, strategy, folder, epoch, network, device, tracker, pictured)
     finally:
         if tracker is not None:
             tracker.finish()
 
 
-def evaluate_baselines(tasks: Tasks, methods: Mapping[str, Strategy], folder: Path) -> None:
+def make_room(folder: Path, alone: bool, networks: Iterable[str]) -> None:
+    """Make the folder of an evaluation ready: what an earlier one left, and this one lacks, goes.
+
+    Args:
+        folder: of the evaluation.
+        alone: whether its only network is the folder's own run; else each has its own folder.
+        networks: the names of those.
+
+    Raises:
+        SettingsError: a training lies there, and would be lost.
+    """
+    _remove_others(folder / "networks", () if alone else networks)
+    if alone or not (folder / SETTINGS).exists():
+        return
+    if "checkpoint" not in recorded(folder):
+        raise SettingsError(
+            f"a training lies in {folder}: give this evaluation another --name, or one checkpoint"
+        )
+    for path in (folder / SETTINGS, folder / RECORD, photo_table(folder).path):
+        path.unlink(missing_ok=True)
+    for path in (folder / "visuals", folder / "wandb"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def evaluate_baselines(
+    tasks: Tasks,
+    methods: Mapping[str, Strategy],
+    folder: Path,
+    pictured: int = VISUAL_SAMPLES,
+) -> None:
     """Score methods without a network on the same tasks, each in ``folder/baselines/NAME``.
 
     What earlier calls left there under other names goes: it was scored on who knows what.
@@ -94,11 +126,53 @@ def evaluate_baselines(tasks: Tasks, methods: Mapping[str, Strategy], folder: Pa
         SettingsError: a sample that cannot be read.
     """
     place = folder / "baselines"
-    for earlier in place.glob("*"):
-        if earlier.is_dir() and earlier.name not in methods:
-            shutil.rmtree(earlier)
+    _remove_others(place, methods)
     for name, strategy in methods.items():
-        _evaluate(tasks, strategy, place / name)
+        _evaluate(tasks, strategy, place / name, pictured=pictured)
+
+
+def evaluate_entrants(
+    tasks: Tasks,
+    entrants: Sequence[Entrant],
+    folder: Path,
+    pastes: bool = False,
+    pictured: int = VISUAL_SAMPLES,
+) -> list[str]:
+    """Score what other programs made of the same tasks, each in ``folder/entrants/NAME``.
+
+    What earlier calls left there under other names goes. ``run.json`` notes where the pictures came
+    from, and whether known pixels were pasted.
+
+    Returns:
+        For each, in a sentence, what it did to known pixels.
+
+    Raises:
+        SettingsError: a sample or a picture that cannot be read.
+    """
+    place = folder / "entrants"
+    _remove_others(place, [entrant.name for entrant in entrants])
+    said = []
+    for entrant in entrants:
+        known = KnownPixels()
+        own = place / entrant.name
+        try:
+            judged = judge_entrant(entrant, tasks, known, pastes)
+            scores, visuals = _score(judged, None, pictured)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        _leave(own, 0, scores, visuals)
+        noted = {"entrant": str(entrant.folder.resolve()), "pasted": pastes}
+        write_record(own, {"photos": tasks.digest, **noted})
+        said.append(known.sentence(entrant.name, pastes))
+    return said
+
+
+def _remove_others(place: Path, names: Iterable[str]) -> None:
+    """Remove what earlier evaluations left in a folder under other names."""
+    kept = set(names)
+    for earlier in place.glob("*"):
+        if earlier.is_dir() and earlier.name not in kept:
+            shutil.rmtree(earlier)
 
 
 def _evaluate(
@@ -109,17 +183,15 @@ def _evaluate(
     network: Network | None = None,
     device: torch.device | None = None,
     tracker: WandbTracker | None = None,
+    pictured: int = VISUAL_SAMPLES,
 ) -> EpochScore:
-    scores: list[SampleScore] = []
-    visuals: list[SampleVisual] = []
     asked = tasks.evaluation
     # A method without a network has one answer.
     samples = 1 if network is None else asked.samples
     try:
         there = (task.to(device) for task in tasks)
-        for judged in judge(strategy, there, samples, asked.best_by):
-            scores += judged.scores
-            visuals += visuals_of(judged, network, VISUAL_SAMPLES - len(visuals))
+        judged = judge(strategy, there, samples, asked.best_by)
+        scores, visuals = _score(judged, network, pictured)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if tasks.not_found:
@@ -129,14 +201,35 @@ def _evaluate(
             stacklevel=3,
         )
     means = mean_scores(scores)
+    _leave(folder, epoch, scores, visuals, tracker)
+    if tracker is not None:
+        tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
+    return EpochScore(epoch, means)
+
+
+def _score(
+    judging: Iterable[Judged], network: Network | None, pictured: int
+) -> tuple[list[SampleScore], list[SampleVisual]]:
+    scores: list[SampleScore] = []
+    visuals: list[SampleVisual] = []
+    for judged in judging:
+        scores += judged.scores
+        visuals += visuals_of(judged, network, pictured - len(visuals))
+    return scores, visuals
+
+
+def _leave(
+    folder: Path,
+    epoch: int,
+    scores: Sequence[SampleScore],
+    visuals: Sequence[SampleVisual],
+    tracker: WandbTracker | None = None,
+) -> None:
     # Another checkpoint's epoch, or another set's photos, would stand beside these.
     photo_table(folder).path.unlink(missing_ok=True)
     shutil.rmtree(folder / "visuals", ignore_errors=True)
     write_scores(folder, epoch, scores)
     write_visuals(folder, epoch, visuals, tracker)
-    if tracker is not None:
-        tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
-    return EpochScore(epoch, means)
 
 
 def open_tasks(experiment: Experiment) -> Tasks:

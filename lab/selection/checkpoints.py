@@ -14,7 +14,7 @@ from lab.results import ResultsError, Run, Study
 from lab.statistics import Floats
 
 _NAME = re.compile(r"(?:(trial-\d{3,})/)?epoch-(\d{3,})")
-_UNTRAINED = re.compile(r"(?:applied|baselines)/(.+)/epoch-\d{3,}")
+_UNTRAINED = re.compile(r"(?:applied|baselines|entrants|networks)/(.+)/epoch-\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,22 @@ def runs_by_name(study: Study) -> dict[str, Run]:
 def completing_runs(study: Study) -> dict[str, Run]:
     """The runs whose completions can be voted on: of `runs_by_name`, then what was not trained.
 
+    Of an evaluation, everything that it scored.
+
     Raises:
-        ResultsError: the folder holds neither a run nor a study's trials.
+        ResultsError: the folder holds neither a run nor a study's trials, nor an evaluation.
     """
-    untrained = {run.name: run for run in (*study.applied, *study.baselines)}
+    untrained = {run.name: run for run in (*study.applied, *study.entrants, *study.baselines)}
+    if is_evaluation(study):
+        return {run.name: run for run in study.trials} | untrained
     return runs_by_name(study) | untrained
+
+
+def is_evaluation(study: Study) -> bool:
+    """Whether `lab.evaluate` wrote it, without a run at its top: networks or entrants only."""
+    if not study.is_study or (not study.entrants and not study.baselines):
+        return False
+    return all(run.name.startswith("networks/") for run in study.trials)
 
 
 def read_scores(study: Study, metrics: Sequence[str]) -> Scores:

@@ -107,18 +107,13 @@ def _share(item: Agreement) -> str:
 def write_selection(selection: Selection, counted: Counted, folder: Path) -> None:
     """Write ``selection.csv``, a line a checkpoint, and ``selection.json``, everything.
 
-    Where there are votes, ``agreement.csv``, too: a line a bin of hole ratios and metric, the whole
-    as ``all``.
+    Where there are votes, ``agreement.csv``, too (`write_agreement`).
     """
+    write_agreement(counted, folder)
     by_votes = {item.checkpoint: item for item in counted.ranked}
     lines = [_line(selection, index, by_votes) for index in selection.ranking.order]
     with replacing(folder / "selection.csv") as temporary:
         pd.DataFrame(lines).to_csv(temporary, index=False, float_format="%.6g")
-    if counted.agreements:
-        told = {"all": counted.agreements, **counted.by_ratio}
-        rows = [{"hole_ratio": name, **asdict(item)} for name in told for item in told[name]]
-        with replacing(folder / "agreement.csv") as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
     names = [point.name for point in selection.checkpoints]
     content: dict[str, Any] = {
         "version": 1,
@@ -156,6 +151,19 @@ def write_selection(selection: Selection, counted: Counted, folder: Path) -> Non
         temporary.write_text(
             json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         )
+
+
+def write_agreement(counted: Counted, folder: Path) -> None:
+    """Write ``agreement.csv``, a line a bin of hole ratios and metric, the whole as ``all``.
+
+    Nothing where no vote chose a fill that is scored.
+    """
+    if not counted.agreements:
+        return
+    told = {"all": counted.agreements, **counted.by_ratio}
+    rows = [{"hole_ratio": name, **asdict(item)} for name in told for item in told[name]]
+    with replacing(folder / "agreement.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
 
 
 def _line(selection: Selection, index: int, by_votes: dict[str, Voted]) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lab.metrics import METRICS, ratio_bin
+from lab.metrics import ALL_METRICS, ratio_bin
 from lab.results import Study
 from lab.selection.checkpoints import completing_runs
-from lab.selection.choosing import Selection
 from lab.selection.votes import Vote, read_votes
 from lab.statistics import Agreement, Voted, agreement, rank_votes
 
@@ -35,18 +34,19 @@ class Counted:
     notes: list[str]
 
 
-def count_votes(selection: Selection, seed: int = 0) -> Counted:
-    """Read and count the votes in the selection's folder.
+def count_votes(study: Study, seed: int = 0) -> Counted:
+    """Read and count the votes in the folder of a study, a run or an evaluation.
 
     Raises:
         ResultsError: a line that is no vote.
     """
-    study = selection.scores.study
     votes = read_votes(study.folder)
     if not votes:
         return Counted([], [], [], {}, [])
     scores = _scores_of(study, votes)
-    values = {metric: scores[metric].to_dict() for metric in METRICS if metric in scores.columns}
+    values = {
+        metric: scores[metric].to_dict() for metric in ALL_METRICS if metric in scores.columns
+    }
     samples = scores.groupby(level="sample").first()
     photos = samples["photo"].to_dict()
     bins = samples["hole_ratio"].map(ratio_bin)

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from scipy.stats import t
 
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.statistics.bradley_terry import Comparison
 from lab.statistics.resampling import Floats, mean_errors
 
@@ -49,7 +49,7 @@ def agreement(
     """
     found = []
     for metric, scored in values.items():
-        sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+        sign = 1.0 if ALL_METRICS[metric].higher_is_better else -1.0
         agreed, seen = [], []
         for vote in votes:
             left, right = ((vote.photo, name) for name in (vote.left, vote.right))

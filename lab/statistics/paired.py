@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lab.metrics import METRICS
+from lab.metrics import ALL_METRICS
 from lab.statistics.resampling import Floats, mean_errors
 from lab.statistics.seeds import SeedSpread
 
@@ -153,7 +153,7 @@ def compare_scores(
     return paired_difference(
         first.loc[both, metric],
         second.loc[both, metric],
-        METRICS[metric].higher_is_better,
+        ALL_METRICS[metric].higher_is_better,
         list(first.loc[both, "photo"]),
         spread=spread,
         trainings=trainings,

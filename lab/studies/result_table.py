@@ -248,12 +248,12 @@ def _numbered(results: StudyResults) -> list[tuple[str, Run]]:
         (str(number) if front is None else ("front" if run in front else "–"), run)
         for number, run in enumerate(study.ranked, start=1)
     ]
-    others = [*study.others, *study.applied, *study.baselines]
+    others = [*study.others, *study.applied, *study.entrants, *study.baselines]
     return [*ranks, *(("–", run) for run in others)]
 
 
 def _label(run: Run) -> str:
-    ordinary = run.state in ("run", "complete", "applied", "baseline")
+    ordinary = run.state in ("run", "complete", "applied", "entrant", "baseline")
     return run.label if ordinary else f"{run.label} {run.state}"
 
 

@@ -1,40 +1,65 @@
 """The scores of one evaluation on the terminal: means, bins of hole ratio, paired differences."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from lab.metrics import METRICS, ratio_bin
+from lab.metrics import ALL_METRICS, REMOVAL_METRICS, ratio_bin
 from lab.results import Run, Study, score_text
+from lab.statistics import rests_on
 from lab.studies.result_table import plain_table
 
-_SHOWN = ("hole_psnr", "hole_ssim", "hole_rmse", "rim_ssim", "hole_blur")
-_COMPARED = ("hole_ssim", "hole_psnr")
+# How true a fill is, and, last, how real: what agrees with the eye (docs/findings.md).
+_SHOWN = ("hole_psnr", "hole_ssim", "hole_rmse", "rim_ssim", "hole_texture")
+_COMPARED = ("hole_ssim", "hole_psnr", "hole_texture")
+_BY_BIN = ("hole_psnr", "hole_ssim", "hole_rmse")
 
 
 def print_scores(study: Study, console: Console) -> None:
-    """Print what a network scored beside the baselines, overall, by hole ratio, and paired.
+    """Print what was scored, overall, by hole ratio, and paired against the best of ours.
+
+    Means are over the samples that all have; the differences over what both of a pair have.
 
     Args:
-        study: a run with ``baselines/`` in its folder, opened as a study.
+        study: what `lab.evaluate` wrote, opened as a study.
         console: where to print.
     """
-    network, *baselines = study.runs
-    bins = network.best_scores["hole_ratio"].map(ratio_bin)
-    console.print(_means(study))
-    for sentence in _best_answers(network):
-        console.print(sentence, highlight=False, soft_wrap=True)
-    if bins.nunique() > 1:
-        console.print(_by_bin(study, bins))
-    for other in baselines:
-        for metric in _COMPARED:
-            difference = study.compare(network, other, metric)
+    anchor = study.compared_with
+    assert anchor is not None, "something was scored"
+    common = _common_samples(study.runs)
+    if len(common):
+        console.print(_means(study.runs, common))
+        for sentence in _best_answers(anchor):
+            console.print(sentence, highlight=False, soft_wrap=True)
+        bins = anchor.best_scores.loc[common, "hole_ratio"].map(ratio_bin)
+        if bins.nunique() > 1:
+            console.print(_by_bin(study.runs, bins))
+    for other in study.runs:
+        if other is anchor or not len(
+            anchor.best_scores.index.intersection(other.best_scores.index)
+        ):
+            continue
+        for metric in (*_COMPARED, *REMOVAL_METRICS):
+            if metric not in anchor.best_scores or metric not in other.best_scores:
+                continue
+            difference = study.compare(anchor, other, metric)
+            against = f"{metric} against {other.label}"
             console.print(
-                f"{metric} against {other.label}: {difference.sentence}",
+                f"{against if len(study.trials) == 1 else f'{anchor.label}: {against}'}: "
+                f"{difference.sentence}",
                 highlight=False,
                 soft_wrap=True,
             )
     console.print(f"Everything is in {study.folder}", soft_wrap=True, highlight=False)
+
+
+def _common_samples(runs: Sequence[Run]) -> pd.Index:
+    common = runs[0].best_scores.index
+    for run in runs[1:]:
+        common = common.intersection(run.best_scores.index, sort=False)
+    return common
 
 
 def _best_answers(run: Run) -> list[str]:
@@ -51,27 +76,37 @@ def _best_answers(run: Run) -> list[str]:
     return said
 
 
-def _means(study: Study) -> Table:
-    table = plain_table(f"Mean ± standard deviation over {study.runs[0].rests_on}")
+def _means(runs: Sequence[Run], samples: pd.Index) -> Table:
+    photos = runs[0].best_scores.loc[samples, "photo"].nunique()
+    table = plain_table(f"Mean ± standard deviation over {rests_on(len(samples), photos)}")
     table.add_column("", no_wrap=True)
-    for metric in _SHOWN:
-        arrow = "↑" if METRICS[metric].higher_is_better else "↓"
+    shown = [
+        metric
+        for metric in (*_SHOWN, *REMOVAL_METRICS)
+        if all(metric in run.best_scores for run in runs)
+    ]
+    for metric in shown:
+        arrow = "↑" if ALL_METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
-    for run in study.runs:
-        cells = (score_text(metric, run.mean(metric), run.spread(metric)) for metric in _SHOWN)
+    for run in runs:
+        scores = run.best_scores.loc[samples]
+        cells = (score_text(name, scores[name].mean(), scores[name].std()) for name in shown)
         table.add_row(run.label, *cells)
     return table
 
 
-def _by_bin(study: Study, bins: pd.Series) -> Table:
+def _by_bin(runs: Sequence[Run], bins: pd.Series) -> Table:
     table = plain_table("Mean by hole ratio")
     table.add_column("", no_wrap=True)
     table.add_column("metric")
     names = sorted(set(bins))
     for name in names:
         table.add_column(f"{name} ({int((bins == name).sum())})", justify="right", no_wrap=True)
-    for run in study.runs:
-        for metric in ("hole_psnr", "hole_ssim", "hole_rmse"):
-            means = run.best_scores[metric].groupby(bins).mean()
-            table.add_row(run.label, metric, *(score_text(metric, means[name]) for name in names))
+    for run in runs:
+        scores = run.best_scores.loc[bins.index]
+        for metric in (*_BY_BIN, *REMOVAL_METRICS):
+            if metric in scores:
+                means = scores[metric].groupby(bins).mean()
+                row = (score_text(metric, means[name]) for name in names)
+                table.add_row(run.label, metric, *row)
     return table

@@ -166,6 +166,7 @@ function runTags(run) {
   const tags = [];
   if (run.kind === 'classical') tags.push('classical method');
   if (run.kind === 'applied') tags.push('without training');
+  if (run.kind === 'entrant') tags.push('another program');
   if (isRepeat(run)) tags.push('another seed');
   if (run.seeds > 1) tags.push(`${run.seeds} seeds`);
   if (['pruned', 'running', 'failed'].includes(run.state)) tags.push(run.state);

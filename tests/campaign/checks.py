@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+_SAID_EVERY = 60.0
+"""Seconds between two lines that say how far a check is."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -68,6 +71,7 @@ class Check:
         Ctrl-C ends it with what was tried so far.
         """
         began, tally = time.monotonic(), Tally(self.name, self.promise)
+        said = began
         random.seed(seed)
         with tempfile.TemporaryDirectory(prefix="campaign-") as folder:
             try:
@@ -78,6 +82,13 @@ class Check:
                         tally.findings.append(f"{case.label}: {finding}")
                         note(f"FOUND {case.label}: {finding}\n  python -m tests.campaign {again}")
                     tally.broken += bool(case.findings)
+                    if time.monotonic() - said > _SAID_EVERY:
+                        said = time.monotonic()
+                        minutes = (said - began) / 60
+                        note(
+                            f"{self.name}: {tally.tried} of {len(cases)} cases, {tally.broken} "
+                            f"with findings, {minutes:.0f} min"
+                        )
             except KeyboardInterrupt:
                 tally.interrupted = True
         tally.seconds = time.monotonic() - began

@@ -129,10 +129,11 @@ def say(message: object, error: bool = False) -> None:
 
 
 def complain(error: object) -> None:
-    """Print why a command ends; an error of the operating system without its number."""
+    """Print in one line why a command ends; an error of the system without its number."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         error = f"{printable(error.filename)}: {error.strerror}"
-    say(f"error: {error}", error=True)
+    # A library's message may hold what stood in a file, with its line breaks.
+    say(f"error: {' '.join(str(error).split())}", error=True)
 
 
 class CommandParser(argparse.ArgumentParser):

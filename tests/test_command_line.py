@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lab.command_line import complain
 from tests.tiny import PROJECT
 
 # A command that takes every error of a file for one of the disk, and then would go on.
@@ -89,3 +90,8 @@ def test_what_is_read_to_its_end_is_whole():
     ended = subprocess.run([sys.executable, "-c", LONG], capture_output=True, cwd=PROJECT)
     assert ended.returncode == 0
     assert ended.stdout.count(b"\n") == 100_000
+
+
+def test_why_a_command_ends_is_one_line_whatever_a_library_quotes(capsys):
+    complain(ValueError('photos.csv is damaged ("1\n\n2"): remove it'))
+    assert capsys.readouterr().err == 'error: photos.csv is damaged ("1 2"): remove it\n'

@@ -26,6 +26,8 @@ EXAMPLE = """\
       --evaluation.dilation=10 --name removals
   python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --data.photos=photos \\
       --variant=tiled --name tiled
+  python -m lab.evaluate --checkpoint runs/first/checkpoints/epoch-005.pt --set sets/test1 \\
+      --evaluation.boundary_attack=0.3 --name attacked
   python -m lab.evaluate --set sets/test1 --hand-out holes    # for a program that is not here
   python -m lab.evaluate --set sets/test1 --entrant service=ANSWERS --entrant other=ANSWERS
   python -m lab.evaluate --photos PHOTOS --masks MASKS --entrant service=ANSWERS --removal

@@ -140,6 +140,46 @@ def test_guides_are_of_the_mask_that_is_filled_and_of_what_is_to_be_there(triple
     assert len({one.numpy().tobytes() for one in noises[0]}) == len(noises[0])
 
 
+def attacked_tasks(photos, share, where=None):
+    """What is filled, by sample, with a share of the holes attacked."""
+    tasks = list(Tasks(Evaluation(set=where, boundary_attack=share), photos))
+    for task in tasks:
+        assert torch.equal(task.mask * (1 - task.scored), torch.zeros_like(task.mask))
+    found = {}
+    for task in tasks:
+        rows = zip(task.sample, task.image, task.mask, task.scored, strict=True)
+        found |= {name: tensors for name, *tensors in rows}
+    return found, tasks
+
+
+@pytest.mark.parametrize("on_a_set", [False, True])
+def test_borders_are_attacked_sample_by_sample_and_the_more_alike(triplets, on_a_set):
+    photos = PhotoDataModule(size=48, validation_crops=12, guides=["edges", "noise"])
+    where = triplets if on_a_set else None
+    (plain, drawn), (some, _), (more, edged) = (
+        attacked_tasks(photos, share, where) for share in (0.0, 0.3, 1.0)
+    )
+    hit = [name for name in plain if not torch.equal(some[name][1], plain[name][1])]
+    assert all(not torch.equal(more[name][1], plain[name][1]) for name in plain)
+    if not on_a_set:
+        assert 0.15 * len(plain) < len(hit) < 0.45 * len(plain)
+    for name, (image, mask, scored) in plain.items():
+        assert torch.equal(more[name][0], image)
+        assert (more[name][1] >= mask).all()
+        assert torch.equal(more[name][2], torch.maximum(scored, more[name][1]))
+        if name in hit:
+            assert torch.equal(some[name][1], more[name][1])
+    # Guides go by the hole that is filled; the noise is the sample's.
+    for before, after in zip(drawn, edged, strict=True):
+        assert torch.equal(after.guides["edges"], find_edges(after.image, after.mask))
+        assert torch.equal(after.guides["noise"], before.guides["noise"])
+
+
+def test_a_share_of_attacks_is_a_probability():
+    with pytest.raises(ValueError, match=r"evaluation\.boundary_attack is 30, but a probability"):
+        Evaluation(boundary_attack=30)
+
+
 class BoxItself:
     """In GrabCut's place: marks the whole box it was given, or sees nobody in narrow ones."""
 

@@ -67,8 +67,8 @@ class TeacherAttention:
 class TeacherPerceptual:
     """Absolute distance of the completed images' features in the teacher's layers.
 
-    Of each layer the mean over its elements, divided by the mean absolute value of the target's;
-    summed over the layers.
+    Of each layer and sample the mean over the elements, divided by the mean absolute value of the
+    target's; the mean over the samples, summed over the layers.
     """
 
     def __call__(self, inputs: LossInputs) -> Tensor:
@@ -82,11 +82,14 @@ class TeacherPerceptual:
             with torch.no_grad():
                 target = lesson.features(lesson.completed.float())
             found = lesson.features(inputs.completed.float())
-            differences = [
-                (found[layer] - theirs).abs().mean() / theirs.abs().mean().clamp_min(_LEAST)
-                for layer, theirs in target.items()
-            ]
+            differences = [_relative(found[layer], theirs) for layer, theirs in target.items()]
         return torch.stack(differences).sum()
+
+
+def _relative(found: Tensor, target: Tensor) -> Tensor:
+    distance, size = (each.abs().mean((1, 2, 3)) for each in (found - target, target))
+    # Sample by sample: what several devices share out is the mean over all of them.
+    return (distance / size.clamp_min(_LEAST)).mean()
 
 
 def lesson_of(inputs: LossInputs, term: str) -> Lesson:

@@ -31,7 +31,7 @@ from lab.contracts import MaskGenerator
 from lab.masks.boundary_attack import BoundaryAttack
 from lab.masks.boxes import Boxes
 from lab.masks.combined import Degraded, Mixture, Union
-from lab.masks.drawing import MaskDegradation
+from lab.masks.drawing import MaskDegradation, check_probability
 from lab.masks.person import PersonMixture, PersonRectangle
 from lab.masks.scribbles import Scribbles
 from lab.masks.silhouettes import Silhouettes
@@ -48,6 +48,7 @@ __all__ = [
     "Scribbles",
     "Silhouettes",
     "Union",
+    "check_probability",
 ]
 
 MASK_GENERATORS: Mapping[str, Callable[[], MaskGenerator]] = {

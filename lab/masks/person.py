@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lab.contracts import MaskGenerator
+from lab.masks.boundary_attack import BoundaryAttack
 from lab.masks.drawing import check_probability, draw_usable
 from lab.masks.scribbles import Scribbles
 
@@ -47,23 +48,28 @@ class PersonRectangle(MaskGenerator):
 
 @dataclass(frozen=True)
 class PersonMixture(MaskGenerator):
-    """Person rectangles, and with some probability scribbles over them.
+    """Person rectangles, and with some probability scribbles over them, or a ragged border.
 
     The variant notebook's V8 adds "a few scribbles" so that the network generalizes, and does not
-    say how many. For other parts, compose ``Mixture``, ``Union`` and ``Degraded``.
+    say how many; the deployment notes attack the border (`BoundaryAttack`). For other parts,
+    compose ``Mixture``, ``Union`` and ``Degraded``.
 
     Args:
         scribble_probability: how often scribbles are added.
+        attack_probability: how often the border is attacked; at 0, nothing else is drawn than
+            without.
 
     Raises:
-        ValueError: the probability lies outside [0, 1].
+        ValueError: a probability lies outside [0, 1].
     """
 
     scribble_probability: float = 0.2
+    attack_probability: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the probability."""
+        """Check the probabilities."""
         check_probability("scribble_probability", self.scribble_probability)
+        check_probability("attack_probability", self.attack_probability)
 
     def __call__(self, height: int, width: int, generator: np.random.Generator) -> Tensor:
         """Draw one mask, ``(1, height, width)``."""
@@ -72,6 +78,8 @@ class PersonMixture(MaskGenerator):
             mask = PersonRectangle()(height, width, generator)
             if generator.random() < self.scribble_probability:
                 mask = torch.maximum(mask, Scribbles()(height, width, generator))
+            if self.attack_probability:
+                mask = BoundaryAttack(self.attack_probability)(mask, generator)
             return mask
 
         return draw_usable(draw, self)

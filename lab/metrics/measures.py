@@ -13,6 +13,7 @@ from kornia.color import rgb_to_y
 from torch import Tensor
 
 from lab.imaging import ms_ssim_of_pyramid, region_mean
+from lab.metrics.blockiness import blockiness
 from lab.metrics.comparison import Comparison
 from lab.metrics.sharpness import sharpness_ratios
 from lab.metrics.texture import texture_distance
@@ -87,6 +88,10 @@ def _blur(comparison: Comparison, region: Tensor) -> Tensor:
 
 def _texture(comparison: Comparison, region: Tensor) -> Tensor:
     return texture_distance(*comparison.laplacian_pyramids, region)
+
+
+def _blockiness(comparison: Comparison, region: Tensor) -> Tensor:
+    return blockiness(comparison.completed, comparison.truth, region)
 
 
 def _seam(comparison: Comparison, region: Tensor) -> Tensor:
@@ -187,6 +192,18 @@ MEASURES: Mapping[str, Measure] = {
             "0 = the same patches, wherever they lie (see lab.metrics.texture)"
         ),
         compute=_texture,
+        regions=("hole",),
+    ),
+    "blockiness": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "how far a grid of 4, 8, 16, 32 or 64 pixels, as a judge's patches lie on, stands out "
+            "of the steps between pixels, beyond its neighbouring periods and beyond the truth: "
+            "log2 of the steps at its lines against those between; 1 = twice as large, below 0.3 "
+            "chance can make it; 0 in holes that hold no grid twice (see lab.metrics.blockiness)"
+        ),
+        compute=_blockiness,
         regions=("hole",),
     ),
     "seam": Measure(

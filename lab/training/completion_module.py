@@ -9,6 +9,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -156,7 +157,7 @@ class CompletionModule(lightning.LightningModule):
         if isinstance(data, PhotoDataModule):
             data.draw_for(self.network)
         for name, expected in self.expected_data.items():
-            found = getattr(data, name)
+            found = attrgetter(name)(data)
             shown = type(found).__name__ if isinstance(expected, str) else found
             if not _is_as_expected(shown, expected):
                 raise ValueError(

@@ -24,7 +24,7 @@ from lab.variants.edge_connect import edge_connect, edge_connect_without_vgg
 from lab.variants.global_local import global_local
 from lab.variants.lama import lama_without_perceptual
 from lab.variants.lbam import lbam, lbam_without_vgg
-from lab.variants.mask_policies import boxes_only, strokes_only
+from lab.variants.mask_policies import boundary_attacked, boxes_only, strokes_only
 from lab.variants.migan import migan
 from lab.variants.partial_convolution import partial_convolution, partial_convolution_without_vgg
 from lab.variants.places2 import places2
@@ -46,6 +46,7 @@ __all__ = [
     "attention_scale",
     "attention_scale_as_documented",
     "both_gates",
+    "boundary_attacked",
     "boxes_only",
     "build_variants",
     "channel_gate",
@@ -120,6 +121,7 @@ _IN_ORDER = (
     super_resolved_espcn,
     strokes_only,
     boxes_only,
+    boundary_attacked,
     context_encoder,
     context_encoder_l2,
     global_local,

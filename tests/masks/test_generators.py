@@ -143,6 +143,18 @@ def test_boundary_attack_happens_as_often_as_asked():
     assert 250 < attacked < 350
 
 
+def test_the_mixture_attacks_as_often_as_asked_and_else_draws_as_ever():
+    changed = 0
+    for seed in range(300):
+        plain, attacked = (
+            PersonMixture(attack_probability=share)(64, 64, np.random.default_rng(seed))
+            for share in (0.0, 0.3)
+        )
+        assert (attacked >= plain).all()
+        changed += not torch.equal(attacked, plain)
+    assert 60 < changed < 120
+
+
 def test_degradations_run_in_order():
     def invert(mask, generator):
         return 1 - mask

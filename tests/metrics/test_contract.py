@@ -11,6 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lab.imaging import ms_ssim
 from lab.metrics import METRICS, measure
+from tests.metrics.blockiness_reference import blockiness_of
 from tests.metrics.rim_step_reference import rim_step_of
 from tests.metrics.texture_reference import texture_of
 
@@ -82,6 +83,7 @@ def independent(completed, truth, mask):
         images = [torch.from_numpy(image)[None] for image in (completed, truth)]
         weights = torch.from_numpy(pixels)[None, None].double()
         found[f"{where}_ms_ssim"] = float(ms_ssim(*images, weights))
+    found["hole_blockiness"] = blockiness_of(completed, truth, regions["hole"])
     found["hole_texture"] = texture_of(completed, truth, regions["hole"])
     steps = (rim_step_of(image, regions["hole"]) for image in (completed, truth))
     found["rim_seam"] = math.sqrt(max(0.0, next(steps) ** 2 - next(steps) ** 2))
@@ -130,9 +132,9 @@ def test_more_noise_in_the_hole_is_worse():
     mild, strong = ((truth + scale * noise).clamp(0, 1) for scale in (0.05, 0.3))
     better, worse = measure(mild, truth, mask), measure(strong, truth, mask)
     for name, metric in METRICS.items():
-        if name.endswith(("blur", "sharpness_error", "seam")):
-            # Noise is no blur and no seam, and may level a slope: tests/metrics/test_sharpness.py
-            # and test_rim_step.py.
+        if name.endswith(("blur", "sharpness_error", "seam", "blockiness")):
+            # Noise is no blur, no seam and no grid, and may level a slope: test_sharpness.py,
+            # test_rim_step.py and test_blockiness.py.
             continue
         difference = better[name] - worse[name]
         assert (difference > 0).all() if metric.higher_is_better else (difference < 0).all()

@@ -15,6 +15,7 @@ ASKED_IN_VAIN = {
     # What weights are wanted for, a teacher, or people who were really removed, and what is said
     # without.
     "superres": "FSRCNN",
+    "adversarial": "vgg16",
     "distillation": "model.teacher",
     "dilation": "evaluation.set",
     "threshold": "evaluation.set",
@@ -28,11 +29,15 @@ def checkpoint(tmp_path):
     return path
 
 
+def about(question, checkpoint):
+    """What a question is about, where it is about a network that is there."""
+    return {} if question.trains else {"checkpoint": checkpoint}
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ASKED_IN_VAIN])
 def test_a_shipped_question_can_be_asked(name, tmp_path, checkpoint):
     question = read_question(name, SWEEPS)
-    about = {} if question.trains else {"checkpoint": checkpoint}
-    sweep = begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **about)
+    sweep = begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **about(question, checkpoint))
     waiting = [trial.system_attrs["fixed_params"] for trial in sweep.open().get_trials()]
     assert waiting[: len(question.first)] == question.first
     if question.sampler == "grid":
@@ -43,8 +48,9 @@ def test_a_shipped_question_can_be_asked(name, tmp_path, checkpoint):
 
 @pytest.mark.parametrize(("name", "lacks"), ASKED_IN_VAIN.items())
 def test_a_question_that_lacks_something_says_what_at_once(name, lacks, tmp_path, checkpoint):
+    asked = about(read_question(name, SWEEPS), checkpoint)
     with pytest.raises(SettingsError, match=lacks):
-        begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, checkpoint=checkpoint)
+        begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **asked)
     assert not list(tmp_path.rglob("study.db"))
 
 

@@ -100,6 +100,14 @@ def parser() -> CommandParser:
         "those that are quick at the samples' size; `lab.inpaint --method list` lists them all",
     )
     add(
+        "--learned",
+        nargs="+",
+        default=[],
+        choices=("lpips", "dists", "fid", "kid", "inception_score"),
+        help="measure by networks' features, too: lpips and dists a photo, the others all photos "
+        "together; their weights are downloaded once",
+    )
+    add(
         "--table",
         choices=("compression",),
         help="print the deployment notes' tables in place of the usual ones: SSIM, PSNR and RMSE "
@@ -230,6 +238,8 @@ def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "
 
     folder = given.runs / (given.name or "evaluation")
     scored = _scored_settings(given, console)
+    if given.learned:
+        settings = [*settings, f"--evaluation.learned=[{','.join(given.learned)}]"]
     studies = {}
     for name, words in scored.items():
         own = folder if len(scored) == 1 else folder / name

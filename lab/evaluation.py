@@ -29,7 +29,17 @@ from lab.guides import draw_guides, noise_of_sample
 from lab.imaging import dilate, read_instances, region_mean
 from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
 from lab.masks import BoundaryAttack, Degraded, check_probability
-from lab.metrics import METRICS, hole_ratio, measure, measure_answer, measure_removal
+from lab.metrics import (
+    DISTRIBUTIONS,
+    METRICS,
+    PERCEPTUAL,
+    Distributions,
+    PerceptualMeasures,
+    hole_ratio,
+    measure,
+    measure_answer,
+    measure_removal,
+)
 from lab.tracking import SampleScore
 
 # GrabCut's box is the person's, this much larger on each side, as somebody would draw it.
@@ -61,6 +71,8 @@ class Evaluation:
         photos: in place of a set, a plain folder of photos, of any sizes.
         masks: the folder of their masks, called like the photos.
         mask_polarity: which colour marks the hole in those masks.
+        learned: measures that need a trained network: ``lpips`` and ``dists`` of each photo,
+            ``fid``, ``kid`` and ``inception_score`` of all together.
         removal: what the masks mark is really in the photos and is to go, so that nobody knows what
             is right there: only what needs no truth is measured.
     """
@@ -77,6 +89,7 @@ class Evaluation:
     masks: Path | None = None
     mask_polarity: MaskPolarity = "white-is-hole"
     removal: bool = False
+    learned: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing.
@@ -103,6 +116,14 @@ class Evaluation:
         if self.photos is not None and self.set is not None:
             raise ValueError(
                 "evaluation.set and evaluation.photos are two things to score: give one"
+            )
+        for name in self.learned:
+            if name not in (*PERCEPTUAL, *DISTRIBUTIONS):
+                known = (*PERCEPTUAL, *DISTRIBUTIONS)
+                raise ValueError(unknown_name_message("learned measure", name, known))
+        if self.learned and self.removal:
+            raise ValueError(
+                "evaluation.learned compares with the truth, which evaluation.removal has none of"
             )
         if self.removal and self.photos is None:
             raise ValueError("evaluation.removal goes with evaluation.photos and evaluation.masks")
@@ -131,6 +152,7 @@ class Task:
         scored: where it is scored, ``(B, 1, H, W)``.
         guides: what networks may be shown besides, ``(B, C, H, W)`` by name.
         has_truth: whether ``truth`` is right in the hole; else only what needs none is measured.
+        perceptual: what is measured besides by a network's features.
     """
 
     sample: list[str]
@@ -141,6 +163,7 @@ class Task:
     scored: Tensor
     guides: Guides = field(default_factory=dict)
     has_truth: bool = True
+    perceptual: PerceptualMeasures | None = None
 
     def only(self, indices: list[int]) -> "Task":
         """Some of its samples, in this order."""
@@ -188,10 +211,13 @@ class Tasks:
     Attributes:
         evaluation: what was asked for.
         not_found: samples in which the mask source saw nobody, so far; nothing is filled in them.
+        distributions: gathers what is measured of all photos together; None where nothing is.
 
     Raises:
         ValueError: no such set, or an altered one; a person to be found in a set that has none.
-        MissingWeightsError: U²-Net's weights are not here and cannot be downloaded.
+        ValueError: too few photos for a measure of all of them.
+        MissingWeightsError: weights of U²-Net, or of a measure, are not here and cannot be
+            downloaded.
     """
 
     def __init__(self, evaluation: Evaluation, data: PhotoDataModule) -> None:
@@ -200,6 +226,14 @@ class Tasks:
         self._set: EvaluationSet | None = None
         self._segmentation: MaskSource | None = None
         self.not_found: list[str] = []
+        self._open_set()
+        asked = [name for name in evaluation.learned if name in DISTRIBUTIONS]
+        self.distributions = Distributions(asked, len(self.sizes())) if asked else None
+        asked = [name for name in evaluation.learned if name in PERCEPTUAL]
+        self._perceptual = PerceptualMeasures(asked) if asked else None
+
+    def _open_set(self) -> None:
+        evaluation = self.evaluation
         if evaluation.photos is not None and evaluation.masks is not None:
             self._set = read_photo_folders(
                 evaluation.photos, evaluation.masks, evaluation.mask_polarity
@@ -247,7 +281,7 @@ class Tasks:
             for batch in self._attacked_data().val_dataloader():
                 names = list(batch.sample), list(batch.photo)
                 images = batch.image, batch.mask, batch.image, batch.mask
-                yield Task(*names, *images, batch.guides)
+                yield Task(*names, *images, batch.guides, perceptual=self._perceptual)
             return
         self.not_found = []
         height, width = self._set.size
@@ -285,7 +319,8 @@ class Tasks:
         names = list(batch.name), list(batch.photo)
         guides = self._guides(batch, mask)
         has_truth = not self.evaluation.removal
-        return Task(*names, batch.image, mask, batch.truth, scored, guides, has_truth)
+        images = batch.image, mask, batch.truth, scored
+        return Task(*names, *images, guides, has_truth, self._perceptual)
 
     def _guides(self, batch: EvaluationBatch, mask: Tensor) -> Guides:
         """Drawn from what is known around the very mask that is filled."""
@@ -411,7 +446,10 @@ def judge_entrant(
 def _measure(completed: Tensor, task: Task) -> dict[str, Tensor]:
     if not task.has_truth:
         return measure_removal(completed, task.scored, task.sample)
-    return measure(completed, task.truth, task.scored, task.sample)
+    measured = measure(completed, task.truth, task.scored, task.sample)
+    if task.perceptual is not None:
+        measured |= task.perceptual(completed, task.truth)
+    return measured
 
 
 def _scores(task: Task, metrics: dict[str, Tensor]) -> list[SampleScore]:

@@ -36,6 +36,9 @@ BOARD = "board.csv"
 SELECTION = "selection.json"
 """In the folder of a study or run: what `lab.select` said."""
 
+DISTRIBUTION_SCORES = "distributions.json"
+"""What all photos of an evaluation together scored: FID, KID, Inception Score."""
+
 MOST_EPOCHS = 10**6
 """Epochs are below this: their number stands in the names of files."""
 

@@ -1,5 +1,12 @@
 """Metrics: how far a completed photo is from the truth, in the hole, at its rim and as a whole."""
 
+from lab.metrics.distributions import (
+    DISTRIBUTIONS,
+    Distributions,
+    DistributionScore,
+    refuse_few_photos,
+)
+from lab.metrics.perceptual import PERCEPTUAL, PerceptualMeasures
 from lab.metrics.regions import RATIO_BINS, hole_ratio, ratio_bin
 from lab.metrics.rim_step import rim_step
 from lab.metrics.seams import SeamSteps, seam_steps
@@ -7,6 +14,7 @@ from lab.metrics.table import (
     ALL_METRICS,
     ANSWER_METRICS,
     METRICS,
+    PERCEPTUAL_METRICS,
     REMOVAL_METRICS,
     Metric,
     measure,
@@ -18,16 +26,23 @@ from lab.metrics.texture import texture_mismatch
 __all__ = [
     "ALL_METRICS",
     "ANSWER_METRICS",
+    "DISTRIBUTIONS",
     "METRICS",
+    "PERCEPTUAL",
+    "PERCEPTUAL_METRICS",
     "RATIO_BINS",
     "REMOVAL_METRICS",
+    "DistributionScore",
+    "Distributions",
     "Metric",
+    "PerceptualMeasures",
     "SeamSteps",
     "hole_ratio",
     "measure",
     "measure_answer",
     "measure_removal",
     "ratio_bin",
+    "refuse_few_photos",
     "rim_step",
     "seam_steps",
     "texture_mismatch",

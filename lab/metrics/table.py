@@ -84,7 +84,29 @@ REMOVAL_METRICS: Mapping[str, Metric] = {
 }
 """What can be said of a removal whose background nobody knows, by name."""
 
-ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS}
+PERCEPTUAL_METRICS: Mapping[str, Metric] = {
+    "whole_lpips": Metric(
+        name="whole_lpips",
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "Over all pixels of the photo: LPIPS 0.1 by AlexNet; 0 = equal (see "
+            "lab.metrics.perceptual)."
+        ),
+    ),
+    "whole_dists": Metric(
+        name="whole_dists",
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "Over all pixels of the photo: DISTS by VGG16; 0 = equal, and nearly so where textures "
+            "are alike (see lab.metrics.perceptual)."
+        ),
+    ),
+}
+"""What is measured by a network's features where that is asked for, by name."""
+
+ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS, **PERCEPTUAL_METRICS}
 """Every metric that results may hold and be compared by, by name."""
 
 

@@ -136,7 +136,7 @@ def _one(task: Task, index: int) -> Task:
     tensors = (task.image, task.mask, task.truth, task.scored)
     image, mask, truth, scored = (tensor[index : index + 1].clone() for tensor in tensors)
     names, guides = ([task.sample[index]], [task.photo[index]]), select_sample(task.guides, index)
-    return Task(*names, image, mask, truth, scored, guides, task.has_truth)
+    return Task(*names, image, mask, truth, scored, guides, task.has_truth, task.perceptual)
 
 
 def _picture(run: Run, method: _Method, tasks: Sequence[Task], goal: str) -> None:

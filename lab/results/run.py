@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from lab.checks import UserError
-from lab.formats.plain import LARGEST_YAML, flatten, parse_yaml
+from lab.formats.plain import LARGEST_YAML, flatten, parse_yaml, read_json
 from lab.formats.runs import (
+    DISTRIBUTION_SCORES,
     SCORES,
     SETTINGS,
     checkpoint_path,
@@ -240,6 +241,24 @@ class Run:
             ResultsError: it is damaged.
         """
         return _read(lambda: read_record(self.folder))
+
+    @cached_property
+    def distributions(self) -> pd.DataFrame:
+        """What all photos together scored: a row a measure (``fid``, ``kid``, ``inception_score``).
+
+        Columns: ``value``, ``spread`` (NaN for FID, which has none) and ``photos``. No rows where
+        nothing of the kind was asked for.
+
+        Raises:
+            ResultsError: ``distributions.json`` is damaged.
+        """
+        path = self.folder / DISTRIBUTION_SCORES
+        if not path.exists():
+            return pd.DataFrame(columns=["value", "spread", "photos"])
+        try:
+            return pd.DataFrame.from_dict(read_json(path), orient="index").astype(float)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ResultsError(f"{path} is damaged ({error}): remove it") from error
 
     @cached_property
     def settings_text(self) -> str:

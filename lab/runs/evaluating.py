@@ -1,5 +1,6 @@
 """Score what is trained, or needs no training, and leave the files of a run."""
 
+import json
 import os
 import shutil
 import warnings
@@ -12,8 +13,10 @@ from lab.contracts import Network, Strategy
 from lab.data import Entrant
 from lab.devices import compute_device
 from lab.evaluation import Judged, KnownPixels, Tasks, judge, judge_entrant
-from lab.formats.runs import RECORD, SETTINGS, photo_table, write_record
+from lab.files import replacing
+from lab.formats.runs import DISTRIBUTION_SCORES, RECORD, SETTINGS, photo_table, write_record
 from lab.guides import ask_network, guides_of
+from lab.metrics import Distributions
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
 from lab.runs.beginning import note_beginning, recorded, refuse_missing_device, settle
@@ -157,10 +160,11 @@ def evaluate_entrants(
         own = place / entrant.name
         try:
             judged = judge_entrant(entrant, tasks, known, pastes)
-            scores, visuals = _score(judged, None, pictured)
+            scores, visuals = _score(judged, None, pictured, tasks.distributions)
         except ValueError as error:
             raise SettingsError(str(error)) from error
         _leave(own, 0, scores, visuals)
+        _leave_distributions(own, tasks)
         noted = {"entrant": str(entrant.folder.resolve()), "pasted": pastes}
         write_record(own, {"photos": tasks.digest, **noted})
         said.append(known.sentence(entrant.name, pastes))
@@ -191,7 +195,7 @@ def _evaluate(
     try:
         there = (task.to(device) for task in tasks)
         judged = judge(strategy, there, samples, asked.best_by)
-        scores, visuals = _score(judged, network, pictured)
+        scores, visuals = _score(judged, network, pictured, tasks.distributions)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if tasks.not_found:
@@ -202,17 +206,25 @@ def _evaluate(
         )
     means = mean_scores(scores)
     _leave(folder, epoch, scores, visuals, tracker)
+    _leave_distributions(folder, tasks)
     if tracker is not None:
         tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
     return EpochScore(epoch, means)
 
 
 def _score(
-    judging: Iterable[Judged], network: Network | None, pictured: int
+    judging: Iterable[Judged],
+    network: Network | None,
+    pictured: int,
+    distributions: Distributions | None = None,
 ) -> tuple[list[SampleScore], list[SampleVisual]]:
     scores: list[SampleScore] = []
     visuals: list[SampleVisual] = []
+    if distributions is not None:
+        distributions.begin()
     for judged in judging:
+        if distributions is not None:
+            distributions.add(judged.completed, judged.task.truth)
         scores += judged.scores
         visuals += visuals_of(judged, network, pictured - len(visuals))
     return scores, visuals
@@ -230,6 +242,20 @@ def _leave(
     shutil.rmtree(folder / "visuals", ignore_errors=True)
     write_scores(folder, epoch, scores)
     write_visuals(folder, epoch, visuals, tracker)
+
+
+def _leave_distributions(folder: Path, tasks: Tasks) -> None:
+    """Write what all photos of a run together scored, or remove what an earlier run did."""
+    path = folder / DISTRIBUTION_SCORES
+    if tasks.distributions is None:
+        path.unlink(missing_ok=True)
+        return
+    found = {
+        score.name: {"value": score.value, "spread": score.spread, "photos": score.photos}
+        for score in tasks.distributions.scores()
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def open_tasks(experiment: Experiment) -> Tasks:

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from lab.metrics import ALL_METRICS, REMOVAL_METRICS, ratio_bin
+from lab.metrics import ALL_METRICS, PERCEPTUAL_METRICS, REMOVAL_METRICS, ratio_bin
 from lab.results import Run, Study, score_text
 from lab.statistics import rests_on
 from lab.studies.result_table import plain_table
@@ -14,6 +14,7 @@ from lab.studies.result_table import plain_table
 # How true a fill is, and, last, how real: what agrees with the eye (docs/findings.md).
 _SHOWN = ("hole_psnr", "hole_ssim", "hole_rmse", "rim_ssim", "hole_texture")
 _COMPARED = ("hole_ssim", "hole_psnr", "hole_texture")
+_ASKED = (*REMOVAL_METRICS, *PERCEPTUAL_METRICS)
 _BY_BIN = ("hole_psnr", "hole_ssim", "hole_rmse")
 
 
@@ -36,12 +37,13 @@ def print_scores(study: Study, console: Console) -> None:
         bins = anchor.best_scores.loc[common, "hole_ratio"].map(ratio_bin)
         if bins.nunique() > 1:
             console.print(_by_bin(study.runs, bins))
+    if any(len(run.distributions) for run in study.runs):
+        console.print(_distributions(study.runs))
     for other in study.runs:
-        if other is anchor or not len(
-            anchor.best_scores.index.intersection(other.best_scores.index)
-        ):
+        shared = anchor.best_scores.index.intersection(other.best_scores.index)
+        if other is anchor or not len(shared):
             continue
-        for metric in (*_COMPARED, *REMOVAL_METRICS):
+        for metric in (*_COMPARED, *_ASKED):
             if metric not in anchor.best_scores or metric not in other.best_scores:
                 continue
             difference = study.compare(anchor, other, metric)
@@ -81,9 +83,7 @@ def _means(runs: Sequence[Run], samples: pd.Index) -> Table:
     table = plain_table(f"Mean ± standard deviation over {rests_on(len(samples), photos)}")
     table.add_column("", no_wrap=True)
     shown = [
-        metric
-        for metric in (*_SHOWN, *REMOVAL_METRICS)
-        if all(metric in run.best_scores for run in runs)
+        metric for metric in (*_SHOWN, *_ASKED) if all(metric in run.best_scores for run in runs)
     ]
     for metric in shown:
         arrow = "↑" if ALL_METRICS[metric].higher_is_better else "↓"
@@ -91,6 +91,23 @@ def _means(runs: Sequence[Run], samples: pd.Index) -> Table:
     for run in runs:
         scores = run.best_scores.loc[samples]
         cells = (score_text(name, scores[name].mean(), scores[name].std()) for name in shown)
+        table.add_row(run.label, *cells)
+    return table
+
+
+def _distributions(runs: Sequence[Run]) -> Table:
+    names = [str(name) for name in runs[0].distributions.index]
+    table = plain_table("All photos together ± standard deviation over parts of them")
+    table.add_column("", no_wrap=True)
+    for name in names:
+        table.add_column(f"{name} {'↑' if name == 'inception_score' else '↓'}", justify="right")
+    for run in runs:
+        found = run.distributions
+        cells = []
+        for name in names:
+            value, spread, _ = found.loc[name]
+            told = f" ± {spread:.4f}" if pd.notna(spread) else ""
+            cells.append(f"{value:.4f}{told}")
         table.add_row(run.label, *cells)
     return table
 

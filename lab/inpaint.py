@@ -25,6 +25,7 @@ EXAMPLE = """\
       --checkpoint runs/first/checkpoints/epoch-005.pt
   python -m lab.inpaint photo.jpg --mask mask.png -o tiled.png \\
       --checkpoint runs/first/checkpoints/epoch-005.pt --variant=tiled
+  python -m lab.inpaint photo.jpg --mask mask.png --model model.onnx -o exported.png
   python -m lab.inpaint photo.jpg --mask mask.png --method smooth -o smooth.png
   python -m lab.inpaint photos/ --mask masks/ -o restored/    # beach.jpg with beach_mask.png
   python -m lab.inpaint photo.jpg --person u2net -o nobody.png --save-mask person.png
@@ -128,17 +129,24 @@ def parser() -> CommandParser:
         "--checkpoint", type=Path, metavar="FILE", help="restore by this trained network"
     )
     filling.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="restore by an exported network, model.onnx of python -m lab.export: no network is "
+        "built, onnxruntime computes it on the processor",
+    )
+    filling.add_argument(
         "--method",
         action=_MethodOrList,
         metavar="NAME",
-        help="restore without a network: patch-match, the default without --checkpoint, is for "
+        help="restore without a network: patch-match, the default without a network, is for "
         "taking things out; `list` lists all, with what they are good for",
     )
     add(
         "--tile",
         type=int,
         metavar="N",
-        help="with --checkpoint: complete larger photos in overlapping tiles of at most N pixels a "
+        help="with a network: complete larger photos in overlapping tiles of at most N pixels a "
         f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
     options.add_variant()
@@ -206,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("--save-edges goes with --checkpoint: methods without a network draw none")
     if given.skip_existing and not given.photo.is_dir():
         options.error("--skip-existing goes with a folder of photos")
-    if given.tile is not None and given.checkpoint is None:
+    if given.tile is not None and given.checkpoint is None and given.model is None:
         options.error("--tile goes with --checkpoint: methods without a network need no tiles")
     if given.tile is None:
         given.tile = _TILE
@@ -257,13 +265,14 @@ def _check_person(options: CommandParser, given: Namespace) -> None:
 def _check_guidance(options: CommandParser, given: Namespace) -> None:
     """End the command where guides or samples are asked for that cannot be."""
     files = [guide for guide in _GUIDE_FILES if getattr(given, guide) is not None]
-    if files and given.checkpoint is None:
+    has_network = given.checkpoint is not None or given.model is not None
+    if files and not has_network:
         options.error(f"--{files[0]} goes with --checkpoint: methods without a network read none")
     if files and given.photo.is_dir():
         options.error(f"{given.photo} is a folder, but --{files[0]} belongs to one photo")
     if given.samples < 1:
         options.error(f"--samples is {given.samples}, but must be at least 1")
-    if given.samples > 1 and given.checkpoint is None:
+    if given.samples > 1 and not has_network:
         options.error(
             f"--samples {given.samples} goes with --checkpoint: all samples of a method without a "
             "network would be the same"
@@ -317,7 +326,7 @@ def _fill(
         status.update(f"{busy}, tile {number} of {count}")
 
     filler = open_filler(
-        given.checkpoint, given.method, settings, given.tile, given.device, on_tile
+        given.checkpoint, given.method, settings, given.tile, given.device, on_tile, given.model
     )
     guidance = _guidance(given)
     guidance.check(filler.reads, filler.name)

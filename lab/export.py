@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
   python -m lab.export runs/first/checkpoints/epoch-005.pt model.onnx
-  python -m lab.export runs/first/checkpoints/epoch-005.pt model.onnx --int8 small.onnx \\
+  python -m lab.export runs/first/checkpoints/epoch-005.pt large.onnx --int8 small.onnx \\
       --measure 100 --data.photos=photos --data.size=128
 """
 

@@ -15,10 +15,19 @@ from lab.deployment import load_model
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
-from lab.networks import UnreadableCheckpointError, load_with_settings
+from lab.networks import (
+    NETWORKS,
+    MissingWeightsError,
+    UnreadableCheckpointError,
+    cache_folder,
+    load_with_settings,
+)
 from lab.parsing import take_packages
 from lab.settings import strategy_factory
 from lab.strategies import DEFAULT_METHOD, METHODS, EdgeDrawing, Tiled, TileReport
+
+PRESET_NETWORK = "DeepFillv2"
+"""The network whose sizes ``--preset`` means: the one that the deployment notes compressed."""
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
@@ -140,6 +149,27 @@ def open_filler(
         )
     drawing = None if module is None else partial(EdgeDrawing, module, make)
     return Filler(path.name, make(network), place, tile, guides_of(network), drawing)
+
+
+def locate_preset(preset: str) -> Path:
+    """The file with a person's own weights of a preset: a model, or else a checkpoint.
+
+    Raises:
+        ValueError: there is no such preset; says the nearest.
+        MissingWeightsError: there is no file; says where it is looked for, and how one is made.
+    """
+    NETWORKS[PRESET_NETWORK].preset(preset)
+    names = [f"{PRESET_NETWORK}-{preset}{suffix}" for suffix in (".onnx", ".pt")]
+    for name in names:
+        if (cache_folder() / name).is_file():
+            return cache_folder() / name
+    variant = "deepfill_v2" if preset == "full" else f"deepfill_v2_{preset}"
+    raise MissingWeightsError(
+        f"nobody publishes weights of {PRESET_NETWORK} in the size {preset}, and {cache_folder()} "
+        f"has none: train them (python -m lab.train --variant={variant}), and put the checkpoint "
+        f"there as {names[1]}, or what python -m lab.export makes of it as {names[0]}; or name a "
+        "file by --checkpoint or --model"
+    )
 
 
 def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Exporting by the command, and filling holes by what it wrote."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,27 @@ def test_what_does_not_go_with_a_model_is_one_line(exported, folder, capsys, opt
     assert reason in said
     assert "Traceback" not in said
     assert not Path("out.png").exists()
+
+
+def test_a_preset_is_filled_by_a_persons_own_weights(exported, folder, monkeypatch, capsys):
+    monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(folder / "cache"))
+    line = "photo.png --mask mask.png -o out.png --times --preset "
+    for preset, reason in (
+        ("600m", "nobody publishes weights of DeepFillv2 in the size 600m"),
+        ("600k", "Did you mean '600m'"),
+    ):
+        assert inpaint(f"{line}{preset}".split()) == 2
+        said = capsys.readouterr().err
+        assert reason in said
+        assert said.count("\n") == 1
+    Path("cache").mkdir()
+    shutil.copy(exported / "model.onnx", "cache/DeepFillv2-600m.onnx")
+    assert inpaint(f"{line}600m".split()) == 0
+    said = capsys.readouterr().out
+    assert "restored by DeepFillv2-600m.onnx" in said
+    shares = re.findall(r"(?m)^ (reading|filling|writing) +\d+ +\d+ +\d+ +(\d+)%", said)
+    assert [step for step, _ in shares] == ["reading", "filling", "writing"]
+    assert 98 <= sum(int(share) for _, share in shares) <= 102
 
 
 def test_a_small_photo_is_refused_in_words(exported, folder, capsys):

@@ -1,4 +1,4 @@
-"""What fills a hole, however it is named: a checkpoint with its strategy, or a method without."""
+"""What fills a hole, however it is named: a network's file with its strategy, or a method."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab.checks import UserError, unknown_name_message
-from lab.contracts import Guides, Strategy
+from lab.contracts import Guides, Network, Strategy
+from lab.deployment import load_model
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
 from lab.guides import guides_of
-from lab.networks import UnreadableCheckpointError, load_with_settings
+from lab.networks import (
+    NETWORKS,
+    MissingWeightsError,
+    UnreadableCheckpointError,
+    cache_folder,
+    load_with_settings,
+)
 from lab.parsing import take_packages
 from lab.settings import strategy_factory
 from lab.strategies import DEFAULT_METHOD, METHODS, EdgeDrawing, Tiled, TileReport
+
+PRESET_NETWORK = "DeepFillv2"
+"""The network whose sizes ``--preset`` means: the one that the deployment notes compressed."""
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
@@ -28,12 +38,12 @@ class Filler(Strategy):
     """A strategy on its device.
 
     Attributes:
-        name: for people: the checkpoint's file, or the method.
+        name: for people: the checkpoint's or the model's file, or the method.
         strategy: what fills.
         device: where it computes; images and masks go there and come back.
         tile: side of the tiles that larger photos are cut into; 0 for none.
         reads: the guides that its network reads.
-        make_drawing: makes what draws the edges by which it fills; None without a network.
+        make_drawing: makes what draws the edges by which it fills; None without a checkpoint.
     """
 
     name: str
@@ -60,7 +70,9 @@ class Filler(Strategy):
     @cached_property
     def _drawing(self) -> EdgeDrawing:
         if self.make_drawing is None:
-            raise UserError(f"{self.name} has no network, and draws no edges: leave them out")
+            raise UserError(
+                f"{self.name} is no checkpoint of a network, and draws no edges: leave them out"
+            )
         return self.make_drawing()
 
     def _there(self, guides: Guides | None) -> Guides | None:
@@ -74,26 +86,32 @@ def open_filler(
     tile: int = TILE,
     device: Device = "auto",
     on_tile: TileReport | None = None,
+    model: str | Path | None = None,
 ) -> Filler:
     """Open what fills holes.
 
     A checkpoint completes by the strategy that it was trained with, unless ``options`` name
-    another. Where they do not, photos above ``tile`` pixels are cut into tiles that overlap.
+    another; so does a model that was exported of one. Where they do not, photos above ``tile``
+    pixels are cut into tiles that overlap.
 
     Args:
-        checkpoint: a run's network or a published one; None fills by ``method``.
-        method: one of `lab.strategies.METHODS`; None without a checkpoint is `DEFAULT_METHOD`.
+        checkpoint: a run's network or a published one.
+        method: one of `lab.strategies.METHODS`; None without a network is `DEFAULT_METHOD`.
         options: ``--variant=NAME`` of a variant without training, or ``--model.strategy…``; and
             ``"--allow-imports", "PACKAGE"`` for strategies that are not of ``lab``.
         tile: largest side of a tile in pixels; 0 always completes the photo whole.
-        device: where it computes; a method without a network on the CPU, unless "gpu" is asked for.
+        device: where it computes; a method without a network on the CPU, unless "gpu" is asked for;
+            a model always.
         on_tile: is told of each tile as it begins.
+        model: a file that ``lab.export`` wrote: no network is built, onnxruntime computes it.
 
     Raises:
-        UserError: both or an unknown method, options that are not of a strategy, no such device.
-        FileNotFoundError, UnreadableCheckpointError: the checkpoint.
+        UserError: several or an unknown method, options that are not of a strategy, no such device.
+        FileNotFoundError, UnreadableCheckpointError: the checkpoint or the model.
     """
-    if checkpoint is None:
+    if sum(one is not None for one in (checkpoint, method, model)) > 1:
+        raise UserError("a checkpoint, a model and a method all fill the hole: name one of them")
+    if checkpoint is None and model is None:
         if options:
             raise UserError(
                 f"{options[0]} is put on a trained network: name one by checkpoint (--checkpoint)"
@@ -103,12 +121,18 @@ def open_filler(
             raise UserError(unknown_name_message("method", method, METHODS))
         place = torch.device("cpu") if device == "auto" else compute_device(device)
         return Filler(method, METHODS[method].build(), place)
-    if method is not None:
-        raise UserError("a checkpoint and a method both fill the hole: name one of them")
-    place = compute_device(device)
-    path = Path(checkpoint).expanduser()
-    network, settings = load_with_settings(path)
-    network = network.to(place)
+    path = Path(checkpoint or model or "").expanduser()
+    network: Network
+    module: nn.Module | None = None
+    if model is not None:
+        if device == "gpu":
+            raise UserError("a model is computed on the processor: leave the device at auto")
+        place, opened = torch.device("cpu"), load_model(path)
+        network, settings = opened, opened.card.settings
+    else:
+        place = compute_device(device)
+        module, settings = load_with_settings(path)
+        network = module = module.to(place)
     make = strategy_factory(options, _trained_with(path, settings))
     if not tile or take_packages(options)[0]:
         tile = 0
@@ -123,8 +147,29 @@ def open_filler(
             blending="smooth",
             on_tile=on_tile,
         )
-    drawing = partial(EdgeDrawing, network, make)
+    drawing = None if module is None else partial(EdgeDrawing, module, make)
     return Filler(path.name, make(network), place, tile, guides_of(network), drawing)
+
+
+def locate_preset(preset: str) -> Path:
+    """The file with a person's own weights of a preset: a model, or else a checkpoint.
+
+    Raises:
+        ValueError: there is no such preset; says the nearest.
+        MissingWeightsError: there is no file; says where it is looked for, and how one is made.
+    """
+    NETWORKS[PRESET_NETWORK].preset(preset)
+    names = [f"{PRESET_NETWORK}-{preset}{suffix}" for suffix in (".onnx", ".pt")]
+    for name in names:
+        if (cache_folder() / name).is_file():
+            return cache_folder() / name
+    variant = "deepfill_v2" if preset == "full" else f"deepfill_v2_{preset}"
+    raise MissingWeightsError(
+        f"nobody publishes weights of {PRESET_NETWORK} in the size {preset}, and {cache_folder()} "
+        f"has none: train them (python -m lab.train --variant={variant}), and put the checkpoint "
+        f"there as {names[1]}, or what python -m lab.export makes of it as {names[0]}; or name a "
+        "file by --checkpoint or --model"
+    )
 
 
 def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:

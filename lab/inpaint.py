@@ -6,7 +6,7 @@ were.
 """
 
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,10 @@ EXAMPLE = """\
       --checkpoint runs/first/checkpoints/epoch-005.pt
   python -m lab.inpaint photo.jpg --mask mask.png -o tiled.png \\
       --checkpoint runs/first/checkpoints/epoch-005.pt --variant=tiled
+  python -m lab.inpaint photo.jpg --mask mask.png --model model.onnx -o exported.png
   python -m lab.inpaint photo.jpg --mask mask.png --method smooth -o smooth.png
   python -m lab.inpaint photos/ --mask masks/ -o restored/    # beach.jpg with beach_mask.png
+  python -m lab.inpaint photos/ --person u2net -o emptied/ --preset 600m --times
   python -m lab.inpaint photo.jpg --person u2net -o nobody.png --save-mask person.png
   python -m lab.inpaint photo.jpg --person grabcut --box 120,40,200,410 -o gone.png
   python -m lab.inpaint photo.jpg --mask mask.png --sketch strokes.png -o drawn.png \\
@@ -128,17 +130,30 @@ def parser() -> CommandParser:
         "--checkpoint", type=Path, metavar="FILE", help="restore by this trained network"
     )
     filling.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE",
+        help="restore by an exported network, model.onnx of python -m lab.export: no network is "
+        "built, onnxruntime computes it on the processor",
+    )
+    filling.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="restore by your own weights of DeepFillv2 in this size (full, 4g, 1g, 600m, 300m: "
+        "python -m lab.networks --ladder); none are published, and none come with the workbench",
+    )
+    filling.add_argument(
         "--method",
         action=_MethodOrList,
         metavar="NAME",
-        help="restore without a network: patch-match, the default without --checkpoint, is for "
+        help="restore without a network: patch-match, the default without a network, is for "
         "taking things out; `list` lists all, with what they are good for",
     )
     add(
         "--tile",
         type=int,
         metavar="N",
-        help="with --checkpoint: complete larger photos in overlapping tiles of at most N pixels a "
+        help="with a network: complete larger photos in overlapping tiles of at most N pixels a "
         f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
     )
     options.add_variant()
@@ -164,6 +179,11 @@ def parser() -> CommandParser:
         default="auto",
         help="where to compute; default: a network on a GPU where there is one, and a method "
         "without a network on the processor",
+    )
+    add(
+        "--times",
+        action="store_true",
+        help="also print what each step took: reading, finding the person, filling, writing",
     )
     add("--invert-mask", action="store_true", help="black marks the hole")
     add(
@@ -202,17 +222,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("-o OUT is missing")
     _check_person(options, given)
     _check_guidance(options, given)
-    if given.save_edges is not None and given.checkpoint is None:
+    if given.save_edges is not None and given.checkpoint is None and given.preset is None:
         options.error("--save-edges goes with --checkpoint: methods without a network draw none")
     if given.skip_existing and not given.photo.is_dir():
         options.error("--skip-existing goes with a folder of photos")
-    if given.tile is not None and given.checkpoint is None:
+    if given.tile is not None and not _has_network(given):
         options.error("--tile goes with --checkpoint: methods without a network need no tiles")
     if given.tile is None:
         given.tile = _TILE
     if given.tile != 0 and given.tile < _LEAST_TILE:
         options.error(f"--tile is {given.tile}, but must be at least {_LEAST_TILE}, or 0 for none")
     try:
+        if given.preset is not None:
+            _take_preset(given)
         return _run(given, settings)
     except _EXPECTED as error:
         complain(_one_line(error))
@@ -257,19 +279,35 @@ def _check_person(options: CommandParser, given: Namespace) -> None:
 def _check_guidance(options: CommandParser, given: Namespace) -> None:
     """End the command where guides or samples are asked for that cannot be."""
     files = [guide for guide in _GUIDE_FILES if getattr(given, guide) is not None]
-    if files and given.checkpoint is None:
+    has_network = _has_network(given)
+    if files and not has_network:
         options.error(f"--{files[0]} goes with --checkpoint: methods without a network read none")
     if files and given.photo.is_dir():
         options.error(f"{given.photo} is a folder, but --{files[0]} belongs to one photo")
     if given.samples < 1:
         options.error(f"--samples is {given.samples}, but must be at least 1")
-    if given.samples > 1 and given.checkpoint is None:
+    if given.samples > 1 and not has_network:
         options.error(
             f"--samples {given.samples} goes with --checkpoint: all samples of a method without a "
             "network would be the same"
         )
     if given.seed < 0:
         options.error(f"--seed is {given.seed}, but must not be negative")
+
+
+def _has_network(given: Namespace) -> bool:
+    return any(one is not None for one in (given.checkpoint, given.model, given.preset))
+
+
+def _take_preset(given: Namespace) -> None:
+    """Put the file of a preset in the place of its name."""
+    from lab.fillers import locate_preset
+
+    path = locate_preset(given.preset)
+    if path.suffix == ".onnx":
+        given.model = path
+    else:
+        given.checkpoint = path
 
 
 def _guidance(given: Namespace) -> "Guidance":
@@ -317,7 +355,7 @@ def _fill(
         status.update(f"{busy}, tile {number} of {count}")
 
     filler = open_filler(
-        given.checkpoint, given.method, settings, given.tile, given.device, on_tile
+        given.checkpoint, given.method, settings, given.tile, given.device, on_tile, given.model
     )
     guidance = _guidance(given)
     guidance.check(filler.reads, filler.name)
@@ -327,6 +365,7 @@ def _fill(
         dilation = DILATION if given.dilate is None else given.dilate
 
     failures, skipped = list(pairing.ambiguous), 0
+    steps: list[Mapping[str, float]] = []
     for number, job in enumerate(pairing.jobs, start=1):
         answers = [answer.output for answer in job.answers(given.samples)]
         if given.skip_existing and all(path.exists() for path in answers):
@@ -355,6 +394,9 @@ def _fill(
             failures.append((job.photo, _one_line(error)))
         else:
             _report(answers, job, completion, filler)
+            steps.append(completion.steps)
+    if given.times and steps:
+        _report_times(steps)
     return _report_folder(pairing, failures, skipped) if is_folder else _SUCCESS
 
 
@@ -375,6 +417,30 @@ def _report(
     )
     for note in completion.notes:
         say(f"note: {printable(job.photo.name)}: {note}", error=True)
+
+
+def _report_times(steps: "Sequence[Mapping[str, float]]") -> None:
+    """Print what each step took, over all photos."""
+    from rich import box
+    from rich.table import Table
+
+    from lab.deployment import Timing
+    from lab.terminal import Terminal
+
+    columns = {name: [photo.get(name, 0.0) for photo in steps] for each in steps for name in each}
+    columns["all"] = [sum(photo.values()) for photo in steps]
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("ms a photo")
+    for heading in ("mean", "p50", "p95"):
+        table.add_column(heading, justify="right")
+    table.add_column("share", justify="right")
+    whole = sum(columns["all"])
+    for name, seconds in columns.items():
+        timing = Timing.of(seconds)
+        cells = (f"{value:.0f}" for value in (timing.mean, timing.median, timing.slowest))
+        table.add_row(name, *cells, f"{sum(seconds) / whole:.0%}")
+    say(f"{len(steps)} photos, the loading of networks not counted:")
+    Terminal().print(table)
 
 
 def _report_folder(pairing: "Pairing", failures: Sequence[tuple[Path, str]], skipped: int) -> int:

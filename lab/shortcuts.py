@@ -91,6 +91,7 @@ def complete(
     mask: Picture | None = None,
     *,
     checkpoint: str | Path | None = None,
+    model: str | Path | None = None,
     method: str | None = None,
     variant: str | Sequence[str] = (),
     person: str | None = None,
@@ -112,9 +113,10 @@ def complete(
         photo: a path, a PIL image, or an array ``(H, W, 3)``: uint8, or floating point in [0, 1].
         mask: alike, of the photo's size; white, 1 or True marks the hole.
         checkpoint: restore by this network, with the strategy that it was trained with.
-        method: restore without a network (`lab.strategies.METHODS`); without a checkpoint too,
+        model: restore by an exported network, a file of ``python -m lab.export``.
+        method: restore without a network (`lab.strategies.METHODS`); without a network too,
             PatchMatch.
-        variant: of the strategy, put on the checkpoint: ``"tiled"``.
+        variant: of the strategy, put on the network: ``"tiled"``.
         person: in place of a mask: ``"u2net"``, ``"u2net-small"``, or ``"grabcut"`` with a box.
         box: around the person: x, y, width, height in pixels.
         threshold: of U²-Net's answer.
@@ -139,7 +141,8 @@ def complete(
     }
     guidance = Guidance(files, samples, seed)
     names = [variant] if isinstance(variant, str) else list(variant)
-    filler = open_filler(checkpoint, method, [f"--variant={name}" for name in names], tile, device)
+    options = [f"--variant={name}" for name in names]
+    filler = open_filler(checkpoint, method, options, tile, device, model=model)
     return complete_picture(
         photo,
         mask,

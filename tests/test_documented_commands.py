@@ -92,6 +92,18 @@ STOPS = {
         "lab.runs.fit_run",
         "starts four processes: tests/test_several_devices.py starts two",
     ),
+    r"lab\.export ": (
+        "lab.deployment.export_network",
+        "seconds: tests/deployment",
+    ),
+    r"--model model\.onnx": (
+        "lab.fillers.load_model",
+        "made by an example of another text: tests/deployment/test_commands.py",
+    ),
+    "--preset ": (
+        "lab.fillers.locate_preset",
+        "weights that nobody publishes: tests/deployment/test_commands.py",
+    ),
     "--person u2net ": ("lab.networks.u2net.locate_or_download", "downloads 168 MiB"),
     "data_prep.upscalers fsrcnn_x2 ": ("lab.networks.locate_or_download", "downloads"),
     r"data_prep\.upscalers (superres/|FSRCNN_x2\.pb) ": (

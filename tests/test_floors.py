@@ -28,7 +28,7 @@ FLOORS = [
     {"data", "statistics"},
     {"training", "results"},
     {"variants"},
-    {"tracking", "completion", "cost", "rank_processes"},
+    {"tracking", "completion", "cost", "deployment", "rank_processes"},
     {"evaluation", "network_table"},
     {"handing_out", "selection", "settings"},
     {"runs", "fillers"},
@@ -36,7 +36,7 @@ FLOORS = [
     {"reporting"},
     {"widgets"},
     {"shortcuts"},
-    {"train", "sweep", "evaluate", "select", "report", "sync", "inpaint", "__main__"},
+    {"train", "sweep", "evaluate", "export", "select", "report", "sync", "inpaint", "__main__"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, -1) for room in rooms}
 

@@ -1,7 +1,6 @@
 """Complete photo files: one, or a folder of photos with masks from files or from a mask source."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ from lab.completion.photos import (
     side_by_side,
     transparency_note,
 )
+from lab.completion.steps import FILLING, FINDING, READING, WRITING, StepWatch
 from lab.contracts import Guides, Strategy
 from lab.imaging import (
     PHOTO_SUFFIXES,
@@ -72,13 +72,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Completion:
-    """What ``complete_file`` did: for people."""
+    """What ``complete_file`` did: for people. ``steps`` are seconds, by what was done in them."""
 
     width: int
     height: int
     hole_share: float
-    seconds: float
+    steps: Mapping[str, float]
     notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps together."""
+        return sum(self.steps.values())
 
 
 @dataclass(frozen=True)
@@ -202,36 +207,38 @@ def complete_file(
             format that cannot hold the result.
         OSError: the result cannot be written.
     """
-    started = time.monotonic()
+    watch = StepWatch()
     guidance.check(reads, "what fills the hole")
     check_targets(job, overwrite, guidance)
-    source = read_source(job.photo)
+    with watch.step(READING):
+        source = read_source(job.photo)
     # A JPEG has lost before what a JPEG loses again; how much is measured and said.
     lossy = lossy or (_is_jpeg(job.photo) and _is_jpeg(job.output))
     check_destination(job.output, source, lossy)
-    reading = _find_hole(job, source, invert_mask, dilation, mask_source)
-    answers, guide_notes = guide_answers(guidance, reads, source, reading.mask)
+    with watch.step(READING if job.mask is not None else FINDING):
+        reading = _find_hole(job, source, invert_mask, dilation, mask_source)
+    with watch.step(FILLING):
+        answers, guide_notes = guide_answers(guidance, reads, source, reading.mask)
     notes = [*source.notes, *([reading.note] if reading.note else []), *guide_notes]
     notes += transparency_note(source, reading.mask)
     for one, guides in zip(job.answers(guidance.samples), answers, strict=True):
-        # Before the hole is filled: what draws no edges should say so at once.
-        drawn = _draw(one, source, reading.mask, guides, draw_edges)
-        result = complete_photo(source, reading.mask, strategy, guides)
-        write_photo(one.output, result, lossy)
-        if one.preview is not None:
-            # A preview is for looking at: no promise is broken by writing it as JPEG.
-            write_image(one.preview, side_by_side(source, reading.mask, result), lossy=True)
-        if one.saved_edges is not None and drawn is not None:
-            write_photo(one.saved_edges, drawn)
+        with watch.step(FILLING):
+            # Before the hole is filled: what draws no edges should say so at once.
+            drawn = _draw(one, source, reading.mask, guides, draw_edges)
+            result = complete_photo(source, reading.mask, strategy, guides)
+        with watch.step(WRITING):
+            write_photo(one.output, result, lossy)
+            if one.preview is not None:
+                # A preview is for looking at: no promise is broken by writing it as JPEG.
+                write_image(one.preview, side_by_side(source, reading.mask, result), lossy=True)
+            if one.saved_edges is not None and drawn is not None:
+                write_photo(one.saved_edges, drawn)
         notes += [_jpeg_loss(one.output, result, reading.mask)] if _is_jpeg(one.output) else []
     if job.saved_mask is not None:
-        write_photo(job.saved_mask, _in_gray(reading.mask))
+        with watch.step(WRITING):
+            write_photo(job.saved_mask, _in_gray(reading.mask))
     return Completion(
-        source.width,
-        source.height,
-        float(reading.mask.mean()),
-        time.monotonic() - started,
-        tuple(notes),
+        source.width, source.height, float(reading.mask.mean()), watch.seconds, tuple(notes)
     )
 
 

@@ -1,6 +1,12 @@
 """What fills a hole without weights: by itself, or for networks to begin from."""
 
-from lab.fills.hole_start import HoleStart, check_hole_start, show_hole_start, start_at_zero
+from lab.fills.hole_start import (
+    HoleStart,
+    check_hole_start,
+    filled_already,
+    show_hole_start,
+    start_at_zero,
+)
 from lab.fills.opencv_inpainting import OpenCVInpainting
 from lab.fills.patch_match import PatchMatch
 from lab.fills.remembered import patch_match_fill
@@ -26,6 +32,7 @@ __all__ = [
     "check_hole_start",
     "directional_fill",
     "even_fill",
+    "filled_already",
     "inward_fill",
     "patch_match_fill",
     "show_hole_start",

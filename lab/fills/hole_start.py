@@ -6,6 +6,9 @@ nothing. ``"fill"`` shows it the best smooth fill instead (:func:`~lab.fills.acr
 that starts at zero, training begins with exactly the fill's score.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, get_args
 
 import torch
@@ -15,6 +18,8 @@ from lab.checks import unknown_name_message
 from lab.fills.smooth import across_fill
 
 HoleStart = Literal["published", "fill", "residual"]
+
+_filled_already = ContextVar("_filled_already", default=False)
 
 
 def check_hole_start(start: str) -> None:
@@ -38,7 +43,20 @@ def show_hole_start(image: Tensor, hole: Tensor, start: HoleStart, published: fl
     if start == "published":
         # `where`, so that a NaN under the hole stays out.
         return torch.where(hole, published, image)
-    return across_fill(image, hole).to(image.dtype)
+    return image if _filled_already.get() else across_fill(image, hole).to(image.dtype)
+
+
+@contextmanager
+def filled_already() -> Iterator[None]:
+    """Have networks take what lies in the hole for the fill that they begin from.
+
+    For exporting: the fill is made by a program, which no file of layers holds.
+    """
+    token = _filled_already.set(True)
+    try:
+        yield
+    finally:
+        _filled_already.reset(token)
 
 
 def start_at_zero(last: nn.Module) -> None:

@@ -10,7 +10,7 @@ from lab.layers.gated_channel_transformation import GatedChannelTransformation, 
 from lab.layers.gated_convolution import Activation, Gate, GatedConvolution, Initialization
 from lab.layers.hole_view import HoleView
 from lab.layers.normal_initialization import draw_normal_weights
-from lab.layers.padding import pad_to_multiple, reflect
+from lab.layers.padding import extend, pad_to_multiple, reflect
 from lab.layers.partial_convolution import PartialConvolution, PartialScaling
 from lab.layers.patch_attention import PatchAttention, PatchAttentionForm
 from lab.layers.residual_block import ResidualBlock
@@ -23,6 +23,7 @@ from lab.layers.separable_convolution import (
 )
 from lab.layers.shared_batch_normalization import SharedBatchNorm2d, share_batch_normalization
 from lab.layers.shift_connection import MaskReduction, ShiftConnection
+from lab.layers.sums import window_sums
 from lab.layers.unet import UNetDoubling, UNetHalving, unet_widths
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "clip",
     "double",
     "draw_normal_weights",
+    "extend",
     "halve",
     "pad_to_multiple",
     "reflect",
@@ -63,4 +65,5 @@ __all__ = [
     "unet_widths",
     "unit_convolution",
     "updated_mask",
+    "window_sums",
 ]

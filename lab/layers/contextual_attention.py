@@ -87,7 +87,7 @@ class ContextualAttention(nn.Module):
             pieces = pieces.transpose(1, 2)  # [B, L, 4 * rate² * C]
             queries = patches.transpose(1, 2)  # [B, L, 9 * C]
             laid = []
-            chunks = self._chunks(len(features), height, width)
+            chunks = self._chunks(features.shape[0], height, width)
             for first, last in chunks:
                 arguments = (queries, keys, known, pieces, height, width, first, last)
                 if len(chunks) > 1 and torch.is_grad_enabled():
@@ -106,7 +106,7 @@ class ContextualAttention(nn.Module):
         if not self.align_corners:
             return planes[..., :: planes.shape[-2] // height, :: planes.shape[-1] // width]
         rows, columns = (
-            torch.linspace(0, side - 1, count, dtype=torch.float64).add(0.5).long()
+            _evenly_spread(side, count)
             for side, count in zip(planes.shape[-2:], (height, width), strict=True)
         )
         return planes[..., rows.to(planes.device), :][..., columns.to(planes.device)]
@@ -114,6 +114,9 @@ class ContextualAttention(nn.Module):
     @staticmethod
     def _chunks(count: int, height: int, width: int) -> list[tuple[int, int]]:
         """Cut the columns of the map into chunks with few enough scores: first and last but one."""
+        if torch.compiler.is_exporting():
+            # How many there are would depend on the size of the photo.
+            return [(0, width)]
         columns = max(1, _MOST_SCORES // (count * height * height * width))
         return [(first, min(first + columns, width)) for first in range(0, width, columns)]
 
@@ -164,14 +167,25 @@ class ContextualAttention(nn.Module):
         before, after = min(start, 1), min(total - stop, 1)
         own = asked[start - before : stop + after]
         beside = own[:, None] + torch.arange(-1, 2, device=own.device)  # [m, 3]
-        needed, places = torch.unique(beside, return_inverse=True)
+        if before or after:
+            needed, places = torch.unique(beside, return_inverse=True)
+        else:
+            # All of them are asked: as above, without looking.
+            needed, places = torch.arange(-1, total + 1, device=own.device), beside + 1
         rows = queries[:, needed.clamp(0, total - 1)]
         rows = rows * ((needed >= 0) & (needed < total))[:, None]
         scores = (rows @ keys)[:, places]  # [B, m, 3, L]
         scores = F.conv1d(scores.flatten(0, 1), kernel, padding=1)  # [B * m, 1, L]
         # The same along columns.
-        scores = scores.view(-1, len(own), height, width).transpose(2, 3).flatten(2)
+        scores = scores.view(-1, own.shape[0], height, width).transpose(2, 3).flatten(2)
         scores = F.pad(scores, (0, 0, 1 - before, 1 - after))  # [B, n + 2, L]
         scores = torch.stack([scores[:, :-2], scores[:, 1:-1], scores[:, 2:]], dim=2)
         scores = F.conv1d(scores.flatten(0, 1), kernel, padding=1)
         return scores.view(-1, stop - start, width, height).transpose(2, 3).flatten(2)
+
+
+def _evenly_spread(side: int, count: int) -> Tensor:
+    """``count`` of the places from 0 to ``side - 1``, the first and the last among them."""
+    gaps = torch.sym_max(1, count - 1)
+    steps = torch.arange(count, dtype=torch.float64) * ((side - 1) / gaps)
+    return (steps + 0.5).long()

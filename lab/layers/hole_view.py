@@ -94,10 +94,9 @@ def _span(touched: Tensor) -> tuple[Tensor, Tensor]:
 
     Where nothing is, they are N and 0: their mean is the middle.
     """
-    length = touched.shape[1]
-    places = torch.arange(length, device=touched.device, dtype=torch.float32)
+    places = torch.arange(touched.shape[1], device=touched.device, dtype=torch.float32)
     hole = touched > 0.5
-    first = torch.where(hole, places, float(length)).amin(1)
+    first = torch.where(hole, places, places[-1:] + 1.0).amin(1)
     return first, torch.where(hole, places + 1.0, 0.0).amax(1)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.layers.sums import window_sums
 
 PartialScaling = Literal["share", "count"]
 
@@ -71,16 +72,16 @@ class PartialConvolution(nn.Conv2d):
         with torch.no_grad():
             # Every weight of the counting kernel is 1, so that it is a sum over channels and a
             # pooling; in float32, since half precision cannot count a large window.
-            known = F.avg_pool2d(
+            known = window_sums(
                 valid.float().sum(1, keepdim=True),
-                self.kernel_size,
-                self.stride,
+                self.kernel_size[0],
+                self.stride[0],
                 self.border,
-                divisor_override=1,
             )
             window = valid.shape[1] * self.kernel_size[0] * self.kernel_size[1]
             updated = known.clamp(0.0, 1.0)
-            scale = updated * window / (known + 1e-8)
+            # Published: + 1e-8, which is the same for counts; exporting takes that for nothing.
+            scale = updated * window / known.clamp_min(1e-8)
             if self.scaling == "count":
                 scale = scale / self.weight[0].numel()
         raw = F.conv2d(features * valid, self.weight, None, self.stride, self.padding)

@@ -96,14 +96,17 @@ class PatchAttention(nn.Module):
             known.T.flatten(),
             height,
         )
-        rows = max(1, _MOST_SCORES // (len(keys) * width))
-        parts = [(first, min(first + rows, height)) for first in range(0, height, rows)]
+        parts = [(0, height)]
+        # How many there are depends on the photo's size, which an exported network does not know.
+        if not torch.compiler.is_exporting():
+            rows = max(1, _MOST_SCORES // (keys.shape[0] * width))
+            parts = [(first, min(first + rows, height)) for first in range(0, height, rows)]
         if len(parts) > 1 and torch.is_grad_enabled():
             attend = partial(checkpoint, attend, use_reentrant=False, preserve_rng_state=False)
         pasted = torch.cat([attend(*part) for part in parts]).T[None]  # [1, v, N]
         paste = partial(F.fold, output_size=size, kernel_size=4, stride=2, padding=1)
         if self.form == "mmagic":
-            return paste(pasted) / paste(pasted.new_ones(1, 16, len(keys)))
+            return paste(pasted) / paste(pasted.new_ones(1, 16, keys.shape[0]))
         return paste(pasted) / 4.0
 
     def _attend(
@@ -143,7 +146,7 @@ def _propagated_scores(queries: Tensor, keys: Tensor, height: int, first: int, l
     Returns:
         ``[(last - first) * w, N]``, the queries row by row, the keys column by column.
     """
-    width = len(keys) // height
+    width = keys.shape[0] // height
 
     def along_rows(begin: int, end: int) -> Tensor:
         scores = queries[begin * width : end * width + 2] @ keys.T

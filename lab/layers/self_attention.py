@@ -78,13 +78,13 @@ class SelfAttention(nn.Module):
         query = self.query(x).flatten(2).transpose(1, 2)  # [b, N, d]
         key = keys.flatten(2).transpose(1, 2)  # [b, N, d]
         value = self.value(x).flatten(2).transpose(1, 2)  # [b, N, c]
-        scale = {"none": 1.0, "sqrt_d": query.shape[-1] ** -0.5, "as_documented": len(x) ** -0.5}
+        divisors = {"none": 1, "sqrt_d": query.shape[-1], "as_documented": x.shape[0]}
         # The fused kernels want one size for queries, keys and values; without them the N * N
         # energies are held in memory (67 GB at 1080p). Zeros add nothing to an energy.
         missing = value.shape[-1] - query.shape[-1]
         query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
         attended = F.scaled_dot_product_attention(
-            query[:, None], key[:, None], value[:, None], scale=scale[self.scale]
+            query[:, None], key[:, None], value[:, None], scale=divisors[self.scale] ** -0.5
         )[:, 0]  # [b, N, c]
         answer = self.gamma * attended.transpose(1, 2).reshape(x.shape) + x
         return answer + code if code is not None and self.coordinates == "output" else answer

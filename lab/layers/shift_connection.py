@@ -60,6 +60,8 @@ class ShiftConnection(nn.Module):
         Returns:
             ``(B, C, H, W)``: 0 outside the hole, and where nothing is known.
         """
+        if torch.compiler.is_exporting():
+            return _shifted(decoder, encoder, mask.flatten(1) > 0.5)
         taken = []
         for wanted, offered, hole in zip(
             decoder.flatten(2), encoder.flatten(2), mask.flatten(1) > 0.5, strict=True
@@ -71,6 +73,19 @@ class ShiftConnection(nn.Module):
                 shifted = shifted.index_copy(1, places, offered[:, nearest])
             taken.append(shifted)
         return torch.stack(taken).reshape(encoder.shape)
+
+
+def _shifted(decoder: Tensor, encoder: Tensor, hole: Tensor) -> Tensor:
+    """What `ShiftConnection` takes, for ``hole (B, N)``, by operations whose shapes are known.
+
+    All positions look through all: for exporting, which cannot follow how many lie in a hole.
+    """
+    offered = encoder.flatten(2)  # [b, c, N]
+    scores = decoder.flatten(2).transpose(1, 2) @ F.normalize(offered, dim=1)  # [b, N, N]
+    scores = scores.masked_fill(hole[:, None], torch.finfo(scores.dtype).min)
+    nearest = scores.argmax(2)[:, None].expand(-1, offered.shape[1], -1)  # [b, c, N]
+    is_filled = hole & ~hole.all(1, keepdim=True)
+    return torch.where(is_filled[:, None], offered.gather(2, nearest), 0.0).reshape(encoder.shape)
 
 
 @torch.no_grad()

@@ -17,13 +17,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lab.contracts import Guides, Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import ResidualBlock
+from lab.layers import ResidualBlock, extend
 from lab.networks.checkpoints import load_network
 from lab.networks.guide_reading import read_guide
 from lab.networks.registry import PublishedForm, register
@@ -280,10 +279,11 @@ def _initialize(convolution: nn.Module) -> None:
 
 def _pad(planes: Tensor) -> Tensor:
     """Repeat the last row and column until both sides are multiples of 4, and at least 12."""
-    missing = [max(_SMALLEST - side, -side % _MULTIPLE) for side in planes.shape[-2:]]
-    if not any(missing):
-        return planes
-    return F.pad(planes, (0, missing[1], 0, missing[0]), mode="replicate")
+    height, width = (
+        torch.sym_max(_SMALLEST, (side + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE)
+        for side in planes.shape[-2:]
+    )
+    return extend(planes, height, width)
 
 
 def is_published_edge_generator(state: Mapping[str, Tensor]) -> bool:

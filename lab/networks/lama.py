@@ -149,9 +149,12 @@ def _mirrored(planes: Tensor) -> Tensor:
     """Mirror ``planes``, edges included, at the right and the bottom to sides that are halved."""
     for dimension in (-2, -1):
         side = planes.shape[dimension]
-        wanted = max(_SMALLEST, side + -side % _MULTIPLE)
-        if wanted != side:
-            position = torch.arange(wanted, device=planes.device) % (2 * side)
+        wanted = torch.sym_max(_SMALLEST, (side + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE)
+        # An exported network mirrors photos of any size, whether or not this one needs it.
+        if torch.compiler.is_exporting() or wanted != side:
+            position = torch.arange(wanted, device=planes.device)
+            # A tensor, since what is exported knows no division by a size.
+            position %= torch.scalar_tensor(2 * side, dtype=position.dtype, device=planes.device)
             position = torch.where(position < side, position, 2 * side - 1 - position)
             planes = planes.index_select(dimension, position)
     return planes

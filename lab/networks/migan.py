@@ -199,7 +199,8 @@ class MIGAN(nn.Module):
             if added.shape[-1] >= _DISTILLED_FROM:
                 extras[f"rgb_{added.shape[-1]}"] = added
         assert answer is not None
-        if answer.shape != painted.shape:
+        # An exported network resizes photos of any size, whether or not this one needs it.
+        if torch.compiler.is_exporting() or answer.shape != painted.shape:
             answer = _resize(answer, painted.shape[-2:], "bicubic")
         if self.start == "residual":
             answer = painted + mask * answer
@@ -208,7 +209,7 @@ class MIGAN(nn.Module):
     def _resized(self, painted: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """What is shown and what of it is known, ``(B, 3 or 1, resolution, resolution)``."""
         square = (self.resolution, self.resolution)
-        if painted.shape[-2:] == square:
+        if not torch.compiler.is_exporting() and painted.shape[-2:] == square:
             return painted, valid
         share = _resize(valid, square, "bilinear")
         known = share >= 0.5

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
-from lab.layers import PartialConvolution, pad_to_multiple
+from lab.layers import PartialConvolution, pad_to_multiple, window_sums
 from lab.networks.registry import PublishedForm, register
 
 # The first convolution and the encoder's first three halve the image.
@@ -61,7 +61,7 @@ class KnowledgeConsistentAttention(nn.Module):
         positions = features.flatten(2).transpose(1, 2).contiguous()  # [b, N, c]
         key = F.normalize(positions + 1e-7, dim=-1, eps=0.0)  # [b, N, c]
         # The sum over the surroundings is linear, so it is taken of the queries.
-        surroundings = F.avg_pool2d(features, 3, stride=1, padding=1, divisor_override=1)
+        surroundings = window_sums(features, 3, stride=1, padding=1)
         query = surroundings.flatten(2).transpose(1, 2).contiguous()  # [b, N, c]
         known = F.interpolate(valid, features.shape[2:]).flatten(2).transpose(1, 2)  # [b, N, 1]
         past.append((query, key, known))

@@ -7,17 +7,16 @@ weights. Only that much of the format is read; the field numbers are those of Te
 """
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lab.formats.protocol_buffers import fields
 from lab.networks.weight_files import UnreadableCheckpointError
 from lab.untrusted import MEBIBYTE, read_bytes
 
-_VARINT, _EIGHT_BYTES, _MESSAGE, _FOUR_BYTES = 0, 1, 2, 5
 _FLOAT32 = 1
 
 LARGEST_GRAPH = 16 * MEBIBYTE
@@ -47,8 +46,8 @@ def read_tensorflow_constants(path: Path | str) -> dict[str, Tensor]:
     constants: dict[str, Tensor] = {}
     left = MOST_VALUES
     try:
-        for number, node in _fields(read_bytes(path, LARGEST_GRAPH)):
-            if number == 1 and isinstance(node, bytes) and (found := _constant(node, left)):
+        for number, node in fields(read_bytes(path, LARGEST_GRAPH)):
+            if number == 1 and not isinstance(node, int) and (found := _constant(node, left)):
                 name, tensor = found
                 constants[name] = tensor
                 left -= tensor.numel()
@@ -62,31 +61,31 @@ def read_tensorflow_constants(path: Path | str) -> dict[str, Tensor]:
     return constants
 
 
-def _constant(node: bytes, most: int) -> tuple[str, Tensor] | None:
+def _constant(node: memoryview, most: int) -> tuple[str, Tensor] | None:
     """The name and value of a NodeDef, or nothing where it is no float32 constant.
 
     Raises:
         ValueError: bytes that are no such message, or more than ``most`` values.
     """
-    name, kind, value = "", "", b""
-    for number, field in _fields(node):
+    name, kind, value = "", "", memoryview(b"")
+    for number, field in fields(node):
         if number == 1:
-            name = _bytes(field).decode()
+            name = str(_bytes(field), "utf-8")
         elif number == 2:
-            kind = _bytes(field).decode()
+            kind = str(_bytes(field), "utf-8")
         elif number == 5:
-            entry = dict(_fields(_bytes(field)))
+            entry = dict(fields(_bytes(field)))
             if entry.get(1) == b"value":
-                value = _bytes(dict(_fields(_bytes(entry.get(2)))).get(8, b""))
+                value = _bytes(dict(fields(_bytes(entry.get(2)))).get(8, memoryview(b"")))
     if kind != "Const":
         return None
-    data_type, shape, content, lists = 0, list[int](), b"", list[bytes]()
-    for number, field in _fields(value):
+    data_type, shape, content, lists = 0, list[int](), memoryview(b""), list[memoryview]()
+    for number, field in fields(value):
         if number == 1:
             data_type = field if isinstance(field, int) else 0
         elif number == 2:
-            for _, dimension in _fields(_bytes(field)):
-                size = dict(_fields(_bytes(dimension))).get(1, 0)
+            for _, dimension in fields(_bytes(field)):
+                size = dict(fields(_bytes(dimension))).get(1, 0)
                 shape.append(size if isinstance(size, int) else 0)
         elif number == 4:
             content = _bytes(field)
@@ -105,47 +104,7 @@ def _constant(node: bytes, most: int) -> tuple[str, Tensor] | None:
     return name, torch.from_numpy(values.astype(np.float32).reshape(shape))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Walk through a message's fields: their numbers, and whole numbers or bytes.
-
-    Raises:
-        ValueError: bytes that are no message.
-    """
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        number, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, position = _varint(message, position)
-            yield number, value
-            continue
-        if wire == _MESSAGE:
-            length, position = _varint(message, position)
-        elif wire in (_FOUR_BYTES, _EIGHT_BYTES):
-            length = 4 if wire == _FOUR_BYTES else 8
-        else:
-            raise ValueError(f"wire type {wire} at byte {position}")
-        if position + length > len(message):
-            raise ValueError(f"a field of {length} bytes ends after the {len(message)} there are")
-        yield number, message[position : position + length]
-        position += length
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Read a whole number of 7 bits a byte; return it and the position after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise ValueError("a number ends after the last byte")
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError(f"a number of more than 64 bits at byte {position}")
-
-
-def _bytes(field: int | bytes | None) -> bytes:
-    if not isinstance(field, bytes):
+def _bytes(field: int | memoryview | None) -> memoryview:
+    if not isinstance(field, memoryview):
         raise ValueError(f"a message was expected, not {field!r}")
     return field

@@ -104,8 +104,8 @@ class Distillation(AdversarialCompletion):
                 )
             if not self._path.is_file():
                 raise ValueError(
-                    f"the teacher {self._path} is not there: put the file back, or give its place "
-                    "by model.teacher"
+                    f"the teacher {self._path} is not there: put the file back as it was, or begin "
+                    "a run with another by model.teacher"
                 )
             with torch.random.fork_rng(devices=()):
                 network = load_network(self._path)

@@ -30,16 +30,15 @@ from lab.imaging import dilate, read_instances, region_mean
 from lab.mask_sources import MASK_SOURCES, MaskSource, NoPersonError
 from lab.masks import BoundaryAttack, Degraded, check_probability
 from lab.metrics import (
-    DISTRIBUTIONS,
     METRICS,
     PERCEPTUAL,
-    Distributions,
     PerceptualMeasures,
     hole_ratio,
     measure,
     measure_answer,
     measure_removal,
 )
+from lab.metrics.distributions import DISTRIBUTIONS, Distributions
 from lab.tracking import SampleScore
 
 # GrabCut's box is the person's, this much larger on each side, as somebody would draw it.

@@ -1,11 +1,9 @@
-"""Metrics: how far a completed photo is from the truth, in the hole, at its rim and as a whole."""
+"""Metrics: how far a completed photo is from the truth, in the hole, at its rim and as a whole.
 
-from lab.metrics.distributions import (
-    DISTRIBUTIONS,
-    Distributions,
-    DistributionScore,
-    refuse_few_photos,
-)
+`lab.metrics.distributions` measures all photos together; it takes seconds to import, and stands by
+itself.
+"""
+
 from lab.metrics.perceptual import PERCEPTUAL, PerceptualMeasures
 from lab.metrics.regions import RATIO_BINS, hole_ratio, ratio_bin
 from lab.metrics.rim_step import rim_step
@@ -26,14 +24,11 @@ from lab.metrics.texture import texture_mismatch
 __all__ = [
     "ALL_METRICS",
     "ANSWER_METRICS",
-    "DISTRIBUTIONS",
     "METRICS",
     "PERCEPTUAL",
     "PERCEPTUAL_METRICS",
     "RATIO_BINS",
     "REMOVAL_METRICS",
-    "DistributionScore",
-    "Distributions",
     "Metric",
     "PerceptualMeasures",
     "SeamSteps",
@@ -42,7 +37,6 @@ __all__ = [
     "measure_answer",
     "measure_removal",
     "ratio_bin",
-    "refuse_few_photos",
     "rim_step",
     "seam_steps",
     "texture_mismatch",

@@ -17,6 +17,7 @@ from lab.metrics.blockiness import blockiness
 from lab.metrics.comparison import Comparison
 from lab.metrics.sharpness import sharpness_ratios
 from lab.metrics.texture import texture_distance
+from lab.metrics.visual_similarity import gmsd, vsi
 
 LEAST_SQUARED_ERROR = 1e-6
 """The floor under PSNR's squared error: a perfect fill scores 60 dB instead of infinity, so that
@@ -92,6 +93,14 @@ def _texture(comparison: Comparison, region: Tensor) -> Tensor:
 
 def _blockiness(comparison: Comparison, region: Tensor) -> Tensor:
     return blockiness(comparison.completed, comparison.truth, region)
+
+
+def _gmsd(comparison: Comparison, region: Tensor) -> Tensor:
+    return gmsd(comparison.completed, comparison.truth)
+
+
+def _vsi(comparison: Comparison, region: Tensor) -> Tensor:
+    return vsi(comparison.completed, comparison.truth)
 
 
 def _seam(comparison: Comparison, region: Tensor) -> Tensor:
@@ -205,6 +214,27 @@ MEASURES: Mapping[str, Measure] = {
         ),
         compute=_blockiness,
         regions=("hole",),
+    ),
+    "gmsd": Measure(
+        higher_is_better=False,
+        unit="",
+        definition=(
+            "gradient magnitude similarity deviation: the standard deviation of how alike the "
+            "gradients of both photos are, place by place, at half the size; 0 = equal (see "
+            "lab.metrics.visual_similarity)"
+        ),
+        compute=_gmsd,
+        regions=("whole",),
+    ),
+    "vsi": Measure(
+        higher_is_better=True,
+        unit="",
+        definition=(
+            "visual saliency-induced index: how alike saliency, gradients and colours are, place "
+            "by place, weighed by the saliency; 1 = equal (see lab.metrics.visual_similarity)"
+        ),
+        compute=_vsi,
+        regions=("whole",),
     ),
     "seam": Measure(
         higher_is_better=False,

@@ -5,12 +5,12 @@ for theirs; what was learned from people on top of the features ships with torch
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchmetrics.functional.image
 from torch import Tensor, nn
 
 from lab.networks.alexnet import AlexNetFeatures, load_alexnet
@@ -122,8 +122,11 @@ def _likeness(product: Tensor, squares: Tensor) -> Tensor:
 
 
 def _shipped(*parts: str) -> Path:
-    """A file of learned weights that torchmetrics brings along."""
-    return Path(torchmetrics.functional.image.__file__).parent.joinpath(*parts)
+    """A file of learned weights that torchmetrics brings along; it need not be imported."""
+    found = find_spec("torchmetrics")
+    assert found is not None, "it is pinned"
+    assert found.origin is not None, "it is a package of files"
+    return Path(found.origin).parent.joinpath("functional", "image", *parts)
 
 
 PERCEPTUAL: Mapping[str, Callable[[], Distance]] = {"lpips": LPIPS, "dists": DISTS}

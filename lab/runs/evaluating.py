@@ -16,7 +16,7 @@ from lab.evaluation import Judged, KnownPixels, Tasks, judge, judge_entrant
 from lab.files import replacing
 from lab.formats.runs import DISTRIBUTION_SCORES, RECORD, SETTINGS, photo_table, write_record
 from lab.guides import ask_network, guides_of
-from lab.metrics import Distributions
+from lab.metrics.distributions import Distributions
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
 from lab.runs.beginning import note_beginning, recorded, refuse_missing_device, settle

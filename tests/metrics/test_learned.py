@@ -19,7 +19,7 @@ from torch import nn
 
 from data_prep import evaluation_sets
 from lab import evaluate
-from lab.metrics import Distributions, refuse_few_photos
+from lab.metrics.distributions import Distributions, refuse_few_photos
 from lab.metrics.perceptual import DISTS, LPIPS
 from lab.networks.alexnet import AlexNetFeatures, load_alexnet
 from lab.networks.inception import InceptionV3, load_inception

@@ -15,10 +15,12 @@ from lab.networks import NETWORKS, create
 from lab.strategies import Direct
 
 PHOTO_SIZE = 256
-"""Side of the photo that costs are of, in pixels."""
+"""Side of the photo that costs are of, in pixels, unless another is asked for."""
+
+_LEAST_SIZE = 32
 
 
-def list_networks(*names: str, measure: bool = False) -> pd.DataFrame:
+def list_networks(*names: str, measure: bool = False, size: int = PHOTO_SIZE) -> pd.DataFrame:
     """Every network, or those named, as it is built without arguments: a row each, by its name.
 
     Counting takes about a second a network, measuring up to a minute.
@@ -26,6 +28,7 @@ def list_networks(*names: str, measure: bool = False) -> pd.DataFrame:
     Args:
         names: of `lab.networks.NETWORKS`; none for all.
         measure: complete photos on the processor for time and memory, too.
+        size: side of the photo, in pixels, at least 32.
 
     Returns:
         pd.DataFrame: with the columns
@@ -36,14 +39,16 @@ def list_networks(*names: str, measure: bool = False) -> pd.DataFrame:
         - ``guides``: the names of what it reads beside photo and mask, a tuple;
         - ``weights``: the pages where weights that it loads are published, a tuple;
         - ``parameters``, ``multiply_adds``, and if measured ``milliseconds`` and ``peak_bytes``: of
-          one photo of 256x256 pixels, as `lab.cost.Cost` has them.
+          one photo of ``size`` x ``size`` pixels, as `lab.cost.Cost` has them.
 
     Raises:
-        UserError: there is no network of a name; says the nearest.
+        UserError: there is no network of a name; says the nearest. The photo is too small.
     """
+    if size < _LEAST_SIZE:
+        raise UserError(f"the photo's side is {size}, but must be at least {_LEAST_SIZE} pixels")
     for name in names:
         _check_known(name)
-    rows = {name: _row(name, measure) for name in names or NETWORKS}
+    rows = {name: _row(name, measure, size) for name in names or NETWORKS}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -91,7 +96,7 @@ def _check_known(name: str) -> None:
         raise UserError(unknown_name_message("network", name, NETWORKS))
 
 
-def _row(name: str, measure: bool) -> dict[str, object]:
+def _row(name: str, measure: bool, size: int) -> dict[str, object]:
     registered = NETWORKS[name]
     # Not its class: what a network reads may depend on its arguments.
     with torch.device("meta"):
@@ -104,7 +109,7 @@ def _row(name: str, measure: bool) -> dict[str, object]:
         "weights": tuple(dict.fromkeys(form.address for form in registered.published)),
         **{
             what: value
-            for what, value in _cost(registered.build, PHOTO_SIZE, measure).items()
+            for what, value in _cost(registered.build, size, measure).items()
             if what != "convolutions"
         },
     }

@@ -32,6 +32,16 @@ def test_a_row_says_what_a_network_is_costs_and_loads():
     assert deepfill.multiply_adds > 1e9
 
 
+def test_another_size_is_counted_and_said(capsys):
+    # Every multiply-add of Global & Local is of a convolution, and grows with the pixels.
+    found = [lab.list_networks("GlobalLocal", size=side).multiply_adds.item() for side in (64, 128)]
+    assert found[1] == 4 * found[0]
+    assert main(["GlobalLocal", "--size", "64"]) == 0
+    assert "One photo of 64x64 pixels" in capsys.readouterr().out
+    assert main(["GlobalLocal", "--size", "0"]) == 2
+    assert "must be at least 32 pixels" in capsys.readouterr().err
+
+
 def test_an_unknown_network_is_told_the_nearest(capsys):
     with pytest.raises(UserError, match="Did you mean 'LaMa'"):
         lab.list_networks("Lama")

@@ -26,7 +26,7 @@ MOST_BESIDE_WEIGHTS = 16 * MEBIBYTE
 """Bytes of a model's file that are no weights. Some take a hundred times as much once read."""
 
 MOST_FIELDS = 2**20
-"""Nodes and tensors of a model, and the parts of these; the largest network has 30 thousand."""
+"""Nodes and tensors of a model, and the parts of these; networks have some thousand."""
 
 IMAGE, MASK, FILL = "image", "mask", "fill"
 COMPLETED, ANSWER = "completed", "answer"

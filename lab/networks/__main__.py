@@ -34,6 +34,13 @@ def parser() -> CommandParser:
         help="complete photos on the processor, for time and peak memory: up to a minute a network",
     )
     add(
+        "--size",
+        type=int,
+        default=256,
+        metavar="N",
+        help="side of the photo, in pixels; default: 256",
+    )
+    add(
         "--ladder",
         action="store_true",
         help="list the presets instead: what each size of a network costs at the photos that it "
@@ -54,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.ladder:
             _print_ladder(list_presets(*given.names), Terminal())
         else:
-            _print(list_networks(*given.names, measure=given.measure), Terminal())
+            networks = list_networks(*given.names, measure=given.measure, size=given.size)
+            _print(networks, given.size, Terminal())
     except UserError as error:
         complain(error)
         return 2
@@ -73,18 +81,16 @@ _CELLS: dict[str, Callable[[Any], str]] = {
 _COUNTED = ("parameters", "multiply-adds")
 
 
-def _print(networks: "pd.DataFrame", console: "Terminal") -> None:
+def _print(networks: "pd.DataFrame", size: int, console: "Terminal") -> None:
     from rich import box
     from rich.table import Table
-
-    from lab.network_table import PHOTO_SIZE
 
     columns = {
         heading: cell
         for heading, cell in _CELLS.items()
         if heading != "convolutions" and ("milliseconds" in networks or heading in _COUNTED)
     }
-    title = f"One photo of {PHOTO_SIZE}x{PHOTO_SIZE} pixels"
+    title = f"One photo of {size}x{size} pixels"
     table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, pad_edge=False)
     table.add_column("network ")
     for heading in columns:

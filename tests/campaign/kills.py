@@ -279,7 +279,9 @@ def finish(
             found.append(f"{run.name} is not as in an undisturbed study: {str(error)[:200]}")
     found += litter(study.site.folder)
     results = [one.site.study / "results.csv" for one in (study, whole)]
-    if results[0].read_bytes() != results[1].read_bytes():
+    if not results[0].exists():
+        found.append(f"it has no results.csv: status {ended.status}, {ended.err[-300:]}")
+    elif results[0].read_bytes() != results[1].read_bytes():
         found.append("results.csv is not as in an undisturbed study")
     return found
 

@@ -15,6 +15,7 @@ from lab.export import main as export
 from lab.fillers import open_filler
 from lab.imaging import read_source
 from lab.inpaint import main as inpaint
+from lab.shortcuts import complete
 
 ROOT = Path(__file__).parents[2]
 SMALL_PHOTOS = ["--data.size=64", "--data.validation_photos=6"]
@@ -38,6 +39,8 @@ def test_a_photo_is_filled_by_a_model_as_by_its_checkpoint(exported, folder, cap
     assert "restored by model.onnx" in capsys.readouterr().out
     by_network, by_model = (read_source(name).pixels.astype(int) for name in ("a.png", "b.png"))
     assert abs(by_network - by_model).max() <= 1
+    completed = complete("photo.png", "mask.png", model=exported / "model.onnx")
+    assert np.array_equal(completed.result.pixels, by_model)
     # The strategy that the checkpoint was trained with is the model's, too; another can be put on.
     whole = f"{photo} --model {exported}/model.onnx --model.strategy=lab.strategies.Direct -o c.png"
     assert inpaint(whole.split()) == 0

@@ -19,6 +19,9 @@ PROJECT = "background-inpainting"
 # Long enough for a slow connection, short enough that a trial does not wait for a dead one.
 _SECONDS_TO_CONNECT = 30.0
 
+# By then, what an epoch left is sent; by itself W&B would wait for a dead server without end.
+_SECONDS_TO_FINISH = 120.0
+
 # Once the server did not answer, the later runs of this process do not wait for it again.
 _server_is_silent = False
 
@@ -47,8 +50,22 @@ class WandbTracker:
         self.logger.experiment.log({**entries, EPOCHS_TRAINED: epoch})
 
     def finish(self, exit_code: int = 0) -> None:
-        """End the run; what is not sent yet is on disk."""
-        self.logger.experiment.finish(exit_code=exit_code)
+        """End the run; what is not sent yet is on disk.
+
+        A server that takes nothing is waited for two minutes; later runs of this process are then
+        offline at once, with a warning.
+        """
+        global _server_is_silent
+        run = self.logger.experiment
+        try:
+            run.finish(exit_code=exit_code)
+        except TimeoutError:
+            _server_is_silent = True
+            warnings.warn(
+                f"W&B did not take all within {_SECONDS_TO_FINISH:.0f} s; the rest is on disk, and "
+                f"python -m lab.sync sends it. Later runs of this process are tracked offline",
+                stacklevel=2,
+            )
 
 
 def start_wandb(
@@ -130,6 +147,11 @@ def _start(
         mode=mode,
         reinit="finish_previous",
         settings=wandb.Settings(
-            init_timeout=_SECONDS_TO_CONNECT, console="off", silent=True, x_disable_stats=True
+            init_timeout=_SECONDS_TO_CONNECT,
+            finish_timeout=_SECONDS_TO_FINISH,
+            finish_timeout_raises=True,
+            console="off",
+            silent=True,
+            x_disable_stats=True,
         ),
     )

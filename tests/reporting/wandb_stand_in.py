@@ -13,12 +13,16 @@ from urllib.parse import parse_qs, urlparse
 
 
 class StandIn:
-    """Runs until `close`. `queries`, `streams` and `uploads` are what came in."""
+    """Runs until `close`. `queries`, `streams` and `uploads` are what came in.
 
-    def __init__(self):
+    With ``hangs`` it starts runs, but never answers where their history is sent.
+    """
+
+    def __init__(self, hangs=False):
         self.queries = []
         self.streams = []
         self.uploads = {}
+        self.closed = threading.Event()
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +50,9 @@ class StandIn:
                     stand_in.queries.append(asked)
                     self.answer({"data": stand_in.reply(asked)})
                 elif path.endswith("/file_stream"):
+                    if hangs:
+                        stand_in.closed.wait()
+                        return
                     stand_in.streams.append((path, json.loads(self.body() or b"{}")))
                     self.answer({"exitcode": None, "limits": {}})
                 else:
@@ -67,6 +74,7 @@ class StandIn:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
+        self.closed.set()
         self.server.shutdown()
         self.server.server_close()
 

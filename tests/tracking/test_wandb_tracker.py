@@ -16,6 +16,7 @@ from PIL import Image
 
 from lab.imaging import to_uint8
 from lab.tracking import start_wandb
+from tests.reporting.wandb_stand_in import StandIn
 from tests.tiny import PROJECT, fit_tiny, read_photos, tiny_experiment
 from tests.tracking.offline_run import config, history, records
 
@@ -155,16 +156,19 @@ def test_a_silent_server_is_waited_for_once_in_a_process(tmp_path, monkeypatch):
     assert "later ones of this process are tracked offline" in warning
 
 
-def start_in_a_process(folder, **environment):
+def start_in_a_process(folder, patience=120.0, **environment):
     """Start W&B twice as a person's process would, with standard input open.
+
+    ``patience`` are the seconds that it waits for what is still to be sent.
 
     Returns the seconds that each run took, and all that was said.
     """
     script = f"""
         import json, time, warnings
         from pathlib import Path
-        from lab.tracking import start_wandb
+        from lab.tracking import start_wandb, wandb_tracker
 
+        wandb_tracker._SECONDS_TO_FINISH = {patience}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             seconds = []
@@ -220,3 +224,22 @@ def test_a_server_that_does_not_answer_means_offline_with_a_warning(tmp_path):
     assert seconds[1] < 15  # the server is not waited for again
     assert warned.count("did not answer") == 1
     assert [len(scored(file)) for file in offline_files(tmp_path / "run")] == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_answering_is_waited_for_once_and_not_without_end(tmp_path):
+    server = StandIn(hangs=True)
+    try:
+        seconds, warned = start_in_a_process(
+            tmp_path / "run",
+            patience=5.0,
+            WANDB_MODE="online",
+            WANDB_BASE_URL=server.url,
+            WANDB_API_KEY="0" * 40,
+        )
+    finally:
+        server.close()
+    assert "W&B did not take all within 5 s" in warned
+    assert 4 < seconds[0] < 60
+    assert len(offline_files(tmp_path / "run")) == 1
+    assert [len(scored(file)) for file in (tmp_path / "run").glob("wandb/*run-*/*.wandb")] == [1, 1]

@@ -100,12 +100,12 @@ def parser() -> CommandParser:
         "those that are quick at the samples' size; `lab.inpaint --method list` lists them all",
     )
     add(
-        "--learned",
+        "--also",
         nargs="+",
         default=[],
-        choices=("lpips", "dists", "fid", "kid", "inception_score"),
-        help="measure by networks' features, too: lpips and dists a photo, the others all photos "
-        "together; their weights are downloaded once",
+        choices=("lpips", "dists", "vsi", "fid", "kid", "inception_score"),
+        help="measure these, too, which take longer: lpips, dists and vsi a photo, the others all "
+        "photos together; but for vsi, weights are downloaded once",
     )
     add(
         "--table",
@@ -238,8 +238,8 @@ def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "
 
     folder = given.runs / (given.name or "evaluation")
     scored = _scored_settings(given, console)
-    if given.learned:
-        settings = [*settings, f"--evaluation.learned=[{','.join(given.learned)}]"]
+    if given.also:
+        settings = [*settings, f"--evaluation.also=[{','.join(given.also)}]"]
     studies = {}
     for name, words in scored.items():
         own = folder if len(scored) == 1 else folder / name

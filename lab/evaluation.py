@@ -70,8 +70,8 @@ class Evaluation:
         photos: in place of a set, a plain folder of photos, of any sizes.
         masks: the folder of their masks, called like the photos.
         mask_polarity: which colour marks the hole in those masks.
-        learned: measures that need a trained network: ``lpips`` and ``dists`` of each photo,
-            ``fid``, ``kid`` and ``inception_score`` of all together.
+        also: measures that take longer: ``lpips``, ``dists`` and ``vsi`` of each photo, ``fid``,
+            ``kid`` and ``inception_score`` of all together. All but ``vsi`` need weights.
         removal: what the masks mark is really in the photos and is to go, so that nobody knows what
             is right there: only what needs no truth is measured.
     """
@@ -88,7 +88,7 @@ class Evaluation:
     masks: Path | None = None
     mask_polarity: MaskPolarity = "white-is-hole"
     removal: bool = False
-    learned: list[str] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing.
@@ -116,13 +116,13 @@ class Evaluation:
             raise ValueError(
                 "evaluation.set and evaluation.photos are two things to score: give one"
             )
-        for name in self.learned:
+        for name in self.also:
             if name not in (*PERCEPTUAL, *DISTRIBUTIONS):
                 known = (*PERCEPTUAL, *DISTRIBUTIONS)
-                raise ValueError(unknown_name_message("learned measure", name, known))
-        if self.learned and self.removal:
+                raise ValueError(unknown_name_message("measure", name, known))
+        if self.also and self.removal:
             raise ValueError(
-                "evaluation.learned compares with the truth, which evaluation.removal has none of"
+                "evaluation.also compares with the truth, which evaluation.removal has none of"
             )
         if self.removal and self.photos is None:
             raise ValueError("evaluation.removal goes with evaluation.photos and evaluation.masks")
@@ -226,9 +226,9 @@ class Tasks:
         self._segmentation: MaskSource | None = None
         self.not_found: list[str] = []
         self._open_set()
-        asked = [name for name in evaluation.learned if name in DISTRIBUTIONS]
+        asked = [name for name in evaluation.also if name in DISTRIBUTIONS]
         self.distributions = Distributions(asked, len(self.sizes())) if asked else None
-        asked = [name for name in evaluation.learned if name in PERCEPTUAL]
+        asked = [name for name in evaluation.also if name in PERCEPTUAL]
         self._perceptual = PerceptualMeasures(asked) if asked else None
 
     def _open_set(self) -> None:

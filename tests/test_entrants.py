@@ -14,7 +14,7 @@ from lab.data import find_polarity, pair_folders, read_evaluation_set
 from lab.fills import OpenCVInpainting
 from lab.imaging import read_image, read_mask, write_image
 from lab.metrics import measure, measure_removal
-from lab.results import open_study
+from lab.results import cautions, open_study
 from lab.selection.votes import completions_of
 from lab.widgets import Ballot
 from tests.data.shards import pack
@@ -75,9 +75,15 @@ def test_pictures_score_what_the_method_that_made_them_scores(pairs, tmp_path, c
     assert study.compare(service, other, "hole_psnr").is_clear
     printed = capsys.readouterr().out
     assert "service left the known pixels of all 10 photos as they were" in printed
+    assert cautions(open_study(tmp_path / "evaluation")) == []
     assert re.search(r"service: hole_ssim against gray: \+0\.\d+ \[\+", printed)
     assert run(*words, "--entrant", f"gray={gray}") == 0
-    assert [one.label for one in open_study(tmp_path / "evaluation").entrants] == ["gray"]
+    study = open_study(tmp_path / "evaluation")
+    assert [one.label for one in study.entrants] == ["gray"]
+    (caution,) = cautions(study)
+    assert caution == (
+        "telea, which needs no training, is clearly better than every other program's pictures."
+    )
 
 
 def test_an_entrant_stands_beside_networks_in_the_page_and_in_blind_votes(

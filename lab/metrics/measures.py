@@ -17,7 +17,7 @@ from lab.metrics.blockiness import blockiness
 from lab.metrics.comparison import Comparison
 from lab.metrics.sharpness import sharpness_ratios
 from lab.metrics.texture import texture_distance
-from lab.metrics.visual_similarity import gmsd, vsi
+from lab.metrics.visual_similarity import gmsd
 
 LEAST_SQUARED_ERROR = 1e-6
 """The floor under PSNR's squared error: a perfect fill scores 60 dB instead of infinity, so that
@@ -97,10 +97,6 @@ def _blockiness(comparison: Comparison, region: Tensor) -> Tensor:
 
 def _gmsd(comparison: Comparison, region: Tensor) -> Tensor:
     return gmsd(comparison.completed, comparison.truth)
-
-
-def _vsi(comparison: Comparison, region: Tensor) -> Tensor:
-    return vsi(comparison.completed, comparison.truth)
 
 
 def _seam(comparison: Comparison, region: Tensor) -> Tensor:
@@ -224,16 +220,6 @@ MEASURES: Mapping[str, Measure] = {
             "lab.metrics.visual_similarity)"
         ),
         compute=_gmsd,
-        regions=("whole",),
-    ),
-    "vsi": Measure(
-        higher_is_better=True,
-        unit="",
-        definition=(
-            "visual saliency-induced index: how alike saliency, gradients and colours are, place "
-            "by place, weighed by the saliency; 1 = equal (see lab.metrics.visual_similarity)"
-        ),
-        compute=_vsi,
         regions=("whole",),
     ),
     "seam": Measure(

@@ -1,7 +1,8 @@
-"""Measures that compare photos by a trained network's features: LPIPS and DISTS, whole photos.
+"""Measures of whole photos that take longer than all others: LPIPS, DISTS and VSI, where asked for.
 
-The features come from this package's own loading code, since torchmetrics' classes ask torchvision
-for theirs; what was learned from people on top of the features ships with torchmetrics.
+LPIPS and DISTS compare features of trained networks. These come from this package's own loading
+code, since torchmetrics' classes ask torchvision for theirs; what was learned from people on top of
+the features ships with torchmetrics.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.metrics.visual_similarity import vsi
 from lab.networks.alexnet import AlexNetFeatures, load_alexnet
 from lab.networks.vgg import VGGFeatures
 from lab.networks.weight_files import read_checkpoint
@@ -24,7 +26,7 @@ _DISTS_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 _DISTS_FLOOR = 1e-6
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-"""``(completed, truth) -> (B,)``, photos ``(B, 3, H, W)`` in [0, 1]; 0 where they are equal."""
+"""``(completed, truth) -> (B,)``, photos ``(B, 3, H, W)`` in [0, 1]."""
 
 
 class LPIPS(nn.Module):
@@ -129,7 +131,11 @@ def _shipped(*parts: str) -> Path:
     return Path(found.origin).parent.joinpath("functional", "image", *parts)
 
 
-PERCEPTUAL: Mapping[str, Callable[[], Distance]] = {"lpips": LPIPS, "dists": DISTS}
+PERCEPTUAL: Mapping[str, Callable[[], Distance]] = {
+    "lpips": LPIPS,
+    "dists": DISTS,
+    "vsi": lambda: vsi,
+}
 """The measures by name; building one loads its network."""
 
 

@@ -103,8 +103,18 @@ PERCEPTUAL_METRICS: Mapping[str, Metric] = {
             "are alike (see lab.metrics.perceptual)."
         ),
     ),
+    "whole_vsi": Metric(
+        name="whole_vsi",
+        higher_is_better=True,
+        unit="",
+        definition=(
+            "Over all pixels of the photo: visual saliency-induced index, how alike saliency, "
+            "gradients and colours are, place by place, weighed by the saliency; 1 = equal (see "
+            "lab.metrics.visual_similarity)."
+        ),
+    ),
 }
-"""What is measured by a network's features where that is asked for, by name."""
+"""What is measured besides where that is asked for, by name: it takes longer than all others."""
 
 ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS, **PERCEPTUAL_METRICS}
 """Every metric that results may hold and be compared by, by name."""

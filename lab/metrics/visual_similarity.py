@@ -85,10 +85,12 @@ def saliency(image: Tensor) -> Tensor:
     """
     lab = rgb_to_lab(F.interpolate(image, (_SIDE, _SIDE), mode="bilinear"))
     steps = torch.arange(_SIDE, dtype=lab.dtype, device=lab.device) - _SIDE // 2
+    # In the order of the transform, and of its half that says everything of a real image.
     radius = (_squared(steps).sqrt() / _SIDE).roll((-(_SIDE // 2),) * 2, (0, 1))
+    radius = radius[:, : _SIDE // 2 + 1]
     passed = torch.exp(-(radius.clamp_min(1e-9) / _CENTRE).log().square() / (2 * _BANDWIDTH**2))
     passed = torch.where((radius > 0) & (radius <= 0.5), passed, 0.0)
-    frequency = torch.fft.ifft2(torch.fft.fft2(lab) * passed).real
+    frequency = torch.fft.irfft2(torch.fft.rfft2(lab) * passed, s=(_SIDE, _SIDE))
     frequency = frequency.square().sum(1, keepdim=True).sqrt()
     # The authors count pixels from 1, and 128 is the middle one.
     middle = torch.exp(-_squared(steps + 1.0) / _NEAR_MIDDLE**2)

@@ -98,10 +98,14 @@ def _untrained_winners(study: Study, best: Sequence[Run]) -> list[str]:
         if winners:
             one = len(winners) == 1
             by = f" by {_and(goals)}" if len(study.goals) > 1 else ""
+            than = (
+                f"every trial here{by}: train longer, or on more photos, before using one."
+                if study.trials
+                else f"every other program's pictures{by}."
+            )
             said.append(
                 f"{_and(winners)}, which need{'s' if one else ''} no training, "
-                f"{'is' if one else 'are'} clearly better than every trial here{by}: train longer, "
-                "or on more photos, before using one."
+                f"{'is' if one else 'are'} clearly better than {than}"
             )
     return said
 

@@ -1,4 +1,4 @@
-"""Measures by networks' features: equal to torchmetrics' own code, refused where they say nothing.
+"""Measures that are asked for: equal to torchmetrics' own code, refused where they say nothing.
 
 The published weights are too large to fetch in a test, so files of the same names and shapes are
 filled at random. Inception v3 answered the same as torch-fidelity's to the last bit (0.4.0, random
@@ -21,12 +21,14 @@ from data_prep import evaluation_sets
 from lab import evaluate
 from lab.metrics.distributions import Distributions, refuse_few_photos
 from lab.metrics.perceptual import DISTS, LPIPS
+from lab.metrics.visual_similarity import vsi
 from lab.networks.alexnet import AlexNetFeatures, load_alexnet
 from lab.networks.inception import InceptionV3, load_inception
 from lab.networks.vgg import VGGFeatures
 from lab.networks.weight_files import WeightFile
 from lab.results import open_study
 from tests.data.shards import pack
+from tests.metrics.visual_reference import vsi_of
 from tests.networks.test_vgg import published_state
 
 TOLD = ((0.040038273, 1.705333948), (0.433979630, -0.107314914, 2.631800175))
@@ -163,6 +165,15 @@ def test_fid_and_inception_score_of_gathered_features(monkeypatch):
     assert 1 <= score.value <= 3, "three classes at most are told apart"
 
 
+def test_vsi_is_what_the_paper_says():
+    completed, truth = (image.double() for image in photos())
+    found = vsi(completed, truth)
+    expected = [vsi_of(*pair) for pair in zip(completed.numpy(), truth.numpy(), strict=True)]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
+    assert (found.diff() < 0).all(), "more noise is less alike"
+    torch.testing.assert_close(vsi(truth, truth), torch.ones(3, dtype=torch.float64))
+
+
 @pytest.mark.parametrize(("name", "photos"), [("fid", 4095), ("inception_score", 2015)])
 def test_too_few_photos_are_refused_with_the_reason_and_kid_is_offered(name, photos):
     with pytest.raises(ValueError, match=rf"{name} needs at least {photos + 1} .* Ask for kid"):
@@ -180,12 +191,12 @@ def test_the_command_measures_by_features_or_says_in_a_line_why_not(
     assert evaluation_sets.main([str(shards), str(pairs), *options]) == 0
     words = ["--set", str(pairs), "--runs", str(tmp_path), "--baseline=telea", "--baseline=smooth"]
     capsys.readouterr()
-    assert evaluate.main([*words, "--learned", "fid"]) == 2
+    assert evaluate.main([*words, "--also", "fid"]) == 2
     assert "fid needs at least 4096 photos" in capsys.readouterr().err
     nowhere = cache(filled(AlexNetFeatures()).state_dict(), "other.pth")
     missing = WeightFile("missing.pth", nowhere.address, nowhere.sha256)
     monkeypatch.setattr("lab.networks.alexnet.load_alexnet.__defaults__", (missing,))
-    assert evaluate.main([*words, "--learned", "lpips"]) == 2
+    assert evaluate.main([*words, "--also", "lpips"]) == 2
     said = capsys.readouterr().err
     assert "the weights missing.pth are not here and cannot be downloaded" in said
     assert said.count("\n") == 1
@@ -194,13 +205,14 @@ def test_the_command_measures_by_features_or_says_in_a_line_why_not(
     monkeypatch.setattr("lab.networks.inception.load_inception.__defaults__", (inception,))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert evaluate.main([*words, "--learned", "lpips", "kid"]) == 0
+        assert evaluate.main([*words, "--also", "lpips", "vsi", "kid"]) == 0
     printed = capsys.readouterr().out
     assert "whole_lpips against" in printed
     assert "kid ↓" in printed
     study = open_study(tmp_path / "evaluation")
     for run in study.baselines:
         assert run.best_scores["whole_lpips"].gt(0).all()
+        assert run.best_scores["whole_vsi"].between(0.5, 1).all()
         assert run.distributions.loc["kid", "photos"] == 6
     assert evaluate.main(words) == 0
     assert not list((tmp_path / "evaluation").rglob("distributions.json")), "what is old goes"

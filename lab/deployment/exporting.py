@@ -138,9 +138,27 @@ def for_inference(network: nn.Module) -> nn.Module:
     network = network.merged() if isinstance(network, MIGAN) else copy.deepcopy(network).eval()
     for module in list(network.modules()):
         if parametrize.is_parametrized(module):
-            for name in list(module.parametrizations):  # type: ignore[arg-type]
-                parametrize.remove_parametrizations(module, name)
+            _compute_once(module)
     return network.requires_grad_(False)
+
+
+def _compute_once(module: nn.Module) -> None:
+    """Keep what a parametrized module (spectral normalization) computes of its weights each time.
+
+    PyTorch's own removal also takes the weights from the module that this one is a copy of: both
+    are of one class, which it changes.
+    """
+    kept = {name: getattr(module, name).detach().clone() for name in _parametrized(module)}
+    del module._modules["parametrizations"]
+    module.__class__ = type(module).__bases__[0]
+    for name, weight in kept.items():
+        module.register_parameter(name, nn.Parameter(weight))
+
+
+def _parametrized(module: nn.Module) -> list[str]:
+    parametrizations = module.parametrizations
+    assert isinstance(parametrizations, nn.ModuleDict)
+    return list(parametrizations)
 
 
 class _Deployed(nn.Module):

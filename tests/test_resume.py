@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from lab import train
@@ -271,25 +272,38 @@ def test_train_reports_a_loss_that_is_not_finite_and_ends_with_status_2(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("option", "part"),
+    "option",
     [
-        ("--data.size=40", "data"),
-        ("--model.objective.weights.hole_l1=1", "model"),
-        ("--model.network.width=10", "model"),
-        ("--fit.seed=5", "fit"),
-        ("--data.seed=5", "data"),
+        "--data.size=40",
+        "--model.objective.weights.hole_l1=1",
+        "--model.network.width=10",
+        "--fit.seed=5",
+        "--data.seed=5",
     ],
 )
-def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, part, capsys):
+def test_other_settings_in_the_same_folder_are_refused(tmp_path, option, capsys):
     command = [*TINY, "--runs", str(tmp_path), "--name", "run", "--fit.epochs=1"]
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.yaml").write_text(settle(tiny_experiment("--fit.epochs=1")).yaml)
     assert train.main([*command, option]) == 2
-    assert f"other settings ({part} differ" in capsys.readouterr().err
+    path = option.removeprefix("--").partition("=")[0]
+    assert f"other settings ({path} differ" in capsys.readouterr().err
     assert not (folder / "photos.csv").exists()
-    with pytest.raises(SettingsError, match=part):
+    with pytest.raises(SettingsError, match=path):
         refuse_other_settings(tiny_experiment("--fit.epochs=1", option), folder)
+
+
+def test_settings_that_came_later_stand_at_their_defaults_in_an_older_run(tmp_path):
+    experiment = settle(tiny_experiment("--fit.epochs=1"))
+    older = experiment.plain
+    del older["evaluation"]["boundary_attack"]
+    del older["model"]["init_args"]["objective"]["init_args"]["balancing"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(older))
+    refuse_other_settings(experiment, tmp_path)
+    attacked = tiny_experiment("--fit.epochs=1", "--evaluation.boundary_attack=0.3")
+    with pytest.raises(SettingsError, match=r"\(evaluation.boundary_attack differ"):
+        refuse_other_settings(attacked, tmp_path)
 
 
 @pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.log_every=3"])

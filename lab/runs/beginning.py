@@ -1,8 +1,8 @@
 """What a run is begun with, and whether the one in a folder may go on."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,11 +12,15 @@ import yaml
 
 from lab.devices import compute_device
 from lab.files import lock_run, replacing
+from lab.formats.plain import flatten
 from lab.formats.runs import SETTINGS, checkpoint_path, last_checkpoint, read_record, write_record
-from lab.parsing import SettingsError
+from lab.parsing import ALLOW_IMPORTS, SettingsError
 from lab.rank_processes import first_place
 from lab.results import ResultsError, open_run
-from lab.settings import Experiment, Fit
+from lab.settings import Experiment, Fit, parse_experiment, plain_settings
+
+# A run may go on for longer, and on other machines.
+_MAY_CHANGE = {"fit.epochs", "fit.log_every", "fit.devices", "fit.nodes"}
 
 
 def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
@@ -172,15 +176,25 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     if not path.exists():
         return
     before, now = _begun_with(folder), settle(experiment, folder).plain
-    for plain in (before, now):
-        for name in ("epochs", "log_every", "devices", "nodes"):
-            plain["fit"].pop(name, None)
-    if before != now:
-        changed = [key for key in now if before.get(key) != now[key]]
+    changed = _changed(flatten(before), flatten(now))
+    if changed:
+        # Settings that this run's version did not know yet stand at their defaults.
+        imports = [word for name in experiment.packages for word in (ALLOW_IMPORTS, name)]
+        with suppress(SettingsError):
+            whole = plain_settings(parse_experiment(imports, path))
+            changed = _changed(whole.items(), flatten(now))
+    if changed:
         raise SettingsError(
             f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
             f"{path}): give this one another --name, or the same settings to go on"
         )
+
+
+def _changed(before: Iterable[tuple[str, object]], now: Iterable[tuple[str, object]]) -> list[str]:
+    """The paths of settings that differ, but for those that may."""
+    earlier, later = dict(before), dict(now)
+    paths = sorted({*earlier, *later} - _MAY_CHANGE)
+    return [path for path in paths if earlier.get(path) != later.get(path)]
 
 
 def _begun_with(folder: Path) -> dict[str, Any]:

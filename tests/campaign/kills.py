@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 
 import optuna
@@ -282,7 +283,9 @@ def finish(
     if not results[0].exists():
         found.append(f"it has no results.csv: status {ended.status}, {ended.err[-300:]}")
     elif results[0].read_bytes() != results[1].read_bytes():
-        found.append("results.csv is not as in an undisturbed study")
+        lines = [path.read_text().splitlines() for path in results]
+        differ = next((two for two in zip_longest(*lines) if two[0] != two[1]), lines)
+        found.append(f"results.csv is not as in an undisturbed study: {differ[0]} not {differ[1]}")
     return found
 
 

@@ -191,6 +191,14 @@ def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str
         for path in image_files(folder) if folder.is_dir() else []:
             answers.setdefault(path.stem, []).append(path)
     polarity = given.mask_polarity
+    if polarity is not None and answers:
+        # Stated, it holds; but what the answers say is not kept back.
+        try:
+            found = find_polarity(pairs, answers)
+            if found.polarity != polarity:
+                say(f"note: --mask-polarity is {polarity}, but {found.why}", error=True)
+        except ValueError as error:
+            say(f"note: {error}", error=True)
     if polarity is None:
         found = find_polarity(pairs, answers)
         polarity = found.polarity

@@ -264,6 +264,9 @@ def test_plain_folders_are_scored_whatever_marks_the_hole(tmp_path, capsys, draw
     for name, (photo, hole) in made.items():
         expected = measure(fills[name][None], photo[None], hole[None])["hole_psnr"]
         assert scores.loc[name, "hole_psnr"] == pytest.approx(float(expected), rel=1e-4)
+    stated = "white-is-hole" if black else "black-is-hole"
+    assert run(*words, "--entrant", f"noisy={tmp_path / 'answers'}", "--mask-polarity", stated) == 0
+    assert f"note: --mask-polarity is {stated}, but what was answered" in capsys.readouterr().err
     # Without answers the masks must say it themselves, and do so only where they can.
     pairs, _ = pair_folders(tmp_path / "photos", tmp_path / "masks")
     if draw is box:

@@ -439,7 +439,8 @@ def _report_times(steps: "Sequence[Mapping[str, float]]") -> None:
         timing = Timing.of(seconds)
         cells = (f"{value:.0f}" for value in (timing.mean, timing.median, timing.slowest))
         table.add_row(name, *cells, f"{sum(seconds) / whole:.0%}")
-    say(f"{len(steps)} photos, the loading of networks not counted:")
+    photos = "1 photo" if len(steps) == 1 else f"{len(steps)} photos"
+    say(f"{photos}, the loading of networks not counted:")
     Terminal().print(table)
 
 

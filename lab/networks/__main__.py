@@ -112,16 +112,24 @@ def _print_ladder(presets: "pd.DataFrame", console: "Terminal") -> None:
     from rich.table import Table
 
     title = "One photo of the size that a preset is meant for"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, pad_edge=False)
-    for heading in ("network ", "preset "):
+    # All columns in 80 characters.
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+    )
+    for heading in ("network", "preset"):
         table.add_column(heading)
     for heading in ("photo", *_CELLS):
-        table.add_column(f" {heading}", justify="right")
+        table.add_column(heading, justify="right")
     above = ""
     for (network, preset), row in presets.iterrows():
-        cells = [f" {row.photo_size:.0f}x{row.photo_size:.0f}"]
-        cells += [f" {cell(row)}" for cell in _CELLS.values()]
-        table.add_row(f"{network if network != above else ''} ", f"{preset} ", *cells)
+        cells = [f"{row.photo_size:.0f}x{row.photo_size:.0f}"]
+        cells += [cell(row) for cell in _CELLS.values()]
+        table.add_row(network if network != above else "", preset, *cells)
         above = network
     console.print(table)
     console.print(

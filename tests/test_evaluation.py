@@ -1,5 +1,7 @@
 """Scoring: the same photos and holes as a run's validation, and people really removed."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -264,3 +266,20 @@ def test_a_second_evaluation_replaces_the_first_whole(run, tmp_path, capsys, mon
     assert left.best_scores["hole_ssim"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-5)
     assert left.checkpoint == tmp_path / "other" / "checkpoints" / "epoch-002.pt"
     assert set(left.pictures["epoch"].dropna()) == {2}
+
+
+@pytest.mark.parametrize("kept", ["photos.csv", "study.db"])
+def test_an_evaluation_takes_no_place_of_a_training_or_a_study(run, tmp_path, capsys, kept):
+    place = tmp_path / "mine"
+    if kept == "photos.csv":
+        shutil.copytree(run, place)
+    else:
+        (place / "baselines" / "telea").mkdir(parents=True)
+        (place / kept).write_bytes(b"a database")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    network = str(run / "checkpoints" / "epoch-001.pt")
+    options = ["--data.size=32", "--runs", str(tmp_path), "--name", "mine"]
+    assert evaluate.main(["--checkpoint", network, *options]) == 2
+    assert "lies in" in capsys.readouterr().err
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert (place / "baselines" / "telea").exists() == (kept == "study.db")

@@ -19,6 +19,7 @@ from lab.guides import ask_network, guides_of
 from lab.metrics.distributions import Distributions
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
+from lab.results import is_study_folder
 from lab.runs.beginning import note_beginning, recorded, refuse_missing_device, settle
 from lab.settings import Experiment
 from lab.tracking import (
@@ -100,15 +101,18 @@ def make_room(folder: Path, alone: bool, networks: Iterable[str]) -> None:
         networks: the names of those.
 
     Raises:
-        SettingsError: a training lies there, and would be lost.
+        SettingsError: a training or a study lies there, and would be lost.
     """
-    _remove_others(folder / "networks", () if alone else networks)
-    if alone or not (folder / SETTINGS).exists():
-        return
-    if "checkpoint" not in recorded(folder):
+    has_run = (folder / SETTINGS).exists()
+    is_training = has_run and "checkpoint" not in recorded(folder)
+    if is_training or is_study_folder(folder):
         raise SettingsError(
-            f"a training lies in {folder}: give this evaluation another --name, or one checkpoint"
+            f"a {'training' if is_training else 'study'} lies in {folder}, whose scores would be "
+            "replaced: give this evaluation another --name"
         )
+    _remove_others(folder / "networks", () if alone else networks)
+    if alone or not has_run:
+        return
     for path in (folder / SETTINGS, folder / RECORD, photo_table(folder).path):
         path.unlink(missing_ok=True)
     for path in (folder / "visuals", folder / "wandb"):

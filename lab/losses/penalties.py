@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lab.contracts import DiscriminatorOutput
 
@@ -45,7 +46,12 @@ def r1_penalty(judge: Judge, real: Tensor) -> Tensor:
 
 def _slopes(judge: Judge, images: Tensor) -> Tensor:
     """The gradients ``(B, C * H * W)`` of each image's mean logit at its pixels."""
-    with torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
+    # PyTorch's fused attention has no second derivative; written out in products, it has one.
+    with (
+        torch.enable_grad(),
+        torch.autocast(images.device.type, enabled=False),
+        sdpa_kernel(SDPBackend.MATH),
+    ):
         images = images.requires_grad_()
         logits = [scale.flatten(1).mean(dim=1) for scale in judge(images).logits]
         score = torch.stack(logits).mean(dim=0).sum()

@@ -7,6 +7,7 @@ import torch
 
 from lab.contracts import DiscriminatorOutput
 from lab.losses import Objective, gradient_penalty, r1_penalty
+from lab.networks import PatchDiscriminator
 
 
 def linear(slope):
@@ -61,3 +62,15 @@ def test_nothing_is_paid_unless_asked_for():
     assert Objective().penalties(linear(1.0), images(), images()) == {}
     with pytest.raises(ValueError, match="r1_penalty is -1"):
         Objective(r1_penalty=-1.0)
+
+
+def test_a_judge_with_attention_pays_too():
+    judge = PatchDiscriminator(size=64, width=8, depth=3)
+    photos, mask = images(size=64), torch.zeros(3, 1, 64, 64)
+    bound = lambda image: judge(image, mask)  # noqa: E731
+    (gradient_penalty(bound, photos, 1.0 - photos) + r1_penalty(bound, photos)).backward()
+    reached = {
+        name.partition(".")[0] for name, one in judge.named_parameters() if one.grad is not None
+    }
+    assert "attention" in reached, reached
+    assert all(one.grad.isfinite().all() for one in judge.parameters() if one.grad is not None)

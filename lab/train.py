@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             with holding_run(folder, experiment.fit):
                 fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
+        if is_first_machine(experiment.fit):
+            print_next_steps(folder)
     except NonFiniteLossError as error:
         complain(error)
         return 2
@@ -107,8 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         complain(in_one_line(error))
         return 2
-    if is_first_machine(experiment.fit):
-        print_next_steps(folder)
     return 0
 
 

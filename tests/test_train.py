@@ -26,6 +26,19 @@ def test_it_ends_with_the_commands_that_go_on(tmp_path, capsys):
     assert (folder / "photos.csv").stat().st_mtime_ns == before
 
 
+def test_a_table_that_was_damaged_is_one_line_after_training_too(tmp_path, capsys):
+    options = [*TINY, "--runs", str(tmp_path), "--fit.epochs=1"]
+    assert train.main(options) == 0
+    table = tmp_path / "train" / "photos.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([*lines[:2], *lines[1:]]))
+    capsys.readouterr()
+    assert train.main([*options[:-1], "--fit.epochs=2"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: ")
+    assert "two rows of one epoch and sample" in said[-1]
+
+
 def test_variants_are_listed_and_taken_in_either_form(tmp_path, capsys):
     assert train.main(["--variant", "list"]) == 0
     listed = capsys.readouterr().out

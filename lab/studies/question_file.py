@@ -63,7 +63,12 @@ class _Reader:
             raise self._error(("pruning",), "pruning must be a mapping, such as {enabled: false}")
         self._check_keys(pruning, Pruning, ("pruning",), "pruning")
         content["pruning"] = self._typed(Pruning, pruning, ("pruning",))
-        rest = {key: value for key, value in content.items() if key not in ("search", "pruning")}
+        # A key that is left empty stands at its default: the parser takes null for any value.
+        rest = {
+            key: value
+            for key, value in content.items()
+            if key not in ("search", "pruning") and value is not None
+        }
         parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
         parser.add_class_arguments(Question, as_group=False, skip={"base", "search", "pruning"})
         try:

@@ -34,6 +34,8 @@ def test_a_short_question_takes_the_defaults(tmp_path):
     assert question.search == {"data.size": Search(low=32, high=64, whole=True)}
     assert (question.base, question.first, question.sampler) == ({}, [], "tpe")
     assert question.pruning == Pruning()
+    left_empty = dict.fromkeys(("trials", "epochs", "seeds", "first", "sampler"))
+    assert read(tmp_path, SMALL | left_empty) == question
     assert question.trials >= 1
 
 

@@ -100,13 +100,23 @@ class _ShardPool:
             key = photo.name.partition("/")[2]
             wanted.setdefault(self._shard_of[photo.name], {})[key] = photo
         for shard, photos in sorted(wanted.items()):
-            with tarfile.open(self._folder / shard, "r:") as archive:
-                for member in archive:
-                    key = member.name.partition(".")[0]
-                    content = archive.extractfile(member) if key in photos else None
-                    if content is not None:
-                        file = PhotoBytes(f"{self._folder / shard}: {key}", content.read())
-                        yield photos[key], as_image(reader.read(file, Crop()))
+            try:
+                yield from self._read_shard(self._folder / shard, photos, reader)
+            except tarfile.TarError as error:
+                raise DataError(
+                    f"{self._folder / shard} is damaged ({error}): pack its photos again"
+                ) from error
+
+    def _read_shard(
+        self, path: Path, photos: dict[str, PoolPhoto], reader: CropReader
+    ) -> Iterator[tuple[PoolPhoto, Tensor]]:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                key = member.name.partition(".")[0]
+                content = archive.extractfile(member) if key in photos else None
+                if content is not None:
+                    file = PhotoBytes(f"{path}: {key}", content.read())
+                    yield photos[key], as_image(reader.read(file, Crop()))
 
 
 def _reader(size: int) -> CropReader:

@@ -156,6 +156,22 @@ def test_shards_serve_as_photos_and_their_validation_split_is_taken(tmp_path):
         assert np.abs(shown - truth).mean() < 5
 
 
+def test_a_damaged_shard_is_one_line_and_leaves_no_set(tmp_path, capsys):
+    source = write_tar(tmp_path / "easy.tar", easyformat())
+    assert places2([str(source), str(tmp_path / "shards"), "--shard-size", "2"]) == 0
+    for shard in (tmp_path / "shards").glob("val-*.tar"):
+        content = bytearray(shard.read_bytes())
+        content[148:156] = b"no check"
+        shard.write_bytes(content)
+    capsys.readouterr()
+    options = ["--set", "valid", "--total", "3", "--size", "32"]
+    assert main([str(tmp_path / "shards"), str(tmp_path / "set"), *options]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: ")
+    assert "is damaged" in said
+    assert not (tmp_path / "set" / "manifest.json").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

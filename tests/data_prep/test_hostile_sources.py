@@ -136,22 +136,23 @@ def _with_dictionary(data: bytes) -> bytes:
     return data[:12] + bytes(header) + data[12 + length :]
 
 
-def test_folders_nested_deeper_than_pythons_recursion(tmp_path, monkeypatch):
-    """Places of a source, and what a training folder says."""
+@pytest.fixture
+def deep(tmp_path):
+    """A folder of photos with 1,500 folders in one another, removed even after a failure.
+
+    From below: what removes the folders of tests calls itself for each.
+    """
     source = tmp_path / "val_256"
     source.mkdir()
     (source / "a.jpg").write_bytes(jpeg(0))
-    deep = os.open(source, os.O_RDONLY)
+    above = os.open(source, os.O_RDONLY)
     for _ in range(1500):
-        os.mkdir("d", dir_fd=deep)
-        below = os.open("d", os.O_RDONLY, dir_fd=deep)
-        os.close(deep)
-        deep = below
-    os.close(deep)
-    with within_processor_seconds(30):
-        status = places2.main([str(source), str(tmp_path / "out")])
-    assert status in (0, 2), "a path may be too long for the system, but nothing bursts"
-    # Removed from below: shutil calls itself for each.
+        os.mkdir("d", dir_fd=above)
+        below = os.open("d", os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = below
+    os.close(above)
+    yield source
     os.chdir(source)
     for _ in range(1500):
         os.chdir("d")
@@ -159,6 +160,13 @@ def test_folders_nested_deeper_than_pythons_recursion(tmp_path, monkeypatch):
         os.chdir("..")
         os.rmdir("d")
     os.chdir(PROJECT)
+
+
+def test_folders_nested_deeper_than_pythons_recursion(deep, tmp_path):
+    """Places of a source, and what a training folder says."""
+    with within_processor_seconds(30):
+        status = places2.main([str(deep), str(tmp_path / "out")])
+    assert status in (0, 2), "a path may be too long for the system, but nothing bursts"
 
 
 def test_a_source_of_a_million_entries_without_photos_is_given_up(tmp_path, monkeypatch, capfd):

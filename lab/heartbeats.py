@@ -1,10 +1,10 @@
-"""Signs of life in a study's database, by which machines know of each other's trials.
+"""Signs of life where a study is kept, by which machines know of each other's trials.
 
-A process that runs a trial has a heart: a small process of its own (`beat_on`) that writes the
-database's time beside the trial, in the table that Optuna made for that. Of its own, because a
-thread cannot beat while a long step holds the interpreter; and it ends with the process that it
-beats for, however that one ends. All times are the database's, in UTC: no machine's clock or time
-zone counts.
+A process that runs a trial has a heart: a small process of its own (`beat_on`) that notes the time
+beside the trial. In a database, in the table that Optuna made for that; beside a journal, as the
+time of a file. Of its own, because a thread cannot beat while a long step holds the interpreter;
+and it ends with the process that it beats for, however that one ends. All times are the database's
+or the file server's, in UTC: no machine's clock or time zone counts.
 """
 
 import json
@@ -13,17 +13,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy
 from sqlalchemy import DateTime, String, cast, column, func, insert, select, table, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -49,34 +49,150 @@ class Sign:
     age: float
 
 
-def beat(connection: Connection, trial: int) -> bool:
-    """Note that a trial's process lives, by the database's clock.
+class SignsOfLife(Protocol):
+    """Where the machines that share a study note which of its trials live."""
+
+    def begin(self, trial: int) -> None:
+        """Note the first sign of a trial, by its id."""
+
+    def beat(self, trial: int) -> bool:
+        """Note that a trial's process lives, now.
+
+        Returns:
+            bool: whether the trial is running; nothing is noted of one that is not.
+
+        Raises:
+            SQLAlchemyError, OSError: what keeps the signs is away.
+        """
+
+    def end(self, trial: int) -> None:
+        """Tell a trial's heart, if one beats on, that the trial has ended."""
+
+    def of(self, trials: Collection[int]) -> dict[int, Sign]:
+        """The last sign of each of these running trials that ever gave one."""
+
+    def order(self) -> dict[str, str]:
+        """What `_signs_by` finds the same place by, in another process; it may hold a password."""
+
+
+class SignsInDatabase:
+    """Signs in the table that Optuna made for them, by the database's clock.
 
     Args:
-        connection: to the study's database; the caller commits.
-        trial: its id in the database.
-
-    Returns:
-        bool: whether the trial is running; nothing is noted of one that is not.
+        engine: of the study's database.
     """
-    running = select(_TRIALS.c.trial_id).where(_TRIALS.c.trial_id == trial, _is_running())
-    if connection.execute(running).first() is None:
-        return False
-    now = _now(connection)
-    noted = update(_BEATEN).where(_BEATEN.c.trial_id == trial).values(heartbeat=now)
-    if not connection.execute(noted).rowcount:
-        connection.execute(insert(_BEATEN).values(trial_id=trial, heartbeat=now))
-    return True
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, trial: int) -> None:
+        """Note the first sign of a trial."""
+        self.beat(trial)
+
+    def beat(self, trial: int) -> bool:
+        """Note that a trial's process lives; False where the trial is not running."""
+        running = select(_TRIALS.c.trial_id).where(_TRIALS.c.trial_id == trial, _is_running())
+        with self._engine.begin() as connection:
+            if connection.execute(running).first() is None:
+                return False
+            now = _now(connection)
+            noted = update(_BEATEN).where(_BEATEN.c.trial_id == trial).values(heartbeat=now)
+            if not connection.execute(noted).rowcount:
+                connection.execute(insert(_BEATEN).values(trial_id=trial, heartbeat=now))
+        return True
+
+    def end(self, trial: int) -> None:
+        """The state of the trial says it."""
+
+    def of(self, trials: Collection[int]) -> dict[int, Sign]:
+        """The last sign of each of these trials that is running and ever gave one."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(_BEATEN.c.trial_id, _BEATEN.c.heartbeat, _now(connection))
+                .join(_TRIALS, _TRIALS.c.trial_id == _BEATEN.c.trial_id)
+                .where(_BEATEN.c.trial_id.in_(list(trials)), _is_running())
+            ).all()
+        return {trial: Sign(at, (now - at).total_seconds()) for trial, at, now in rows}
+
+    def order(self) -> dict[str, str]:
+        """The database's address."""
+        return {"url": self._engine.url.render_as_string(hide_password=False)}
 
 
-def signs_of_life(connection: Connection, study: int) -> dict[int, Sign]:
-    """The last sign of life of each running trial of a study that ever gave one, by its id."""
-    rows = connection.execute(
-        select(_BEATEN.c.trial_id, _BEATEN.c.heartbeat, _now(connection))
-        .join(_TRIALS, _TRIALS.c.trial_id == _BEATEN.c.trial_id)
-        .where(_TRIALS.c.study_id == study, _is_running())
-    )
-    return {trial: Sign(at, (now - at).total_seconds()) for trial, at, now in rows}
+class SignsInFolder:
+    """Signs as the times of files, a file a running trial: for a study kept in a journal.
+
+    The times are the file server's: it stamps a file whose time is set to "now", and what is asked
+    "now" is the stamp of one more file. A file is opened before its time is read, since network
+    file systems then ask the server, and otherwise may answer from memory.
+
+    Args:
+        folder: of this study's files; all of its machines reach it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def begin(self, trial: int) -> None:
+        """Note the first sign of a trial."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._stamp(self._file(trial))
+
+    def beat(self, trial: int) -> bool:
+        """Note that a trial's process lives; False where somebody took its file away."""
+        try:
+            os.utime(self._file(trial))
+        except FileNotFoundError:
+            if not self._folder.is_dir():
+                raise  # the file system is away, and not the trial
+            return False
+        return True
+
+    def end(self, trial: int) -> None:
+        """Take the trial's file away, by which a heart that beats on sees it."""
+        self._file(trial).unlink(missing_ok=True)
+
+    def of(self, trials: Collection[int]) -> dict[int, Sign]:
+        """The last sign of each of these trials that ever gave one."""
+        times = {}
+        for trial in trials:
+            with suppress(FileNotFoundError):
+                times[trial] = _time_of(self._file(trial))
+        if not times:
+            return {}
+        clock = self._folder / "clock"
+        self._stamp(clock)
+        now = _time_of(clock)
+        return {trial: Sign(at, (now - at).total_seconds()) for trial, at in times.items()}
+
+    def order(self) -> dict[str, str]:
+        """The folder."""
+        return {"folder": str(self._folder.absolute())}
+
+    def _file(self, trial: int) -> Path:
+        return self._folder / f"trial-{trial}"
+
+    def _stamp(self, file: Path) -> None:
+        file.touch()
+        os.utime(file)
+
+
+def _signs_by(order: Mapping[str, str]) -> SignsOfLife:
+    """The signs of life at a place, by what its ``order`` said; for one heart."""
+    if "folder" in order:
+        return SignsInFolder(Path(order["folder"]))
+    # A connection a beat: hundreds of hearts leave the server its places, and one that was
+    # restarted is found again. None may hang for ever in a network that went away.
+    arguments: dict[str, Any] = {}
+    if order["url"].startswith("postgresql"):
+        arguments = {"connect_timeout": 10, "tcp_user_timeout": 10_000}
+    engine = sqlalchemy.create_engine(order["url"], poolclass=NullPool, connect_args=arguments)
+    return SignsInDatabase(engine)
+
+
+def _time_of(file: Path) -> datetime:
+    with open(file, "rb") as opened:
+        return datetime.fromtimestamp(os.fstat(opened.fileno()).st_mtime, UTC)
 
 
 @dataclass
@@ -130,13 +246,14 @@ class Heart:
     """Beats for a trial while this process lives.
 
     Args:
-        url: of the database, password included; no other process can read it meanwhile.
-        trial: its id in the database.
+        signs: where it beats.
+        trial: its id there.
         interval: seconds between two beats.
     """
 
-    def __init__(self, url: str, trial: int, interval: float) -> None:
-        self._order = json.dumps({"url": url, "trial": trial, "interval": interval})
+    def __init__(self, signs: SignsOfLife, trial: int, interval: float) -> None:
+        # No other process can read it on its way: it may hold a password.
+        self._order = json.dumps({**signs.order(), "trial": trial, "interval": interval})
         self._interval = interval
         self._process: subprocess.Popen[str] | None = None
         self._started = 0.0
@@ -229,20 +346,14 @@ def beat_on() -> int:
 
     threading.Thread(target=end_with_the_parent, daemon=True).start()
     interval = order["interval"]
-    # A connection a beat: hundreds of hearts leave the server its places, and one that was
-    # restarted is found again. None may hang for ever in a network that went away.
-    arguments: dict[str, Any] = {}
-    if order["url"].startswith("postgresql"):
-        arguments = {"connect_timeout": 10, "tcp_user_timeout": 10_000}
-    engine = sqlalchemy.create_engine(order["url"], poolclass=NullPool, connect_args=arguments)
+    signs = _signs_by(order)
     # Loader processes may hold the pipe of a parent that was killed.
     while os.getppid() == parent:
         pause = interval
         try:
-            with engine.begin() as connection:
-                if not beat(connection, order["trial"]):
-                    return _GONE
-        except SQLAlchemyError:
+            if not signs.beat(order["trial"]):
+                return _GONE
+        except (SQLAlchemyError, OSError):
             pause = min(interval, 5.0)
         time.sleep(pause)
     return 0

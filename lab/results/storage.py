@@ -292,13 +292,6 @@ def alone_in(address: str | None, folder: Path) -> Iterator[None]:
         yield
 
 
-def has_signs_of_life(address: str | None, folder: Path) -> bool:
-    """Whether machines that run trials of the study note in its database that they live."""
-    if address is None or address.startswith(_JOURNAL):
-        return False
-    return is_shared(address, folder)
-
-
 def is_shared(address: str | None, folder: Path) -> bool:
     """Whether other folders may use the same database: it does not lie in this one."""
     if address is None:

@@ -1,9 +1,9 @@
 """Who holds a trial: the folder and machine that run it, and what is known of their lives.
 
 Under one kernel, the lock of a trial's folder says at once whether its process lives. Of other
-machines, the signs of life in a shared database do (`lab.heartbeats`). A trial without one for so
+machines, the signs of life beside a shared study do (`lab.heartbeats`). A trial without one for so
 long is lost: it ends as failed, and another trial with its values stands in for it, in a folder of
-its own. So the database itself holds back a machine that was taken for lost and comes back: what it
+its own. So the storage itself holds back a machine that was taken for lost and comes back: what it
 tells of an ended trial is refused, and no file has two writers.
 """
 
@@ -18,17 +18,25 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.checks import UserError
 from lab.files import lock_run
-from lab.heartbeats import LOST_AFTER, Heart, Watch, beat, kernel, signs_of_life
+from lab.heartbeats import (
+    LOST_AFTER,
+    Heart,
+    SignsInDatabase,
+    SignsInFolder,
+    SignsOfLife,
+    Watch,
+    kernel,
+)
 from lab.results import (
     ARTIFACTS,
     LOST_AFTER_ATTRIBUTE,
     REPEAT_OF,
     RETRY_OF,
     SEED,
+    database_file,
     database_of,
-    database_url,
     folder_name,
-    has_signs_of_life,
+    is_shared,
     trial_folder,
 )
 
@@ -72,11 +80,9 @@ def where_begun(trial: FrozenTrial) -> str:
 
 def mark(trial: Trial, address: str | None, folder: Path) -> None:
     """Note in a trial that this folder and machine hold it; its first sign of life, too."""
-    if has_signs_of_life(address, folder):
-        database = database_of(trial.study)
-        assert database is not None, "a database has signs of life"
-        with database.begin() as connection:
-            beat(connection, trial._trial_id)
+    signs = signs_of(trial.study, address, folder)
+    if signs is not None:
+        signs.begin(trial._trial_id)
         trial.set_user_attr(_KERNEL, kernel())
     name = folder_name(folder)
     if name is not None:
@@ -84,27 +90,36 @@ def mark(trial: Trial, address: str | None, folder: Path) -> None:
     trial.set_user_attr(_MACHINE, socket.gethostname())
 
 
+def signs_of(study: optuna.Study, address: str | None, folder: Path) -> SignsOfLife | None:
+    """Where the machines that share a study note that they live; None where it is not shared."""
+    if not is_shared(address, folder):
+        return None
+    database = database_of(study)
+    if database is not None:
+        return SignsInDatabase(database)
+    journal = database_file(address, folder)
+    assert journal is not None, "what is no database is a file"
+    return SignsInFolder(Path(f"{journal}.signs-of-life") / f"study-{study._study_id}")
+
+
 def watch_of(study: optuna.Study, address: str | None, folder: Path) -> Watch | None:
-    """What is to be seen of other machines; None where they give no signs of life."""
-    if not has_signs_of_life(address, folder):
+    """What is to be seen of other machines; None where no others share the study."""
+    if not is_shared(address, folder):
         return None
     return Watch(study.user_attrs.get(LOST_AFTER_ATTRIBUTE, LOST_AFTER))
 
 
-def stand_in_for_lost(study: optuna.Study, watch: Watch, folder: Path) -> None:
+def stand_in_for_lost(study: optuna.Study, signs: SignsOfLife, watch: Watch, folder: Path) -> None:
     """End the trials that are lost, and queue what stands in for them; the caller is alone."""
-    database = database_of(study)
-    assert database is not None, "a database has signs of life"
-    with database.connect() as connection:
-        signs = signs_of_life(connection, study._study_id)
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    for trial in running:
-        if is_seen(trial, folder):
-            signs.pop(trial._trial_id, None)
-    lost = watch.look(signs)
-    for trial in running:
-        if trial._trial_id in lost:
-            _end_lost(study, trial, folder, signs[trial._trial_id].age)
+    running = {
+        trial._trial_id: trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if not is_seen(trial, folder)
+    }
+    seen = signs.of(running)
+    for number in watch.look(seen):
+        _end_lost(study, running[number], folder, seen[number].age)
+        signs.end(number)
     # Also what somebody ended who was killed before this.
     trials = study.get_trials(deepcopy=False)
     again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
@@ -162,10 +177,17 @@ def _losses_before(trials: Sequence[FrozenTrial], number: int | None) -> tuple[i
 class Hold:
     """A trial that this process runs, for as long as nobody has taken it for lost."""
 
-    def __init__(self, study: optuna.Study, trial: Trial, heart: Heart | None) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        trial: Trial,
+        heart: Heart | None = None,
+        signs: SignsOfLife | None = None,
+    ) -> None:
         self._study = study
         self._trial = trial
         self._heart = heart
+        self._signs = signs
 
     def glance(self) -> None:
         """Raise ``TrialLostError`` where the heart knows of it; for every step."""
@@ -173,7 +195,7 @@ class Hold:
             self.check()
 
     def check(self) -> None:
-        """Ask the database; before anything is written.
+        """Ask the storage; before anything is written.
 
         Raises:
             TrialLostError: the trial has ended.
@@ -197,6 +219,8 @@ class Hold:
         except (ValueError, UpdateFinishedTrialError):
             self.check()
             raise
+        if self._signs is not None:
+            self._signs.end(self._trial._trial_id)
 
 
 @contextmanager
@@ -206,13 +230,12 @@ def holding(study: optuna.Study, trial: Trial, address: str | None, folder: Path
     Raises:
         TrialLostError: the body wrote to a trial that had been ended meanwhile.
     """
-    watch = watch_of(study, address, folder)
-    if watch is None:
-        yield Hold(study, trial, None)
+    signs, watch = signs_of(study, address, folder), watch_of(study, address, folder)
+    if signs is None or watch is None:
+        yield Hold(study, trial)
         return
-    url = database_url(address, folder).render_as_string(hide_password=False)
-    with Heart(url, trial._trial_id, watch.interval) as heart:
-        hold = Hold(study, trial, heart)
+    with Heart(signs, trial._trial_id, watch.interval) as heart:
+        hold = Hold(study, trial, heart, signs)
         try:
             yield hold
         except UpdateFinishedTrialError:

@@ -43,7 +43,6 @@ from lab.results import (
     alone_in,
     artifacts_of,
     folder_name,
-    has_signs_of_life,
     is_shared,
     open_storage,
     shown_address,
@@ -57,6 +56,7 @@ from lab.studies.holders import (
     lost_before,
     mark,
     queue_again,
+    signs_of,
     stand_in_for_lost,
     where_begun,
 )
@@ -137,7 +137,7 @@ def begin_study(
                 study.enqueue_trial(values, user_attrs={"first": True}, skip_if_exists=True)
             for values in question.combinations:
                 study.enqueue_trial(values, skip_if_exists=True)
-            if has_signs_of_life(address, folder):
+            if is_shared(address, folder):
                 study.set_user_attr(LOST_AFTER_ATTRIBUTE, lost_after or LOST_AFTER)
             # Last: a study that carries its identity is complete.
             study.set_user_attr("identity", plain)
@@ -160,8 +160,7 @@ def begin_study(
             raise SettingsError(
                 f"--lost-after is {lost_after:g}, but study {name!r} "
                 + (
-                    "is not shared by machines (no --storage that keeps signs of life): leave it "
-                    "out"
+                    "is not shared by machines (no --storage outside its folder): leave it out"
                     if begun is None
                     else f"was begun with {begun:g}, which all its machines must have: leave it out"
                 )
@@ -199,8 +198,9 @@ def claim_trial(
     """
     # Alone: a trial without a mark of its folder is no other process's that is about to mark it.
     with alone_in(address, folder):
-        if watch is not None:
-            stand_in_for_lost(study, watch, folder)
+        signs = signs_of(study, address, folder)
+        if signs is not None and watch is not None:
+            stand_in_for_lost(study, signs, watch, folder)
         trials = study.get_trials(deepcopy=False)
         settings = SettingsAlone.of(study)
         for frozen in trials:

@@ -230,15 +230,15 @@ def _what_is_safe(sweep: Sweep) -> Iterator[str]:
     if sweep.storage is not None and sweep.storage.startswith("journal:"):
         yield (
             f"{file} lies on {kind}. Several machines may run this study where that file system "
-            "keeps locks between them (NFS 4 does); a machine that is lost is not noticed: for "
-            "that, give --storage postgresql://USER@HOST/DATABASE"
+            "keeps locks between them (NFS 4 does); where it does not, give --storage "
+            "postgresql://USER@HOST/DATABASE"
         )
     else:
         yield (
             f"{file} lies on {kind}, where SQLite is safe for one machine at a time only: it "
             "overwrites pages in place, under locks that network file systems do not all keep. For "
             "several machines, give --storage journal:FILE, which is only ever added to, or "
-            "--storage postgresql://USER@HOST/DATABASE, which also notices lost machines"
+            "--storage postgresql://USER@HOST/DATABASE, which needs no locks of the file system"
         )
 
 

@@ -15,12 +15,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from lab import heartbeats
-from lab.heartbeats import Heart, Sign, Watch, beat, signs_of_life
+from lab.heartbeats import Heart, Sign, Watch
 from lab.parsing import SettingsError
-from lab.results import alone_in, database_of, database_url, note_storage, open_storage, open_study
+from lab.results import alone_in, database_of, note_storage, open_storage, open_study
 from lab.results import storage as results_storage
 from lab.studies import Question, Search, run_sweep
-from lab.studies.holders import TrialLostError, holding
+from lab.studies.holders import TrialLostError, holding, signs_of
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
 from tests.studies.sites import Site, all_epochs, ended, epochs_trained
@@ -51,12 +51,16 @@ class Machine:
     def hold(self, claim):
         return holding(self.study, claim.trial, self.address, self.folder)
 
+    @property
     def signs(self):
-        with database_of(self.study).connect() as connection:
-            return signs_of_life(connection, self.study._study_id)
+        return signs_of(self.study, self.address, self.folder)
 
     def silence(self, claim):
         """As if the machine that runs a trial had been silent for long."""
+        if self.address.startswith("journal:"):
+            file = self.signs._file(claim.trial._trial_id)
+            os.utime(file, times=(file.stat().st_mtime - 3600,) * 2)
+            return
         with database_of(self.study).begin() as connection:
             connection.execute(
                 sqlalchemy.text(
@@ -73,8 +77,13 @@ class Machine:
     def states(self):
         return [trial.state for trial in self.study.get_trials(deepcopy=False)]
 
-    def url(self):
-        return database_url(self.address, self.folder).render_as_string(hide_password=False)
+
+@pytest.fixture(params=["postgresql", "journal"])
+def address(request, tmp_path):
+    """Where machines share a study: a server's database, or a journal that all of them reach."""
+    if request.param == "journal":
+        return f"journal:{tmp_path / 'studies.journal'}"
+    return request.getfixturevalue("server").database()
 
 
 @pytest.fixture
@@ -112,13 +121,15 @@ def test_a_heart_beats_while_a_step_holds_the_interpreter_and_ends_with_its_proc
     here, there = machines
     claim = here.claim()
 
+    number = claim.trial._trial_id
+
     def beaten():
-        return here.signs()[claim.trial._trial_id].beat
+        return here.signs.of([number])[number].beat
 
     # No thread of that process runs during the one call.
     script = (
-        "from lab.heartbeats import Heart\n"
-        f"with Heart({here.url()!r}, {claim.trial._trial_id}, 0.1):\n"
+        "from lab.heartbeats import Heart, _signs_by\n"
+        f"with Heart(_signs_by({here.signs.order()!r}), {number}, 0.1):\n"
         "    pow(3, 200_000_000)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
@@ -145,14 +156,16 @@ def test_a_heart_beats_while_a_step_holds_the_interpreter_and_ends_with_its_proc
 def test_a_heart_that_somebody_killed_is_replaced_and_knows_when_its_trial_was_ended(machines):
     here = machines[0]
     claim = here.claim()
-    with Heart(here.url(), claim.trial._trial_id, 0.1) as heart:
+    number = claim.trial._trial_id
+    with Heart(here.signs, number, 0.1) as heart, here.hold(claim) as hold:
         heart._process.kill()
         heart._process.wait()
         time.sleep(0.2)
         assert heart.beats()
         assert heart._process.poll() is None
-        here.study.tell(claim.trial.number, state=TrialState.FAIL)
+        hold.tell(state=TrialState.FAIL)
         until(lambda: not heart.beats())
+    assert here.signs.of([number]).keys() <= {number}
 
 
 def test_what_a_machine_tells_that_was_taken_for_lost_is_refused(machines):
@@ -207,23 +220,48 @@ def test_a_database_that_was_away_makes_nobody_lost(monkeypatch):
     assert watch.look({1: Sign("after", 31.0), 2: Sign("dead", 4061.0)}) == {2}
 
 
-def test_time_zones_of_machines_do_not_count(machines, monkeypatch):
-    here = machines[0]
+def test_time_zones_of_machines_do_not_count(address, tmp_path, monkeypatch):
     monkeypatch.setenv("PGTZ", "Pacific/Kiritimati")
+    here = Machine(tmp_path / "here", address)
     claim = here.claim()
     for zone in ("Pacific/Pago_Pago", "UTC"):
         monkeypatch.setenv("PGTZ", zone)
-        engine = sqlalchemy.create_engine(here.url())
-        with engine.connect() as connection:
-            (sign,) = signs_of_life(connection, here.study._study_id).values()
-            assert 0 <= sign.age < 60
-            assert beat(connection, claim.trial._trial_id)
-            connection.commit()
-        engine.dispose()
+        there = Machine(tmp_path / zone, address)
+        (sign,) = there.signs.of([claim.trial._trial_id]).values()
+        assert 0 <= sign.age < 60
+        assert there.signs.beat(claim.trial._trial_id)
 
 
-def test_a_machine_that_stops_while_it_is_alone_holds_nobody_up(machines, monkeypatch):
-    here, there = machines
+def test_signs_beside_a_journal_are_by_its_file_servers_clock(tmp_path, monkeypatch):
+    here = Machine(tmp_path / "a", f"journal:{tmp_path / 'studies.journal'}")
+    number = here.claim().trial._trial_id
+    # A machine whose own clock is a day late.
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - 86_400)
+    assert 0 <= here.signs.of([number])[number].age < 60
+    other = Machine(tmp_path / "b", here.address)
+    assert other.signs.of([number]).keys() == {number}
+    # Another study in the same journal has signs of its own.
+    another = optuna.create_study(storage=open_storage(here.address, tmp_path), study_name="other")
+    assert signs_of(another, here.address, here.folder).of([number]) == {}
+
+
+def test_a_file_system_that_is_away_ends_no_trial(tmp_path):
+    here = Machine(tmp_path / "a", f"journal:{tmp_path / 'studies.journal'}")
+    number = here.claim().trial._trial_id
+    place = here.signs._folder
+    place.rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError):
+        here.signs.beat(number)
+    (tmp_path / "away").rename(place)
+    assert here.signs.beat(number)
+    here.signs.end(number)
+    assert not here.signs.beat(number)
+
+
+def test_a_machine_that_stops_while_it_is_alone_holds_nobody_up(server, tmp_path, monkeypatch):
+    address = server.database()
+    here, there = (Machine(tmp_path / name, address) for name in "ab")
     monkeypatch.setattr(results_storage, "_SECONDS_ALONE", 1)
     with ExitStack() as stopped:
         stopped.enter_context(pytest.raises(sqlalchemy.exc.DBAPIError))
@@ -331,8 +369,9 @@ def test_a_living_machine_in_a_shared_folder_is_left_alone_and_a_dead_one_gone_o
 @pytest.mark.slow
 @simulated
 def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_alone(
-    tmp_path, start, address
+    tmp_path, start, server
 ):
+    address = server.database()
     one, two = (
         SimulatedMachine(name, tmp_path / name, start, address) for name in ("node-1", "node-2")
     )
@@ -343,13 +382,12 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     worker, heart = processes_of(first)
     os.kill(worker, signal.SIGSTOP)
     study = optuna.load_study(study_name="tiny", storage=open_storage(address, tmp_path))
-    watch = Watch(8.0)
+    watch, signs = Watch(8.0), signs_of(study, address, one.study)
     for pause in (0, 9):  # longer than machines are waited for
         time.sleep(pause)
-        with database_of(study).connect() as connection:
-            signs = signs_of_life(connection, study._study_id)
-        assert len(signs) == 1
-        assert watch.look(signs) == set()
+        seen = signs.of([trial._trial_id for trial in study.get_trials(deepcopy=False)])
+        assert len(seen) == 1
+        assert watch.look(seen) == set()
     os.kill(heart, signal.SIGSTOP)
     place = one.study / "trials" / "trial-000"
     stamps = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
@@ -365,8 +403,8 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
-def test_every_machine_has_all_results_where_files_come_together(address, tmp_path):
-    store = str(tmp_path / "store")
+def test_every_machine_has_all_results_where_files_come_together(server, tmp_path):
+    address, store = server.database(), str(tmp_path / "store")
     changes = {"trials": 2, "epochs": 1, "goal": ["hole_l1", "hole_psnr"], "baselines": ["telea"]}
     options = {"storage": address, "artifacts": store}
     one = begin_tiny(tmp_path / "a", changes, **options)

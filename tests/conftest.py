@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 # Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
 # their time waiting for each other.
@@ -91,3 +93,16 @@ def browser():
         opened = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    from tests.studies.servers import Server, programs
+
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    # Not pytest's folder, into which only this user may look.
+    started = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")))
+    yield started
+    started.stop()

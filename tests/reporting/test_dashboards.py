@@ -7,8 +7,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import optuna
 import pytest
 
+from lab.results import open_storage
 from tests.reporting.studies import write_study
 
 BIN = Path(sys.executable).parent
@@ -20,10 +22,19 @@ def free_port():
         return one.getsockname()[1]
 
 
-def test_optuna_dashboard_serves_a_study(tmp_path):
-    study = write_study(tmp_path / "weights", trials=2, epochs=1)
+@pytest.mark.parametrize("kept", ["sqlite", "journal", "postgresql"])
+def test_optuna_dashboard_serves_a_study_wherever_it_is_kept(tmp_path, request, kept):
+    if kept == "sqlite":
+        address = f"sqlite:///{write_study(tmp_path / 'weights', trials=2, epochs=1) / 'study.db'}"
+    else:
+        journal = tmp_path / "studies.journal"
+        address = (
+            str(journal) if kept == "journal" else request.getfixturevalue("server").database()
+        )
+        storage = f"journal:{journal}" if kept == "journal" else address
+        optuna.create_study(storage=open_storage(storage, tmp_path), study_name="weights")
     port = free_port()
-    command = [BIN / "optuna-dashboard", f"sqlite:///{study / 'study.db'}", "--port", str(port)]
+    command = [BIN / "optuna-dashboard", address, "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 60

@@ -1,13 +1,9 @@
 """A study small enough for a test: two options, networks that train in half a second."""
 
-import tempfile
-from pathlib import Path
-
 import pytest
 import yaml
 
 from lab.studies import begin_sweep
-from tests.studies.servers import Server, programs
 
 LEARNING_RATE = "model.optimization.generator_learning_rate"
 HOLE = "model.objective.weights.hole_l1"
@@ -60,17 +56,6 @@ def begin_tiny(folder, changes=None, **options):
 @pytest.fixture
 def begin(tmp_path):
     return lambda changes=None, **options: begin_tiny(tmp_path, changes, **options)
-
-
-@pytest.fixture(scope="session")
-def server():
-    found = programs()
-    if found is None:
-        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
-    # Not pytest's folder, into which only this user may look.
-    started = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")))
-    yield started
-    started.stop()
 
 
 @pytest.fixture

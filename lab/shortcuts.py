@@ -106,6 +106,7 @@ def complete(
     instances: Picture | None = None,
     samples: int = 1,
     seed: int = 0,
+    show_edges: bool = False,
 ) -> Completed:
     """Take out of a photo what a mask marks, or a person.
 
@@ -129,6 +130,8 @@ def complete(
         instances: for networks that read them: a value or colour for every object.
         samples: answers, of a network that reads noise; all are in ``answers`` of what is returned.
         seed: of the noise.
+        show_edges: of networks that complete edges, as EdgeConnect: show them beside the photo,
+            and keep them in ``edges`` of what is returned.
 
     Raises:
         UserError, ValueError, UnreadablePhotoError: what does not fit, with what to do.
@@ -155,6 +158,7 @@ def complete(
         threshold=threshold,
         guidance=guidance,
         reads=filler.reads,
+        draw_edges=filler.draw_edges if show_edges else None,
     )
 
 

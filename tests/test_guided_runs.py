@@ -347,6 +347,14 @@ def test_the_completed_edges_are_written_on_request(photos, edge_connect, capsys
     expected = edge_connect(image, hole, {"edges": known}).extras["edges"][0, 0].numpy()
     edges = pixels("edges.png")
     assert edges.dtype == np.uint8
+    shown = lab.complete(
+        "photo.png", "mask.png", checkpoint="edge_connect.pt", device="cpu", show_edges=True
+    )
+    assert np.array_equal(shown.edges[0].pixels[..., 0], edges)
+    assert shown.answers[0].edges[0] is shown.edges[0]
+    assert lab.complete("photo.png", "mask.png", checkpoint="edge_connect.pt").edges == ()
+    with pytest.raises(UserError, match="draws no edges"):
+        lab.complete("photo.png", "mask.png", method="smooth", show_edges=True)
     assert abs(edges / 255 - expected).max() <= 0.51 / 255
     assert edges[mask() > 0].std() > 10
     assert set(np.unique(edges[mask() == 0])) == {0, 255}

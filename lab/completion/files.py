@@ -1,6 +1,6 @@
 """Complete photo files: one, or a folder of photos with masks from files or from a mask source."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -9,9 +9,12 @@ from torch import Tensor
 
 from lab.completion.guiding import AS_IT_IS, Guidance, guide_answers
 from lab.completion.photos import (
+    Drawing,
     complete_photo,
+    drawn_edges,
     find_person,
     grown_mask,
+    in_gray,
     side_by_side,
     transparency_note,
 )
@@ -35,9 +38,6 @@ from lab.untrusted import printable
 
 _TIFF = (".tif", ".tiff")
 _MASK_ENDING = "_mask"
-
-Drawing = Callable[[Tensor, Tensor, Guides], Tensor]
-"""``(image, mask, guides) -> edges``: ``(B, 1, H, W)`` in [0, 1], 1 = edge."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def complete_file(
         notes += [_jpeg_loss(one.output, result, reading.mask)] if _is_jpeg(one.output) else []
     if job.saved_mask is not None:
         with watch.step(WRITING):
-            write_photo(job.saved_mask, _in_gray(reading.mask))
+            write_photo(job.saved_mask, in_gray(reading.mask))
     return Completion(
         source.width, source.height, float(reading.mask.mean()), watch.seconds, tuple(notes)
     )
@@ -250,12 +250,7 @@ def _draw(
         return None
     if draw_edges is None:
         raise ValueError(f"nothing draws edges to write to {printable(job.saved_edges)}")
-    return _in_gray(draw_edges(source.image()[None], mask[None], guides)[0])
-
-
-def _in_gray(plane: Tensor) -> SourcePhoto:
-    """A plane ``(1, H, W)`` in [0, 1] as a gray picture of 8 bits."""
-    return SourcePhoto((255 * plane[0, :, :, None]).round().byte().numpy())
+    return drawn_edges(source, mask, draw_edges, guides)
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -1,5 +1,7 @@
 """Filling one decoded photo: the hole, the result in the photo's own depth, and what to look at."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +19,9 @@ from lab.mask_sources import GrabCut, MaskSource, cut_by_box
 
 _PREVIEW_SIDE = 1024
 
+Drawing = Callable[[Tensor, Tensor, Guides | None], Tensor]
+"""``(image, mask, guides) -> edges``: ``(B, 1, H, W)`` in [0, 1], 1 = edge."""
+
 
 def complete_photo(
     source: SourcePhoto, mask: Tensor, strategy: Strategy, guides: Guides | None = None
@@ -24,6 +29,22 @@ def complete_photo(
     """Fill a decoded photo where ``mask (1, H, W)`` is 1; all else stays as the file has it."""
     completed = strategy(source.image()[None], mask[None], guides)[0]
     return paste_into_source(source, completed, mask)
+
+
+def drawn_edges(
+    source: SourcePhoto, mask: Tensor, draw: Drawing, guides: Guides | None = None
+) -> SourcePhoto:
+    """The edges by which a hole is filled, white on black.
+
+    Raises:
+        UserError: what fills draws none.
+    """
+    return in_gray(draw(source.image()[None], mask[None], guides)[0])
+
+
+def in_gray(plane: Tensor) -> SourcePhoto:
+    """A plane ``(1, H, W)`` in [0, 1] as a gray picture of 8 bits."""
+    return SourcePhoto((255 * plane[0, :, :, None]).round().byte().numpy())
 
 
 def find_person(source: SourcePhoto, mask_source: MaskSource) -> MaskReading:

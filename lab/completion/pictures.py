@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lab.completion.guiding import AS_IT_IS, Guidance, guide_answers
 from lab.completion.photos import (
+    Drawing,
     complete_photo,
+    drawn_edges,
     find_person,
     grown_mask,
     side_by_side,
@@ -42,6 +44,7 @@ class Completed:
         seconds: that filling took.
         notes: what a person should know.
         further: the second answer and those after it, where several were asked for.
+        edges: by which each answer was filled, white on black, where they were asked for.
     """
 
     name: str
@@ -51,12 +54,18 @@ class Completed:
     seconds: float
     notes: tuple[str, ...] = ()
     further: tuple[SourcePhoto, ...] = ()
+    edges: tuple[SourcePhoto, ...] = ()
 
     @property
     def answers(self) -> "tuple[Completed, ...]":
         """Every answer by itself; a tuple of this one where one was asked for."""
         results = (self.result, *self.further)
-        return tuple(replace(self, result=result, further=()) for result in results)
+        edges: list[tuple[SourcePhoto, ...]] = [(drawn,) for drawn in self.edges]
+        edges = edges or [()] * len(results)
+        return tuple(
+            replace(self, result=result, further=(), edges=drawn)
+            for result, drawn in zip(results, edges, strict=True)
+        )
 
     @property
     def image(self) -> Image.Image:
@@ -80,7 +89,9 @@ class Completed:
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
-        shown = to_uint8(side_by_side(self.source, self.mask, self.result, *self.further))
+        shown = to_uint8(
+            side_by_side(self.source, self.mask, *self.edges, self.result, *self.further)
+        )
         Image.fromarray(shown).save(file, "PNG")
         return file.getvalue()
 
@@ -107,6 +118,7 @@ def complete_picture(
     threshold: float | None = None,
     guidance: Guidance = AS_IT_IS,
     reads: Sequence[str] = (),
+    draw_edges: Drawing | None = None,
 ) -> Completed:
     """Fill what a mask marks, or where a mask source finds the person.
 
@@ -122,9 +134,11 @@ def complete_picture(
         threshold: for U²-Net.
         guidance: files of guides, and how many answers.
         reads: the guides that the strategy's network reads.
+        draw_edges: draws the edges by which it fills; None leaves them out.
 
     Raises:
-        UserError: a guide that is not read, or missing; several answers that would be the same.
+        UserError: a guide that is not read, or missing; several answers that would be the same; a
+            network that draws no edges.
         ValueError: both or neither of mask and person, an unknown source, a mask that will not do.
         UnreadablePhotoError: photo or mask cannot be read.
         NoPersonError: the mask source found nobody.
@@ -151,7 +165,13 @@ def complete_picture(
     hole = grown_mask(hole, dilation, "the photo")
     started = time.monotonic()
     answers, guide_notes = guide_answers(guidance, reads, source, hole)
-    result, *further = (complete_photo(source, hole, strategy, guides) for guides in answers)
+    results, edges = [], []
+    for guides in answers:
+        if draw_edges is not None:
+            edges.append(drawn_edges(source, hole, draw_edges, guides))
+        results.append(complete_photo(source, hole, strategy, guides))
     notes += [*guide_notes, *transparency_note(source, hole)]
     seconds = time.monotonic() - started
-    return Completed(name, source, result, hole, seconds, tuple(notes), tuple(further))
+    return Completed(
+        name, source, results[0], hole, seconds, tuple(notes), tuple(results[1:]), tuple(edges)
+    )

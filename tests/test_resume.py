@@ -1,6 +1,7 @@
 """A run that was interrupted, in any way, ends as one that was not."""
 
 import itertools
+import math
 import os
 import shutil
 import signal
@@ -238,13 +239,19 @@ def test_a_gradient_that_overflows_ends_the_run_and_says_why(tmp_path, samples):
     [
         ("network.coarse_network.0.convolution.weight", "network's answer = nan"),
         ("judges.whole.layers.0.0.bias", "discriminator = nan"),
+        # A gate that is shut for ever: all answers are finite, and the network is broken.
+        ("network.coarse_network.1.convolution.bias", r"coarse_network.1.convolution.bias = inf"),
     ],
 )
 def test_a_broken_network_ends_the_run_and_is_named(tmp_path, tensor, named):
     experiment = tiny_experiment("--fit.epochs=2")
     experiment.model.prepare(experiment.data.size)
     with torch.no_grad():
-        experiment.model.get_parameter(tensor)[0] = float("nan")
+        broken = experiment.model.get_parameter(tensor)
+        if named.endswith("inf"):
+            broken[-1] = -math.inf
+        else:
+            broken[0] = math.nan
     with pytest.raises(NonFiniteLossError, match=named):
         fit_run(experiment, tmp_path / "run", "run")
 

@@ -214,7 +214,21 @@ class CompletionModule(lightning.LightningModule):
         return Validated(scores=scores, stages=stages, completed=completed)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means over all samples, whichever rank scored them."""
+        """Log the means over all samples, whichever rank scored them.
+
+        Raises:
+            NonFiniteLossError: a weight is NaN or infinite.
+        """
+        # Behind a gate, an infinite weight leaves answers finite; no checkpoint may hold one.
+        largest = {
+            name: tensor.detach().abs().amax().float()
+            for name, tensor in self.network.state_dict().items()
+            if tensor.is_floating_point() and tensor.numel()
+        }
+        finite = torch.isfinite(torch.stack(list(largest.values()))).tolist()
+        broken = [name for name, whole in zip(largest, finite, strict=True) if not whole]
+        if broken:
+            self._refuse_not_finite({f"the network's {broken[0]}": largest[broken[0]]})
         if not self._score_sums:
             return
         sums = torch.stack(list(self._score_sums.values()))

@@ -33,6 +33,18 @@ def mean_over_ranks(values: Tensor) -> Tensor:
     return mean
 
 
+def in_any_rank(found: bool, device: torch.device) -> bool:
+    """Whether something was found in any of the ranks.
+
+    Args:
+        found: in this one.
+        device: on which the ranks exchange tensors.
+    """
+    if ranks() == 1:
+        return found
+    return bool(mean_over_ranks(torch.tensor(float(found), device=device)) > 0)
+
+
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace the parameters' gradients by their means over the ranks.

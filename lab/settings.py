@@ -57,6 +57,9 @@ class Fit:
             each, and NODE_RANK and MASTER_ADDR in the environment say where it is.
         threads: processor threads of a process; None leaves PyTorch's own choice.
         log_every: steps between two records of the training losses.
+        checkpoint_minutes: within an epoch that takes longer, everything that going on needs is
+            kept after so many minutes, so that a kill costs no more; None keeps it after epochs
+            alone.
     """
 
     epochs: int = 50
@@ -67,6 +70,7 @@ class Fit:
     nodes: int = 1
     threads: int | None = None
     log_every: int = 10
+    checkpoint_minutes: float | None = 10.0
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing can run.
@@ -79,6 +83,11 @@ class Fit:
                 raise ValueError(f"fit.{name} must be at least 1, not {getattr(self, name)}")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"fit.threads must be at least 1, not {self.threads}")
+        if self.checkpoint_minutes is not None and not self.checkpoint_minutes > 0:
+            raise ValueError(
+                f"fit.checkpoint_minutes must be above 0, not {self.checkpoint_minutes}; null "
+                "keeps a run after its epochs alone"
+            )
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"fit.seed must lie in 0 to 2**32 - 1, not {self.seed}")
 

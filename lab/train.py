@@ -94,7 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console.print(f"epoch {score.epoch}: {values}", soft_wrap=True, highlight=False)
 
             with holding_run(folder, experiment.fit):
-                fit_run(experiment, folder, given.name, on_step=on_step, on_epoch=on_epoch)
+                fit_run(
+                    experiment,
+                    folder,
+                    given.name,
+                    on_step=on_step,
+                    on_epoch=on_epoch,
+                    on_start=lambda said: console.print(said, soft_wrap=True, highlight=False),
+                )
         if is_first_machine(experiment.fit):
             print_next_steps(folder)
     except NonFiniteLossError as error:
@@ -102,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\nInterrupted. Give the same command again to go on from the last finished epoch.",
+            "\nInterrupted. Give the same command again to go on from what was kept last.",
             file=sys.stderr,
         )
         return INTERRUPTED

@@ -120,6 +120,7 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.instance_maps = None if instance_maps is None else InstanceMaps(instance_maps)
         self._source: PhotoSource | None = None
         self._first_epoch = 0
+        self._first_batch = 0
 
     @property
     def source(self) -> PhotoSource:
@@ -153,13 +154,25 @@ class PhotoDataModule(lightning.LightningDataModule):
         self.guides = read
 
     def state_dict(self) -> dict[str, int]:
-        """For the checkpoint at the end of an epoch: how many epochs are done."""
+        """For a checkpoint: how many epochs are done, and how many batches of the next one."""
         assert self.trainer is not None
-        return {"epochs_done": self.trainer.current_epoch + 1}
+        loop = self.trainer.fit_loop
+        epochs, batches = (
+            progress.state_dict()["current"]
+            for progress in (loop.epoch_progress, loop.epoch_loop.batch_progress)
+        )
+        done, trained = epochs["processed"], batches["processed"]
+        if epochs["started"] == done:  # between two epochs
+            trained = 0
+        elif trained >= self.trainer.num_training_batches:  # only its validation is left
+            done, trained = done + 1, 0
+        return {"epochs_done": done, "batches_done": trained}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on with the epoch after those that are done."""
+        """Go on with the epoch after those that are done, after its batches that are done."""
         self._first_epoch = state_dict["epochs_done"]
+        # Of a run that was begun before anything was kept within an epoch, there are none.
+        self._first_batch = state_dict.get("batches_done", 0)
 
     def setup(self, stage: str) -> None:
         """Find the photos, before training starts."""
@@ -195,6 +208,7 @@ class PhotoDataModule(lightning.LightningDataModule):
             self.samples_per_epoch,
             self.workers,
             self._first_epoch,
+            self._first_batch,
             self.distinct_epochs,
             rank(),
             ranks(),

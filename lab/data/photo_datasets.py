@@ -37,13 +37,22 @@ class EpochSampler(Sampler[EpochKey]):
         seed: of the run.
         epoch: the first one to be visited, counted from 0.
         drawn_as: the epoch whose samples an epoch has, in an order of its own.
+        trained_on: how many samples of an epoch, in its order, are left out.
     """
 
-    def __init__(self, samples: int, seed: int, epoch: int, drawn_as: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        samples: int,
+        seed: int,
+        epoch: int,
+        drawn_as: Callable[[int], int],
+        trained_on: Callable[[int], int] = lambda epoch: 0,
+    ) -> None:
         self._samples = samples
         self._seed = seed
         self._epoch = epoch
         self._drawn_as = drawn_as
+        self._trained_on = trained_on
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is for."""
@@ -52,9 +61,11 @@ class EpochSampler(Sampler[EpochKey]):
     def __iter__(self) -> Iterator[EpochKey]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._samples)
         epoch = self._drawn_as(self._epoch)
-        return (EpochKey(epoch, int(sample)) for sample in order)
+        left = order[self._trained_on(self._epoch) :]
+        return (EpochKey(epoch, int(sample)) for sample in left)
 
     def __len__(self) -> int:
+        """Of a whole epoch."""
         return self._samples
 
 

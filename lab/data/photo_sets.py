@@ -143,7 +143,14 @@ class PhotoSplit:
         """Random crops of the photos, each as often as any other."""
         samples = feed.samples or len(self.training)
         batch_size = min(feed.batch_size, samples // feed.ranks)
-        sampler = EpochSampler(samples, cutter.seed, feed.first_epoch, feed.drawn_as)
+        together = batch_size * feed.ranks
+        sampler = EpochSampler(
+            samples,
+            cutter.seed,
+            feed.first_epoch,
+            feed.drawn_as,
+            lambda epoch: feed.trained_on(epoch) * together,
+        )
         return DataLoader(
             TrainingPhotos(self.training, cutter),
             batch_size=batch_size,

@@ -17,6 +17,7 @@ class Feed:
         samples: an epoch; None takes each photo once.
         workers: loader processes; 0 loads in the training process.
         first_epoch: the first one to be visited, counted from 0.
+        first_batch: how many batches of that epoch were trained on before.
         distinct_epochs: after so many, their crops and masks come again; None draws on.
         rank: which of the ranks is fed.
         ranks: how many train together.
@@ -27,6 +28,7 @@ class Feed:
     samples: int | None
     workers: int
     first_epoch: int
+    first_batch: int = 0
     distinct_epochs: int | None = None
     rank: int = 0
     ranks: int = 1
@@ -35,6 +37,10 @@ class Feed:
     def drawn_as(self, epoch: int) -> int:
         """The epoch whose crops and masks an epoch has."""
         return epoch if self.distinct_epochs is None else epoch % self.distinct_epochs
+
+    def trained_on(self, epoch: int) -> int:
+        """How many batches of an epoch were trained on before, and are not given again."""
+        return self.first_batch if epoch == self.first_epoch else 0
 
 
 class TrainingBatches(Protocol):

@@ -6,14 +6,15 @@ come from the run's seed, the epoch, the sample's key, and how often the epoch h
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import torch
 import webdataset
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 from webdataset.utils import make_seed, pytorch_worker_info
 
 from lab.checks import UserError
@@ -33,8 +34,10 @@ _SENT_BYTES = 16 * 2**20
 _OPEN_SHARDS = 16
 
 
-class ShardStream(IterableDataset[Batch]):
-    """Random crops of the photos in shards, under masks drawn for each.
+class ShardStream:
+    """What makes random crops of the photos in shards, under masks drawn for each.
+
+    A photo is read when its turn comes, and is decoded and cut when what comes for it is called.
 
     Args:
         shards: the archives.
@@ -79,7 +82,7 @@ class ShardStream(IterableDataset[Batch]):
         """Say which epoch the next iteration is for, counted from 0."""
         self._epoch.fill_(epoch)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Callable[[], Batch]]:
         epoch = int(self._epoch)
         _, ranks, _, _ = pytorch_worker_info()
         # Shards are of unequal size, but every rank needs equally many batches.
@@ -95,7 +98,7 @@ class ShardStream(IterableDataset[Batch]):
             if not shards:
                 return  # there are more processes than shards
             for sample in self._mixed(shards, seed):
-                yield self._cut(sample, epoch, number)
+                yield partial(self._cut, sample, epoch, number)
 
     def _mixed(self, shards: Sequence[str], seed: int) -> webdataset.DataPipeline:
         """The training photos of some shards, as WebDataset's samples."""
@@ -123,6 +126,46 @@ class ShardStream(IterableDataset[Batch]):
         return self._cutter.cut(photo, key, (epoch, drawn_for, number), stem=stem)
 
 
+class SentSamples(IterableDataset[Batch | None]):
+    """The samples of a stream as loader processes send them: as many at a time as are worth it.
+
+    Samples that were all trained on before the run was interrupted are sent as None: to know which
+    ones come next, their photos are read and mixed, but they are neither decoded nor cut.
+
+    Args:
+        stream: of samples.
+        size: how many are sent together; a process's last ones may be fewer.
+    """
+
+    def __init__(self, stream: ShardStream, size: int) -> None:
+        self._stream = stream
+        self._size = size
+        # Beside the epoch, loader processes are told here how much of it was trained on.
+        self._trained_on = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def begin(self, epoch: int, trained_on: int) -> None:
+        """Say which epoch the next iteration is for, and how many of its samples are not wanted."""
+        self._stream.begin(epoch)
+        self._trained_on.fill_(trained_on)
+
+    def __iter__(self) -> Iterator[Batch | None]:
+        trained_on = int(self._trained_on)
+        _, _, worker, workers = pytorch_worker_info()
+        samples = iter(self._stream)
+        # Processes take turns: this is the last place at which what is sent may come, and where
+        # others have ended, it comes earlier.
+        for place in itertools.count(worker, workers):
+            cuts = list(itertools.islice(samples, self._size))
+            if not cuts:
+                return
+            # What is left over at a process's end waits for more to make a batch with.
+            is_whole = len(cuts) == self._size
+            if is_whole and (place + 1) * self._size <= trained_on:
+                yield None
+            else:
+                yield default_collate([cut() for cut in cuts])
+
+
 class ShardBatches:
     """The whole batches of an epoch from shards.
 
@@ -147,12 +190,13 @@ class ShardBatches:
         share = samples // ranks
         self._batch_size = min(feed.batch_size, share)
         self._count = share // self._batch_size
-        self._stream = stream
+        self._together = self._sent_batches(feed.workers, stream.sample_bytes)
+        self._samples = SentSamples(stream, self._batch_size * self._together)
         self._epoch = feed.first_epoch
-        self._drawn_as = feed.drawn_as
+        self._feed = feed
         self._loader = DataLoader(
-            stream,
-            batch_size=self._batch_size * self._sent_batches(feed.workers, stream.sample_bytes),
+            self._samples,
+            batch_size=None,  # they come together already
             num_workers=feed.workers,
             pin_memory=feed.pinned,
             persistent_workers=feed.workers > 0,
@@ -181,9 +225,11 @@ class ShardBatches:
         return self._count
 
     def __iter__(self) -> Iterator[Batch]:
-        self._stream.begin(self._drawn_as(self._epoch))
-        count = 0
-        for batch in itertools.islice(_whole(self._loader, self._batch_size), self._count):
+        count = self._feed.trained_on(self._epoch)
+        self._samples.begin(self._feed.drawn_as(self._epoch), count * self._batch_size)
+        batches = _whole(self._loader, self._batch_size, self._together)
+        for batch in itertools.islice(batches, count, self._count):
+            assert batch is not None, "it was not trained on"
             count += 1
             yield batch
         if count < self._count:
@@ -193,10 +239,16 @@ class ShardBatches:
             )
 
 
-def _whole(sent: DataLoader[Batch], size: int) -> Iterator[Batch]:
-    """Cut what loader processes send to batches of ``size``; join what is left at their ends."""
+def _whole(sent: Iterable[Batch | None], size: int, together: int) -> Iterator[Batch | None]:
+    """Cut what loader processes send to batches of ``size``; join what is left at their ends.
+
+    None stands for as many batches as are sent ``together``.
+    """
     rest: list[Batch] = []
     for part in sent:
+        if part is None:
+            yield from itertools.repeat(None, together)
+            continue
         whole = len(part.sample) // size * size
         for start in range(0, whole, size):
             yield part.select(slice(start, start + size))

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def last_checkpoint(run: Path) -> Path:
     return run / "checkpoints" / "last.ckpt"
 
 
+def unfinished_checkpoint(run: Path) -> Path:
+    """What resuming a run within an epoch needs; goes when the epoch's ``last.ckpt`` is there.
+
+    It counts only beside the ``last.ckpt`` of the epoch before, and in the first epoch beside none:
+    a kill between the two writes may leave one of an epoch that has ended.
+    """
+    return run / "checkpoints" / "unfinished.ckpt"
+
+
+def can_go_on(run: Path) -> bool:
+    """Whether a run left what it may be resumed from."""
+    return last_checkpoint(run).exists() or unfinished_checkpoint(run).exists()
+
+
 def visual_path(run: Path, sample: str, what: str, epoch: int | None = None) -> Path:
     """Where a picture lies: ``<sample>/truth.png``, ``<sample>/epoch-003-completed.png``."""
     name = f"{what}.png" if epoch is None else f"epoch-{epoch:03d}-{what}.png"
@@ -108,8 +123,9 @@ def copy_run(source: Path, target: Path) -> bool:
     """Copy what a run needs to go on in another folder, while it may still be written to.
 
     Scores, losses, settings, pictures and networks, and the record without the run's name in W&B:
-    there the copy is a run of its own. ``last.ckpt`` is read first and comes last: what it says
-    is done was on disk before it, and a copy that was cut off has none.
+    there the copy is a run of its own. ``last.ckpt`` is read first and written when all that it
+    says is done is there; ``unfinished.ckpt`` follows it. A copy that was cut off has neither, or
+    goes on from its last whole epoch.
 
     Returns:
         bool: False where there is nothing to go on from.
@@ -118,9 +134,11 @@ def copy_run(source: Path, target: Path) -> bool:
         OSError: a file cannot be read or written.
         ValueError: the record is damaged.
     """
-    try:
-        last = last_checkpoint(source).read_bytes()
-    except FileNotFoundError:
+    kept = {}
+    for checkpoint in (last_checkpoint, unfinished_checkpoint):
+        with suppress(FileNotFoundError):
+            kept[checkpoint(target)] = checkpoint(source).read_bytes()
+    if not kept:
         return False
     record = read_record(source)
     record.pop("id", None)
@@ -129,8 +147,9 @@ def copy_run(source: Path, target: Path) -> bool:
         for path in source.glob(pattern):
             with replacing(target / path.relative_to(source)) as temporary:
                 shutil.copyfile(path, temporary)
-    with replacing(last_checkpoint(target)) as temporary:
-        temporary.write_bytes(last)
+    for path, content in kept.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     return True
 
 

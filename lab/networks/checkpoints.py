@@ -157,7 +157,7 @@ def _network_of(path: Path, content: Mapping[str, Any]) -> nn.Module:
     raise UnreadableCheckpointError(
         path,
         f"no network of the workbench has such tensors (it begins with: {found}). A run's network "
-        "checkpoints are its checkpoints/epoch-NNN.pt; last.ckpt only resumes training",
+        "checkpoints are its checkpoints/epoch-NNN.pt; its .ckpt files only resume training",
     )
 
 

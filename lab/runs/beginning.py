@@ -13,14 +13,20 @@ import yaml
 from lab.devices import compute_device
 from lab.files import lock_run, replacing
 from lab.formats.plain import flatten
-from lab.formats.runs import SETTINGS, checkpoint_path, last_checkpoint, read_record, write_record
+from lab.formats.runs import SETTINGS, can_go_on, checkpoint_path, read_record, write_record
 from lab.parsing import ALLOW_IMPORTS, SettingsError
 from lab.rank_processes import first_place
 from lab.results import ResultsError, open_run
 from lab.settings import Experiment, Fit, parse_experiment, plain_settings
 
 # A run may go on for longer, and on other machines.
-_MAY_CHANGE = {"fit.epochs", "fit.log_every", "fit.devices", "fit.nodes"}
+_MAY_CHANGE = {
+    "fit.epochs",
+    "fit.log_every",
+    "fit.checkpoint_minutes",
+    "fit.devices",
+    "fit.nodes",
+}
 
 
 def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
@@ -132,7 +138,7 @@ def change_of_devices(experiment: Experiment, folder: Path) -> str | None:
     Raises:
         SettingsError: what was noted of the run is damaged.
     """
-    if not last_checkpoint(folder).exists() or not (folder / SETTINGS).exists():
+    if not can_go_on(folder) or not (folder / SETTINGS).exists():
         return None
     begun, fit = _begun_with(folder)["fit"], experiment.fit
     before, now = begun.get("devices", 1) * begun.get("nodes", 1), fit.devices * fit.nodes
@@ -155,7 +161,7 @@ def refuse_other_photos(experiment: Experiment, folder: Path) -> None:
     experiment.read_photos()
     before = recorded(folder).get("photos")
     now = experiment.data.source.digest
-    if last_checkpoint(folder).exists() and before is not None and before != now:
+    if can_go_on(folder) and before is not None and before != now:
         raise SettingsError(
             f"the photos of the run in {folder} have changed since it began (digest {before} then, "
             f"{now} now): its epochs could not be compared. Put the photos back as they were, or "

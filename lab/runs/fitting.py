@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.devices import compute_device
-from lab.formats.runs import last_checkpoint
+from lab.formats.runs import last_checkpoint, unfinished_checkpoint
 from lab.networks import UnreadableCheckpointError, read_checkpoint, write_checkpoint
 from lab.parsing import SettingsError
 from lab.rank_processes import Companions, Place, SharedTraining, first_place
@@ -29,6 +29,7 @@ from lab.runs.beginning import (
     settle,
     trainer_precision,
 )
+from lab.runs.within_epochs import UnfinishedEpochKeeper, find_start
 from lab.settings import Experiment, build_again
 from lab.tracking import EpochRecorder, EpochScore, start_wandb
 from lab.training import CompletionModule, seed_rank
@@ -95,6 +96,8 @@ class _StepReporter(lightning.Callback):
 class _WholeCheckpoints(TorchCheckpointIO):
     """Writes beside the old checkpoint and then replaces it; says of a damaged one what to do.
 
+    A finished epoch's takes the place of what was kept within the epoch, too.
+
     Lightning writes into the system's temporary folder first; where that is another file system,
     the last step is a copy, and a kill during it leaves half a checkpoint.
     """
@@ -106,6 +109,9 @@ class _WholeCheckpoints(TorchCheckpointIO):
         storage_options: Any | None = None,  # noqa: ANN401 (Lightning's signature)
     ) -> None:
         write_checkpoint(Path(path), checkpoint)
+        run = Path(path).parents[1]
+        if Path(path).name == last_checkpoint(run).name:
+            unfinished_checkpoint(run).unlink(missing_ok=True)
 
     def load_checkpoint(
         self,
@@ -130,12 +136,14 @@ def fit_run(
     on_step: Callable[[StepProgress], None] | None = None,
     on_epoch: Callable[[EpochScore], None] | None = None,
     before_writing: Callable[[], None] | None = None,
+    on_start: Callable[[str], None] | None = None,
 ) -> None:
     """Train, or go on training, and leave everything in ``folder``.
 
-    A folder with ``checkpoints/last.ckpt`` is resumed: weights, optimizers, schedules, epoch and
-    random generators. The result equals that of a run that was never interrupted. More epochs than
-    a finished run had go on at the last learning rate.
+    A folder with ``checkpoints/last.ckpt``, or what was kept within the epoch after it, is resumed:
+    weights, optimizers, schedules, epoch, batch and random generators. The result equals that of a
+    run that was never interrupted. More epochs than a finished run had go on at the last learning
+    rate.
 
     Args:
         experiment: what to train, on what, how long.
@@ -146,20 +154,23 @@ def fit_run(
         on_step: told after every training step.
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
         before_writing: called before an epoch is written; may raise to end the run without it.
+        on_start: told in words where it goes on, if that is not between two epochs.
 
     Raises:
         SettingsError: a device that is not there, the run in the folder had other photos, or its
             ``last.ckpt`` is damaged.
         NonFiniteLossError: a loss was NaN or infinite.
         Exception: what `lab.faults` knows, such as a full disk.
-        KeyboardInterrupt: the person pressed Ctrl-C; the last epoch's checkpoint is there.
+        KeyboardInterrupt: the person pressed Ctrl-C; what was kept is there.
     """
     refuse_missing_device(experiment.fit)
     place = first_place(experiment.fit.devices, experiment.fit.nodes)
     experiment = settle(experiment, folder)
     refuse_other_photos(experiment, folder)
     experiment.data.refuse_shares(place.ranks)
-    goes_on = last_checkpoint(folder).exists()
+    start = find_start(folder, place.ranks)
+    if start.said and on_start is not None:
+        on_start(start.said)
     _quiet_lightning()
     tracker = None
     if place.rank == 0:
@@ -167,7 +178,7 @@ def fit_run(
         tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     recorder = EpochRecorder(folder, experiment.yaml, tracker, on_epoch, before_writing)
     reports = [] if on_step is None or place.rank else [_StepReporter(on_step)]
-    given = (experiment.yaml, experiment.packages, folder, goes_on)
+    given = (experiment.yaml, experiment.packages, folder, start.checkpoint)
     exit_code = 1
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -176,7 +187,7 @@ def fit_run(
         ):
             try:
                 logger = tracker.logger if tracker else None
-                _fit(experiment, folder, place, goes_on, [recorder, *reports], logger)
+                _fit(experiment, folder, place, start.checkpoint, [recorder, *reports], logger)
             except Exception as error:
                 # Another process's end shows here as a connection that was closed.
                 if (reason := companions.reason(error)) is not None:
@@ -197,20 +208,20 @@ def fit_run(
 
 
 def _fit_beside(
-    place: Place, settings: str, packages: Sequence[str], folder: Path, goes_on: bool
+    place: Place, settings: str, packages: Sequence[str], folder: Path, checkpoint: Path | None
 ) -> None:
     """Train as one of several processes, which is not the first of its machine."""
     _quiet_lightning()
     experiment = build_again(settings, packages)
     experiment.read_photos()
-    _fit(experiment, folder, place, goes_on, [EpochRecorder(folder, experiment.yaml)])
+    _fit(experiment, folder, place, checkpoint, [EpochRecorder(folder, experiment.yaml)])
 
 
 def _fit(
     experiment: Experiment,
     folder: Path,
     place: Place,
-    goes_on: bool,
+    checkpoint: Path | None,
     callbacks: Sequence[lightning.Callback],
     logger: WandbLogger | None = None,
 ) -> None:
@@ -220,8 +231,8 @@ def _fit(
         experiment: settled, its photos found.
         folder: of the run.
         place: of this process.
-        goes_on: from the folder's ``last.ckpt``.
-        callbacks: beside what writes ``last.ckpt``, before it.
+        checkpoint: to go on from.
+        callbacks: beside what writes checkpoints, before it.
         logger: of the steps.
     """
     fit = experiment.fit
@@ -230,10 +241,11 @@ def _fit(
     if place.rank > 0:
         seed_rank(fit.seed, place.rank)
     alone = place.ranks == 1
+    minutes = fit.checkpoint_minutes
     agreed = {
         "photos": experiment.data.source.digest,
         "settings": experiment.plain,
-        "run to go on with": goes_on,
+        "run to go on with": None if checkpoint is None else checkpoint.name,
         "version of PyTorch": torch.__version__,
     }
     trainer = lightning.Trainer(
@@ -248,6 +260,8 @@ def _fit(
         logger=logger or False,
         callbacks=[
             *callbacks,
+            # After those that note a step and may end the run there.
+            *([] if minutes is None else [UnfinishedEpochKeeper(folder, minutes)]),
             # After the recorder: what `last.ckpt` says is done, is on disk.
             ModelCheckpoint(
                 folder / "checkpoints",
@@ -268,7 +282,7 @@ def _fit(
         trainer.fit(
             experiment.model,
             datamodule=experiment.data,
-            ckpt_path=last_checkpoint(folder) if goes_on else None,
+            ckpt_path=checkpoint,
             weights_only=True,
         )
     finally:
@@ -293,5 +307,6 @@ def _quiet_lightning() -> None:
         ".*number of training batches.*",
         ".*LeafSpec.*",  # between Lightning 2.6 and torch 2.13
         ".*sync_dist=True.*",  # what is logged is the mean over the devices already
+        ".*your dataloader is not resumable.*",  # but the data module has told ours where to begin
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -88,6 +88,8 @@ class SweepDisplay:
             worker.event = event
         if event.kind == "begun" and event.reason:
             self._say(f"trial {event.trial} {event.reason}")
+        if event.kind == "resumed":
+            self._say(f"trial {event.trial}: {event.reason}")
 
     def _note_waiting(self, event: TrialEvent) -> None:
         if event.trial not in self._waited_for:

@@ -15,7 +15,7 @@ from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.evaluation import Tasks
 from lab.faults import fault_of, ran_out_of_memory
-from lab.formats.runs import copy_run, last_checkpoint, photo_table
+from lab.formats.runs import can_go_on, copy_run, photo_table, unfinished_checkpoint
 from lab.parsing import SettingsError, options_from
 from lab.results import (
     Run,
@@ -149,6 +149,7 @@ class Sweep:
 class TrialEvent:
     """News of a trial: it began (or was taken up), made a step, scored an epoch, or ended.
 
+    One that was resumed goes on within an epoch, or cannot, as its reason says.
     An invalid one failed before it began, because no run can be built with its values. A lost one
     was ended by another machine, which saw no sign of life. One that trains a setting again says
     from which ``seed``. "waiting" is of another machine's trial, of which it is not known whether
@@ -158,7 +159,16 @@ class TrialEvent:
     worker: int
     trial: int
     kind: Literal[
-        "begun", "step", "epoch", "complete", "pruned", "failed", "invalid", "lost", "waiting"
+        "begun",
+        "resumed",
+        "step",
+        "epoch",
+        "complete",
+        "pruned",
+        "failed",
+        "invalid",
+        "lost",
+        "waiting",
     ]
     values: Mapping[str, Value] | None = None
     progress: StepProgress | None = None
@@ -268,6 +278,8 @@ def _run_trial(
     def end(values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
         put_into_store()
         hold.tell(values, state)
+        # It is never gone on with.
+        unfinished_checkpoint(claim.folder).unlink(missing_ok=True)
 
     def on_step(progress: StepProgress) -> None:
         hold.glance()
@@ -294,6 +306,7 @@ def _run_trial(
                 on_step=on_step,
                 on_epoch=on_epoch,
                 before_writing=hold.check,
+                on_start=lambda said: tell(replace(event, kind="resumed", reason=said)),
             )
     except optuna.TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
@@ -328,14 +341,19 @@ def _go_on_from(study: optuna.Study, claim: Claim, folder: Path) -> str:
     """Put in a trial's folder what those left that it stands in for; says so in words."""
     if not claim.after:
         return ""
-    if not last_checkpoint(claim.folder).exists():
+    if not can_go_on(claim.folder):
         for number in claim.after:
             if copy_run(trial_folder(folder, number), claim.folder) or fetch_to_go_on(
                 study, number, claim.folder
             ):
                 break
     epochs = len(photo_table(claim.folder).read()["epoch"].unique())
-    where = f"goes on after its epoch {epochs}" if epochs else "begins anew: its files are not here"
+    if epochs:
+        where = f"goes on after its epoch {epochs}"
+    elif can_go_on(claim.folder):
+        where = "goes on within its first epoch"
+    else:
+        where = "begins anew: its files are not here"
     return f"stands in for trial {claim.after[0]}, whose machine was lost, and {where}"
 
 

@@ -63,6 +63,15 @@ class EpochRecorder(lightning.Callback):
         self._loss_sums: dict[str, Tensor] = {}
         self._loss_counts: Counter[str] = Counter()
 
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint within an epoch: what its losses add up to so far."""
+        return {"loss_sums": self._loss_sums, "loss_counts": dict(self._loss_counts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on adding up; where the next epoch begins, that is forgotten."""
+        self._loss_sums = dict(state_dict["loss_sums"])
+        self._loss_counts = Counter(state_dict["loss_counts"])
+
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:

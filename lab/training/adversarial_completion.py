@@ -192,7 +192,7 @@ class AdversarialCompletion(CompletionModule):
             )
 
     def on_train_start(self) -> None:
-        """Say so where the training ends before its last phase begins."""
+        """Say so where the training ends before its last phase begins; enter the present one."""
         planned, begins = self.trainer.max_epochs, self.schedule.first_epochs[-1]
         if planned is not None and 0 <= planned <= begins:
             warnings.warn(
@@ -201,6 +201,8 @@ class AdversarialCompletion(CompletionModule):
                 "shorten model.phases",
                 stacklevel=2,
             )
+        # Lightning goes on within an epoch without beginning it.
+        self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Let the parts of this epoch's phase move, and no others."""

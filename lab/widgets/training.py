@@ -84,6 +84,13 @@ def train_and_watch(options: Sequence[str], folder: Path) -> Path:
         show_pictures()
         return last
     with holding_run(folder, experiment.fit):
-        fit_run(experiment, folder, folder.name, on_step=on_step, on_epoch=on_epoch)
+        fit_run(
+            experiment,
+            folder,
+            folder.name,
+            on_step=on_step,
+            on_epoch=on_epoch,
+            on_start=lambda said: scores.append_stdout(f"{said}\n"),
+        )
     step.value = f"done: {last}"
     return last

@@ -49,6 +49,9 @@ def test_ranks_share_out_the_steps_of_an_epoch(ranks):
             assert together == keys[4 * step : 4 * step + 4]
         shown.append(keys)
     assert shown[0] != shown[1]
+    for rank, share in enumerate(steps):
+        left = EpochSampler(22, 3, 1, lambda epoch: epoch, lambda epoch: 4 * 2)
+        assert list(RankSampler(left, size, rank, ranks)) == share[2 * size :]
 
 
 @pytest.mark.parametrize(

@@ -97,10 +97,8 @@ def find_start(folder: Path, ranks: int) -> Start:
         content = read_checkpoint(unfinished)
         epochs, batches = _progress(content)
         before = len(content["random_state"])
-    except UnreadableCheckpointError as error:
-        return Start(whole, f"{error}: {anew}")
-    except _NO_STATE:
-        return Start(whole, f"{unfinished} is not what a run keeps within an epoch: {anew}")
+    except (UnreadableCheckpointError, *_NO_STATE):
+        return Start(whole, f"{unfinished} is damaged: {anew}")
     if epochs != done:  # it is left from an epoch that has ended
         return Start(whole)
     if before != ranks:

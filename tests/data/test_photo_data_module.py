@@ -53,6 +53,21 @@ def test_the_order_is_drawn_anew_in_every_epoch_and_visits_every_sample_once():
     assert [key.sample for key in orders[0]] != [key.sample for key in orders[1]]
 
 
+def test_an_epoch_goes_on_after_the_batches_that_are_done_and_the_next_is_whole():
+    data = PhotoDataModule(size=32, samples_per_epoch=22, batch_size=4)
+    sampler = data.train_dataloader().sampler
+    orders = []
+    for epoch in (1, 2):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    data.load_state_dict({"epochs_done": 1, "batches_done": 3})
+    loader = data.train_dataloader()
+    assert len(loader) == 5
+    assert list(loader.sampler) == orders[0][12:]
+    loader.sampler.set_epoch(2)
+    assert list(loader.sampler) == orders[1]
+
+
 def test_validation_batches_are_the_validation_samples_in_order_every_time():
     data = PhotoDataModule(size=32, validation_crops=7)
     samples = data.validation_samples

@@ -158,6 +158,46 @@ def test_a_resumed_run_begins_with_the_epoch_after_those_that_are_done(easyforma
     )[0]
 
 
+class Counting:
+    """A mask policy that counts what it draws."""
+
+    def __init__(self):
+        self.drawn = 0
+
+    def __call__(self, height, width, generator):
+        self.drawn += 1
+        return torch.ones(1, height, width)
+
+
+@pytest.mark.parametrize(
+    ("workers", "batches", "done"),
+    # Three processes share four shards, which end at different times; two batches are sent at once.
+    [(0, 32, (1, 31)), (3, 32, (7, 16, 31))],
+)
+def test_what_is_left_of_an_epoch_is_given_without_decoding_the_rest(
+    easyformat, workers, batches, done
+):
+    def left_after(count):
+        options = {"batch_size": 2, "samples_per_epoch": 65, "workers": workers}
+        masks = Counting()
+        data = module(easyformat, masks=lambda: masks, **options)
+        data.load_state_dict({"epochs_done": 2, "batches_done": count})
+        loader = data.train_dataloader()
+        assert len(loader) == batches
+        return loader, list(loader), masks.drawn
+
+    _, whole, _ = left_after(0)
+    assert len(whole) == batches
+    for count in done:
+        loader, left, drawn = left_after(count)
+        assert [batch.sample for batch in left] == [batch.sample for batch in whole[count:]]
+        for one, other in zip(left, whole[count:], strict=True):
+            assert torch.equal(one.pixels, other.pixels)
+        assert workers or drawn == 2 * len(left)
+        loader.sampler.set_epoch(3)
+        assert sum(1 for _ in loader) == batches, "the next epoch is whole"
+
+
 def test_neighbours_of_a_sorted_archive_come_apart(train_only):
     # data_256 has all airfields before all balconies.
     names, _ = epoch_of(module(train_only), 0)

@@ -298,6 +298,7 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
     for name in ("devices", "nodes"):
         if fit[name] == 1:  # studies that were begun before there was a choice say nothing
             del fit[name]
+    del fit["checkpoint_minutes"]  # no result depends on it
     photos = built.data.source
     return {
         "goal": sweep.question.goals,

@@ -302,6 +302,7 @@ def test_the_same_seed_gives_the_same_study(tmp_path):
     assert tables[0][0].index.equals(tables[2][0].index)
 
 
+AFTER_EACH_STEP = "--fit.checkpoint_minutes=1e-6"
 BAD = 0.1  # a learning rate with which the tiny network loses six dB at once
 
 
@@ -315,10 +316,12 @@ def test_pruning_ends_a_bad_trial_early_and_tells_what_it_saved(begin):
             "trials": 4,
             "epochs": 3,
             "pruning": {"keep_share": 0.5, "startup_trials": 1, "warmup_epochs": 1},
-        }
+        },
+        settings=[AFTER_EACH_STEP],
     )
     results, printed = run(sweep)
     (pruned,) = results.study.others
+    assert not list(sweep.folder.rglob("unfinished.ckpt")), "no trial goes on within an epoch"
     assert pruned.state == "pruned"
     assert pruned.values == {LEARNING_RATE: BAD}
     assert pruned.last == 2
@@ -411,15 +414,15 @@ def test_a_trial_that_was_trained_but_not_told_is_told_and_not_trained_again(beg
     assert (claimed.folder / "checkpoints" / "epoch-001.pt").stat().st_mtime_ns == before
 
 
-def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
-    sweep = begin({"trials": 1})
+def test_a_dead_trial_goes_on_from_where_it_was_kept_last(begin, tmp_path):
+    sweep = begin({"trials": 1}, settings=[AFTER_EACH_STEP])
     claimed = claim(sweep, 1)
 
     class KilledError(Exception):
         pass
 
     def kill(progress):
-        if progress.epoch == 2:
+        if (progress.epoch, progress.step) == (2, 2):
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -431,6 +434,7 @@ def test_a_dead_trial_goes_on_from_its_last_checkpoint(begin, tmp_path):
     _, printed = run(sweep)
     assert kept.stat().st_mtime_ns == before
     assert re.findall(r"^trial 0 epoch (\d)/2", printed, re.MULTILINE) == ["2"]
+    assert "trial 0: Epoch 2 goes on after its step 1\n" in printed
     assert states(sweep) == [TrialState.COMPLETE]
     fit_run(sweep.build(claimed.values), tmp_path / "whole", "whole")
     pd.testing.assert_series_equal(read_photos(claimed.folder), read_photos(tmp_path / "whole"))

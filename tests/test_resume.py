@@ -21,7 +21,7 @@ from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings, settle
 from lab.settings import build_experiment, parse_experiment
 from lab.training import NonFiniteLossError
-from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment, wait_until
+from tests.tiny import TINY, fit_tiny, is_newer, read_photos, tiny_experiment, wait_until
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.
 EAGER = (
@@ -313,7 +313,9 @@ def test_settings_that_came_later_stand_at_their_defaults_in_an_older_run(tmp_pa
         refuse_other_settings(attacked, tmp_path)
 
 
-@pytest.mark.parametrize("option", ["--fit.epochs=9", "--fit.log_every=3"])
+@pytest.mark.parametrize(
+    "option", ["--fit.epochs=9", "--fit.log_every=3", "--fit.checkpoint_minutes=null"]
+)
 def test_what_changes_no_result_may_change(tmp_path, option):
     (tmp_path / "config.yaml").write_text(settle(tiny_experiment()).yaml)
     refuse_other_settings(settle(tiny_experiment(option)), tmp_path)
@@ -327,7 +329,7 @@ def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path, st
     last, second = run / "checkpoints" / "last.ckpt", run / "checkpoints" / "epoch-002.pt"
 
     process = start("train", *command, folder=tmp_path)
-    wait_until(process, lambda: second.exists() and newer(last, second))
+    wait_until(process, lambda: is_newer(last, second))
     time.sleep(0.1)  # sixteen steps take longer
     os.killpg(process.pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
@@ -345,10 +347,6 @@ def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path, st
     ]
     assert fit_tiny(tmp_path / "whole", *longer) == [1, 2, 3, 4]
     assert_same_run(run, tmp_path / "whole")
-
-
-def newer(path, other):
-    return path.exists() and path.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def learning_rates(folder):

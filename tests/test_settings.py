@@ -230,6 +230,7 @@ def test_an_option_of_a_class_that_was_chosen_is_compared_with_its_own():
         ("--fit.seed=-1", r"0 to 2\*\*32 - 1, not -1"),
         ("--fit.threads=0", "threads must be at least 1, not 0"),
         ("--fit.log_every=0", "log_every must be at least 1"),
+        ("--fit.checkpoint_minutes=0", "checkpoint_minutes must be above 0, not 0.0; null keeps"),
         ("--data.size=16", "size must be at least 32, not 16"),
         ("--data.batch_size=0", "batch_size must be at least 1"),
         ("--data.samples_per_epoch=0", "samples_per_epoch must be at least 1"),

@@ -93,3 +93,11 @@ def wait_until(process, condition, seconds=300):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.005)
+
+
+def is_newer(path, other):
+    """Whether both files are there, and ``path`` was written after ``other``."""
+    try:
+        return path.stat().st_mtime_ns > other.stat().st_mtime_ns
+    except FileNotFoundError:
+        return False

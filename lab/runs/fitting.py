@@ -308,5 +308,6 @@ def _quiet_lightning() -> None:
         ".*LeafSpec.*",  # between Lightning 2.6 and torch 2.13
         ".*sync_dist=True.*",  # what is logged is the mean over the devices already
         ".*your dataloader is not resumable.*",  # but the data module has told ours where to begin
+        ".*exists and is not empty.*",  # a run goes on there
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -119,7 +119,13 @@ def works() -> tuple[Work, ...]:
         ),
         Work(
             "lab.train", command("lab.train"),
-            (*TINY, "--fit.epochs=2", "--data.photos={material}/photos"), (),
+            (
+                *TINY,
+                "--fit.epochs=2",
+                "--data.photos={material}/photos",
+                "--fit.checkpoint_minutes=1e-6",  # within each epoch, too
+            ),
+            (),
         ),
     )  # fmt: skip
 

@@ -68,6 +68,10 @@ class Batch:
         """The batch in memory that a GPU copies from by itself; a ``DataLoader`` calls it."""
         return self._with_tensors([tensor.pin_memory() for tensor in self._tensors()])
 
+    def copied(self) -> "Batch":
+        """The batch in memory of its own."""
+        return self._with_tensors([tensor.clone() for tensor in self._tensors()])
+
     def select(self, chosen: slice) -> "Batch":
         """Some of its samples."""
         tensors = [tensor[chosen] for tensor in self._tensors()]

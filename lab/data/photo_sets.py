@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import torch
 from torch.utils.data import DataLoader
 
 from lab.data.batches import Batch
 from lab.data.content_split import check_share, content_fraction, validation_bound
 from lab.data.photo_datasets import EpochSampler, RankSampler, SampleCutter, TrainingPhotos
 from lab.data.photo_source import Feed
+from lab.data.shared_memory import SharedMemoryLoader
 from lab.files import file_sha256, file_state
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
 from lab.processors import usable_processors
@@ -151,17 +151,15 @@ class PhotoSplit:
             feed.drawn_as,
             lambda epoch: feed.trained_on(epoch) * together,
         )
-        return DataLoader(
+        return SharedMemoryLoader(
             TrainingPhotos(self.training, cutter),
-            batch_size=batch_size,
+            feed,
+            cutter.reader.size,
+            batch_size,
+            cutter.seed,
             sampler=sampler
             if feed.ranks == 1
             else RankSampler(sampler, batch_size, feed.rank, feed.ranks),
-            num_workers=feed.workers,
-            pin_memory=feed.pinned,
-            persistent_workers=feed.workers > 0,
-            # Seeds of loader processes come from here, and leave the network's generator alone.
-            generator=torch.Generator().manual_seed(cutter.seed),
             # A last batch of one sample upsets batch normalization; a full one always remains.
             drop_last=True,
         )

@@ -1,8 +1,9 @@
 """Training batches streamed from WebDataset shards.
 
-WebDataset reads, shuffles and deals out the shards to ranks and loader processes; so the order of
-samples depends on how many there are. What is drawn for a sample does not: its crop and its mask
-come from the run's seed, the epoch, the sample's key, and how often the epoch has met it.
+WebDataset deals out the shards to ranks and loader processes, mixes and shuffles their photos; so
+the order of samples depends on how many there are. What is drawn for a sample does not: its crop
+and its mask come from the run's seed, the epoch, the sample's key, and how often the epoch has met
+it.
 """
 
 import itertools
@@ -11,16 +12,19 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import webdataset
-from torch.utils.data import DataLoader, IterableDataset, default_collate
+from torch.utils.data import IterableDataset
 from webdataset.utils import make_seed, pytorch_worker_info
 
 from lab.checks import UserError
 from lab.data.batches import Batch, join_batches
 from lab.data.photo_datasets import SampleCutter
 from lab.data.photo_source import Feed
+from lab.data.shared_memory import SharedMemoryLoader
+from lab.formats.shards import read_photos
 from lab.imaging import CropReader, PhotoBytes
 
 # Photos wait in memory as files, so that neighbours in a shard do not end up in one batch.
@@ -32,6 +36,14 @@ _SENT_SAMPLES = 32
 _SENT_BYTES = 16 * 2**20
 # Archives are sorted by category: a stream of one shard would show one category for minutes.
 _OPEN_SHARDS = 16
+
+
+class _ReadPhoto(NamedTuple):
+    """A photo's file that was read from its shard."""
+
+    shard: str
+    key: str
+    data: bytes
 
 
 class ShardStream:
@@ -74,9 +86,14 @@ class ShardStream:
         return len(self._shards)
 
     @property
+    def size(self) -> int:
+        """Side of the crops, in pixels."""
+        return self._cutter.reader.size
+
+    @property
     def sample_bytes(self) -> int:
         """What a photo and its mask take on their way, in 8 bits; guides come on top."""
-        return 4 * self._cutter.reader.size**2
+        return 4 * self.size**2
 
     def begin(self, epoch: int) -> None:
         """Say which epoch the next iteration is for, counted from 0."""
@@ -101,12 +118,9 @@ class ShardStream:
                 yield partial(self._cut, sample, epoch, number)
 
     def _mixed(self, shards: Sequence[str], seed: int) -> webdataset.DataPipeline:
-        """The training photos of some shards, as WebDataset's samples."""
+        """The training photos of some shards."""
         streams = [
-            webdataset.DataPipeline(
-                webdataset.SimpleShardList(shards[start::_OPEN_SHARDS]),
-                webdataset.tarfile_to_samples(),
-            )
+            _read_in_turn(shards[start::_OPEN_SHARDS])
             for start in range(min(_OPEN_SHARDS, len(shards)))
         ]
         return webdataset.DataPipeline(
@@ -115,18 +129,18 @@ class ShardStream:
             webdataset.detshuffle(self._waiting, self._waiting, seed),
         )
 
-    def _is_wanted(self, sample: dict) -> bool:
-        return self._wanted is None or self._wanted(sha256(_photo_of(sample)).hexdigest())
+    def _is_wanted(self, sample: _ReadPhoto) -> bool:
+        return self._wanted is None or self._wanted(sha256(sample.data).hexdigest())
 
-    def _cut(self, sample: dict, epoch: int, number: int) -> Batch:
-        key = sample["__key__"]
-        photo = PhotoBytes(f"{sample['__url__']}: {key}", _photo_of(sample))
+    def _cut(self, sample: _ReadPhoto, epoch: int, number: int) -> Batch:
+        key = sample.key
+        photo = PhotoBytes(f"{sample.shard}: {key}", sample.data)
         drawn_for = int.from_bytes(sha256(key.encode()).digest()[:8])
         stem = key.rpartition("/")[2]
         return self._cutter.cut(photo, key, (epoch, drawn_for, number), stem=stem)
 
 
-class SentSamples(IterableDataset[Batch | None]):
+class SentSamples(IterableDataset[list[Batch] | None]):
     """The samples of a stream as loader processes send them: as many at a time as are worth it.
 
     Samples that were all trained on before the run was interrupted are sent as None: to know which
@@ -148,7 +162,7 @@ class SentSamples(IterableDataset[Batch | None]):
         self._stream.begin(epoch)
         self._trained_on.fill_(trained_on)
 
-    def __iter__(self) -> Iterator[Batch | None]:
+    def __iter__(self) -> Iterator[list[Batch] | None]:
         trained_on = int(self._trained_on)
         _, _, worker, workers = pytorch_worker_info()
         samples = iter(self._stream)
@@ -163,7 +177,7 @@ class SentSamples(IterableDataset[Batch | None]):
             if is_whole and (place + 1) * self._size <= trained_on:
                 yield None
             else:
-                yield default_collate([cut() for cut in cuts])
+                yield [cut() for cut in cuts]
 
 
 class ShardBatches:
@@ -194,14 +208,13 @@ class ShardBatches:
         self._samples = SentSamples(stream, self._batch_size * self._together)
         self._epoch = feed.first_epoch
         self._feed = feed
-        self._loader = DataLoader(
+        self._loader = SharedMemoryLoader(
             self._samples,
-            batch_size=None,  # they come together already
-            num_workers=feed.workers,
-            pin_memory=feed.pinned,
-            persistent_workers=feed.workers > 0,
-            # Leaves the network's generator alone.
-            generator=torch.Generator().manual_seed(seed),
+            feed,
+            stream.size,
+            self._batch_size * self._together,
+            seed,
+            together=True,
         )
 
     def _sent_batches(self, workers: int, sample_bytes: int) -> int:
@@ -261,7 +274,8 @@ def _whole(sent: Iterable[Batch | None], size: int, together: int) -> Iterator[B
             rest = [joined.select(slice(size, None))]
 
 
-def _photo_of(sample: dict) -> bytes:
-    """The one file of a sample; the other entries are WebDataset's own."""
-    (photo,) = (value for name, value in sample.items() if not name.startswith("__"))
-    return photo
+def _read_in_turn(shards: Sequence[str]) -> Iterator[_ReadPhoto]:
+    """Yield the photos of shards, one shard after the other."""
+    for shard in shards:
+        for key, data in read_photos(Path(shard)):
+            yield _ReadPhoto(shard, key, data)

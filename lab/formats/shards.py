@@ -7,11 +7,13 @@ block.
 """
 
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from lab.formats.plain import read_json
+from lab.imaging.budgets import LARGEST_FILE
 from lab.untrusted import MEBIBYTE, below
 
 INDEX = "index.json"
@@ -87,6 +89,39 @@ def read_index(folder: Path) -> ShardIndex:
     if not any(splits.values()):
         raise ValueError(f"{path} is no index of shards, or damaged (it names no shard)")
     return ShardIndex(splits, left_out)
+
+
+def read_photos(shard: Path) -> Iterator[tuple[str, bytes]]:
+    """Read a shard from its beginning to its end: the key and the file of each photo.
+
+    Not by ``tarfile`` as a whole, which takes a damaged header for the end of the archive.
+
+    Raises:
+        ValueError: a header is damaged, or the shard ends too early or too late.
+        OSError: it cannot be read.
+    """
+    with shard.open("rb", buffering=MEBIBYTE) as file:
+        while any(header := file.read(tarfile.BLOCKSIZE)):
+            try:
+                member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            except tarfile.HeaderError as error:
+                raise _damaged(shard, file.tell() - len(header), str(error)) from error
+            if not (member.isreg() and 0 < member.size <= LARGEST_FILE):
+                raise _damaged(shard, file.tell() - len(header), "a header that is no photo's")
+            data = file.read(member.size)
+            rest = padded(member.size) - member.size
+            if len(data) < member.size or len(file.read(rest)) < rest:
+                raise _damaged(shard, file.tell(), "it is cut off")
+            yield member.name.partition(".")[0], data
+        if header + file.read(tarfile.BLOCKSIZE + 1) != bytes(2 * tarfile.BLOCKSIZE):
+            raise _damaged(shard, file.tell(), "not the end mark")
+
+
+def _damaged(shard: Path, place: int, what: str) -> ValueError:
+    return ValueError(
+        f"the shard {shard} is damaged (at byte {place}: {what}): pack the photos again with "
+        "data_prep.places2, into a new folder"
+    )
 
 
 def _indexed(folder: Path, record: dict) -> IndexedShard:

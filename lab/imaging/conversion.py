@@ -69,4 +69,5 @@ def as_image(planes: Tensor) -> Tensor:
     if planes.dtype != torch.uint8:
         return planes
     # By a tensor: a GPU multiplies by the reciprocal of a plain number, and is off in the last bit.
-    return torch.div(planes, torch.full((), 255.0, device=planes.device))
+    # In place: dividing bytes converts them to floats beside the result.
+    return planes.float().div_(torch.full((), 255.0, device=planes.device))

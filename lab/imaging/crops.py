@@ -76,7 +76,8 @@ class CropReader:
         return torch.from_numpy(planes)
 
     def _photo(self, file: PhotoFile) -> "_Kept":
-        if (file, False) in self._cache:
+        # Bytes in memory are hashed to be looked up: not where nothing is kept.
+        if self._cache and (file, False) in self._cache:
             self._cache.move_to_end((file, False))
             return self._cache[file, False]
         photo = decode_photo(file)

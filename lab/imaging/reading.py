@@ -41,6 +41,12 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _BIG_TIFF_MAGIC = (b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+# Segments of a JPEG's header: baseline frame, begin of a scan, JFIF; and Huffman tables,
+# quantization tables, restart interval, comment.
+_JPEG_FRAME, _JPEG_SCAN, _JPEG_JFIF = 0xC0, 0xDA, 0xE0
+_JPEG_TABLES = frozenset([0xC4, 0xDB, 0xDD, 0xFE])
+# Memory for as many is not counted.
+_PLAIN_PIXELS = 2**22
 _BAND_PIXELS = 2**18
 _CHANNELS: dict[str, tuple[int, ...]] = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
@@ -123,7 +129,10 @@ def decode_photo(path: str | PhotoFile) -> np.ndarray:
     Raises:
         UnreadablePhotoError: missing, truncated, damaged, or of a kind that is not read.
     """
-    return read_source(path).rgb8()
+    file = Path(path) if isinstance(path, str) else path
+    data = _bytes_of(file)
+    pixels = _plain_jpeg(data)
+    return _source(file, data).rgb8() if pixels is None else pixels
 
 
 def read_source(path: str | PhotoFile, size: tuple[int, int] | None = None) -> SourcePhoto:
@@ -142,14 +151,22 @@ def read_source(path: str | PhotoFile, size: tuple[int, int] | None = None) -> S
         OtherSizeError: it has another size; nothing was decoded.
     """
     file = Path(path) if isinstance(path, str) else path
+    return _source(file, _bytes_of(file), size)
+
+
+def _bytes_of(file: PhotoFile) -> bytes:
     try:
-        data = read_bytes(file, LARGEST_FILE) if isinstance(file, Path) else file.read_bytes()
+        return read_bytes(file, LARGEST_FILE) if isinstance(file, Path) else file.read_bytes()
     except FileNotFoundError:
         raise UnreadablePhotoError(str(file), "there is no such file") from None
     # A path with a null byte is a ValueError.
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadablePhotoError(str(file), reason) from error
+
+
+def _source(file: PhotoFile, data: bytes, size: tuple[int, int] | None = None) -> SourcePhoto:
+    """Decode a whole file, or say what is wrong with it."""
     try:
         return _decode(data, size)
     except OtherSizeError:
@@ -231,6 +248,42 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
     )
 
 
+def _plain_jpeg(data: bytes) -> np.ndarray | None:
+    """Return uint8 ``(H, W, 3)`` of an undamaged JPEG with nothing in its header but its pixels'.
+
+    Opening a photo of 256x256 in Pillow takes a fifth of the time that decoding it does. Whatever
+    else the header holds, a rotation or several views, and whatever it may take more memory for,
+    is left to Pillow: None.
+    """
+    declared = _plain_size(data)
+    if declared is None or declared[0] * declared[1] > _PLAIN_PIXELS:
+        return None
+    return _undamaged(data, declared)
+
+
+def _plain_size(data: bytes) -> tuple[int, int] | None:
+    """Return (height, width) as a baseline JPEG in three colours declares, if it is a plain one."""
+    size = None
+    place = 2 if data.startswith(b"\xff\xd8\xff") else len(data)
+    while place + 18 <= len(data) and data[place] == 0xFF:
+        kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if kind == _JPEG_SCAN:
+            return size
+        if kind == _JPEG_FRAME and size is None and data[place + 4] == 8 and data[place + 9] == 3:
+            size = (
+                int.from_bytes(data[place + 5 : place + 7]),
+                int.from_bytes(data[place + 7 : place + 9]),
+            )
+        elif kind == _JPEG_JFIF:
+            # A shorter one is none to libjpeg, and damaged to Pillow.
+            if length < 16:
+                return None
+        elif kind not in _JPEG_TABLES:
+            return None
+        place += 2 + length
+    return None
+
+
 def _undamaged_jpeg(data: bytes, opened: Image.Image) -> np.ndarray | None:
     """Return uint8 ``(H, W, 3)`` of a JPEG in colour; None where Pillow has to say what it is.
 
@@ -239,11 +292,15 @@ def _undamaged_jpeg(data: bytes, opened: Image.Image) -> np.ndarray | None:
     """
     if opened.format != "JPEG" or opened.mode != "RGB":
         return None
+    return _undamaged(data, (opened.height, opened.width))
+
+
+def _undamaged(data: bytes, declared: tuple[int, int]) -> np.ndarray | None:
     try:
         samples: np.ndarray = simplejpeg.decode_jpeg(data, strict=True)
     except ValueError:
         return None
-    return samples if samples.shape == (opened.height, opened.width, 3) else None
+    return samples if samples.shape == (*declared, 3) else None
 
 
 def _check_size(declared: tuple[int, int], size: tuple[int, int] | None) -> None:

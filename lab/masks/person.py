@@ -36,12 +36,13 @@ class PersonRectangle(MaskGenerator):
         """Draw one mask, ``(1, height, width)``."""
 
         def draw() -> Tensor:
-            vertical, horizontal = np.minimum(np.abs(generator.normal(size=2)) / 3, 1.0)
+            # Numbers and not arrays, which take ten times as long for two values.
+            vertical, horizontal = (min(abs(s) / 3, 1.0) for s in generator.normal(size=2).tolist())
             half_height, half_width = height // 2, width // 2
             margin, reach = int(vertical * half_height), int(horizontal * half_width)
-            mask = torch.zeros(1, height, width)
+            mask = np.zeros((1, height, width), np.float32)
             mask[:, margin : height - margin, half_width - reach : width - half_width + reach] = 1.0
-            return mask
+            return torch.from_numpy(mask)
 
         return draw() if self.as_documented else draw_usable(draw, self)
 

@@ -53,7 +53,8 @@ class Scribbles(MaskGenerator):
         return draw_usable(lambda: self._draw(height, width, generator), self)
 
     def _draw(self, height: int, width: int, generator: np.random.Generator) -> Tensor:
-        canvas = np.zeros((height, width), np.float32)
+        # In 8 bits, which are drawn three times as fast as floats.
+        canvas = np.zeros((height, width), np.uint8)
         size = math.sqrt(height * width)
         flip_x, flip_y = generator.random(2) < 0.5
         for _ in range(generator.integers(*self.strokes, endpoint=True)):
@@ -64,8 +65,8 @@ class Scribbles(MaskGenerator):
             if flip_y:
                 points[:, 1] = height - 1 - points[:, 1]
             thickness = max(1, round(generator.uniform(*self.brush) * size))
-            cv2.polylines(canvas, [points], isClosed=False, color=1.0, thickness=thickness)
-        return torch.from_numpy(canvas)[None]
+            cv2.polylines(canvas, [points], isClosed=False, color=1, thickness=thickness)
+        return torch.from_numpy(canvas).float()[None]
 
     def _stroke(self, height: int, width: int, generator: np.random.Generator) -> NDArray[np.int32]:
         """Draw the corners of one stroke, ``(vertices + 1, 2)`` of x and y, inside the image."""

@@ -1,6 +1,5 @@
 """Photos to choose from, in a folder or in WebDataset shards, known by their content."""
 
-import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,9 @@ from torch import Tensor
 
 from data_prep.commands import DataError
 from lab.data.photo_sets import list_photos
-from lab.formats.shards import (
-    INDEX,
-    TEST_SPLIT,
-    VALIDATION_SPLIT,
-    IndexedShard,
-    read_index,
-    read_samples,
-)
-from lab.imaging import Crop, CropReader, PhotoBytes, as_image
+from lab.data.shard_set import ShardMember, placed_samples
+from lab.formats.shards import INDEX, TEST_SPLIT, VALIDATION_SPLIT, IndexedShard, read_index
+from lab.imaging import Crop, CropReader, as_image
 
 # Of Places2, photos that nothing is trained on.
 _PREFERRED_SPLITS = (VALIDATION_SPLIT, TEST_SPLIT)
@@ -40,7 +33,11 @@ class PhotoPool(Protocol):
     photos: list[PoolPhoto]
 
     def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
-        """Yield the central square of each, ``(3, size, size)`` in [0, 1], in any order."""
+        """Yield the central square of each, ``(3, size, size)`` in [0, 1], in any order.
+
+        Raises:
+            UnreadablePhotoError: one cannot be read any more, or is another by now.
+        """
         ...
 
 
@@ -86,37 +83,22 @@ class _ShardPool:
 
     def _open(self, shards: list[IndexedShard]) -> None:
         self.photos = []
-        self._shard_of: dict[str, str] = {}
+        self._members: dict[str, ShardMember] = {}
         for shard in shards:
-            for sample in read_samples(self._folder / shard.listing):
-                name = f"{Path(shard.name).stem}/{sample.key}"
-                self._shard_of[name] = shard.name
+            path = self._folder / shard.name
+            for sample, start in placed_samples(self._folder, shard):
+                name = f"{path.stem}/{sample.key}"
+                self._members[name] = ShardMember(
+                    path, sample.key, start, sample.bytes, sample.sha256
+                )
                 self.photos.append(PoolPhoto(name, sample.sha256, sample.height, sample.width))
 
     def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
         reader = _reader(size)
-        wanted: dict[str, dict[str, PoolPhoto]] = {}
-        for photo in chosen:
-            key = photo.name.partition("/")[2]
-            wanted.setdefault(self._shard_of[photo.name], {})[key] = photo
-        for shard, photos in sorted(wanted.items()):
-            try:
-                yield from self._read_shard(self._folder / shard, photos, reader)
-            except tarfile.TarError as error:
-                raise DataError(
-                    f"{self._folder / shard} is damaged ({error}): pack its photos again"
-                ) from error
-
-    def _read_shard(
-        self, path: Path, photos: dict[str, PoolPhoto], reader: CropReader
-    ) -> Iterator[tuple[PoolPhoto, Tensor]]:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                key = member.name.partition(".")[0]
-                content = archive.extractfile(member) if key in photos else None
-                if content is not None:
-                    file = PhotoBytes(f"{path}: {key}", content.read())
-                    yield photos[key], as_image(reader.read(file, Crop()))
+        members = [(self._members[photo.name], photo) for photo in chosen]
+        # Each shard from its beginning to its end.
+        for member, photo in sorted(members, key=lambda each: (each[0].shard, each[0].start)):
+            yield photo, as_image(reader.read(member, Crop()))
 
 
 def _reader(size: int) -> CropReader:

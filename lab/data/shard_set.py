@@ -174,7 +174,7 @@ def open_shards(folder: Path, validation_share: float) -> ShardSet:
         judged = [
             _member(folder / shard.name, sample, start)
             for shard in validation
-            for sample, start in _samples(folder, shard)
+            for sample, start in placed_samples(folder, shard)
         ]
         training_count, bound = sum(shard.photos for shard in training), 0.0
         rule = "by their splits"
@@ -222,7 +222,7 @@ def _below(
     found, lowest, highest = [], math.inf, 0.0
     for shard in shards:
         path = folder / shard.name
-        for sample, start in _samples(folder, shard):
+        for sample, start in placed_samples(folder, shard):
             fraction = content_fraction(sample.sha256)
             lowest, highest = min(lowest, fraction), max(highest, fraction)
             if fraction < bound:
@@ -230,8 +230,12 @@ def _below(
     return found, lowest, highest
 
 
-def _samples(folder: Path, shard: IndexedShard) -> Iterator[tuple[SampleRecord, int]]:
-    """Yield the samples of a shard, and where in it their photos begin."""
+def placed_samples(folder: Path, shard: IndexedShard) -> Iterator[tuple[SampleRecord, int]]:
+    """Yield the samples of a shard, and where in it their photos begin, in bytes.
+
+    Raises:
+        ValueError: its listing is missing, damaged, or not as long as the index says.
+    """
     samples = read_samples(folder / shard.listing)
     if len(samples) != shard.photos:
         raise ValueError(

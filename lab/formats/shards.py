@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.formats.plain import read_json
-from lab.imaging.budgets import LARGEST_FILE
 from lab.untrusted import MEBIBYTE, below
 
 INDEX = "index.json"
@@ -100,13 +99,14 @@ def read_photos(shard: Path) -> Iterator[tuple[str, bytes]]:
         ValueError: a header is damaged, or the shard ends too early or too late.
         OSError: it cannot be read.
     """
+    whole = shard.stat().st_size
     with shard.open("rb", buffering=MEBIBYTE) as file:
         while any(header := file.read(tarfile.BLOCKSIZE)):
             try:
                 member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
             except tarfile.HeaderError as error:
                 raise _damaged(shard, file.tell() - len(header), str(error)) from error
-            if not (member.isreg() and 0 < member.size <= LARGEST_FILE):
+            if not (member.isreg() and 0 < member.size < whole):
                 raise _damaged(shard, file.tell() - len(header), "a header that is no photo's")
             data = file.read(member.size)
             rest = padded(member.size) - member.size

@@ -409,3 +409,22 @@ def test_a_shard_altered_under_a_run_is_named(easyformat, tmp_path):
     (folder / "train-000003.tar").write_bytes(bytes(1024))
     with pytest.raises(ValueError, match="gave 2 batches of the 3 that they are listed with"):
         epoch_of(data, 0)
+
+
+def test_a_shard_damaged_under_a_run_does_not_end_early(easyformat, tmp_path):
+    folder = shutil.copytree(easyformat, tmp_path / "shards")
+    # Fewer than there are: what is left would be enough.
+    data = module(folder, samples_per_epoch=4)
+    assert data.source.training_count == 12
+    shard = folder / "train-000002.tar"
+    whole = shard.read_bytes()
+    second = 512 + 512 * -(-int(whole[124:135], 8) // 512)
+    for damaged, said in (
+        (whole[:second] + b"?" + whole[second + 1 :], f"at byte {second}: bad checksum"),
+        (whole[: second + 600], "it is cut off"),
+        (whole[:-1024], "not the end mark"),
+        (whole[:second] + whole[-1024:] + whole[second:], "not the end mark"),
+    ):
+        shard.write_bytes(damaged)
+        with pytest.raises(ValueError, match=rf"{shard} is damaged \(.*{said}\): pack"):
+            epoch_of(data, 0)

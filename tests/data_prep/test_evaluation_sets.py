@@ -156,20 +156,29 @@ def test_shards_serve_as_photos_and_their_validation_split_is_taken(tmp_path):
         assert np.abs(shown - truth).mean() < 5
 
 
-def test_a_damaged_shard_is_one_line_and_leaves_no_set(tmp_path, capsys):
+def test_no_photo_of_a_damaged_shard_is_passed_over(tmp_path, capsys):
     source = write_tar(tmp_path / "easy.tar", easyformat())
-    assert places2([str(source), str(tmp_path / "shards"), "--shard-size", "2"]) == 0
-    for shard in (tmp_path / "shards").glob("val-*.tar"):
-        content = bytearray(shard.read_bytes())
-        content[148:156] = b"no check"
-        shard.write_bytes(content)
-    capsys.readouterr()
+    assert places2([str(source), str(tmp_path / "shards"), "--shard-size", "3"]) == 0
     options = ["--set", "valid", "--total", "3", "--size", "32"]
-    assert main([str(tmp_path / "shards"), str(tmp_path / "set"), *options]) == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("error: ")
-    assert "is damaged" in said
-    assert not (tmp_path / "set" / "manifest.json").exists()
+    assert main([str(tmp_path / "shards"), str(tmp_path / "whole"), *options]) == 0
+    shard = tmp_path / "shards" / "val-000000.tar"
+    content = bytearray(shard.read_bytes())
+    # The second header: tarfile would take it for the end of the shard.
+    second = 512 + 512 * -(-int(content[124:135], 8) // 512)
+    content[second + 148 : second + 156] = b"no check"
+    shard.write_bytes(content)
+    assert main([str(tmp_path / "shards"), str(tmp_path / "set"), *options]) == 0
+    manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("whole", "set")]
+    assert manifests[0] == manifests[1]
+    # And the second photo.
+    content[second + 600] ^= 1
+    shard.write_bytes(content)
+    capsys.readouterr()
+    assert main([str(tmp_path / "shards"), str(tmp_path / "other"), *options]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"error: cannot read {shard}: ")
+    assert "it is not what the shard's listing says: pack the photos again" in said
+    assert not (tmp_path / "other" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(

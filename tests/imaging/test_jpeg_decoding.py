@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from lab.data.photo_sets import starter_photos
-from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
+from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo, read_source
+from lab.imaging.reading import _plain_jpeg
 
 HEIGHT, WIDTH = 123, 211
 
@@ -82,3 +83,25 @@ def test_a_damaged_file_is_what_it_was_to_pillow(photo):
     for length in (len(whole) // 2, len(whole) - 300):
         with pytest.raises(UnreadablePhotoError, match="truncated"):
             decode_photo(PhotoBytes("a.jpg", whole[:length]))
+
+
+def test_a_damaged_header_is_read_or_refused_as_by_pillow(photo):
+    """The few headers that are not shown to Pillow would have been read by it, to these pixels."""
+    small = photo.resize((48, 32))
+    generator = np.random.default_rng(0)
+    whole = [saved(small, **options) for options in ({}, {"comment": "a"}, {"exif": turned(6)})]
+    plain = 0
+    for number in range(300):
+        data = bytearray(whole[number % 3])
+        place = generator.integers(2, data.index(b"\xff\xda") + 14)
+        data[place] = generator.choice([0, 1, 3, 0xC0, 0xC2, 0xDA, 0xE1, 0xFF])
+        file = PhotoBytes("a.jpg", bytes(data))
+        plain += _plain_jpeg(file.data) is not None
+        try:
+            expected = read_source(file).rgb8()
+        except UnreadablePhotoError:
+            with pytest.raises(UnreadablePhotoError):
+                decode_photo(file)
+        else:
+            assert np.array_equal(decode_photo(file), expected)
+    assert 50 < plain < 200

@@ -46,7 +46,8 @@ def test_training_leaves_out_what_is_no_photo(photos, tmp_path, start):
     for seed in range(30):  # more than a tenth of what is unreadable ends the command
         photo(photos / f"more-{seed}.png", 10 + seed)
     options = [*TINY, f"--data.photos={photos}", "--fit.epochs=1", "--runs", tmp_path / "runs"]
-    out, said = start("train", *options, folder=tmp_path).communicate(timeout=SECONDS)
+    process = start("train", *options, folder=tmp_path, cold=True)
+    out, said = process.communicate(timeout=SECONDS)
     assert "Traceback" not in said
     assert "3 unreadable" in out
     for name, reason in (("pipe", "a pipe"), ("endless", "a device"), ("circle", "")):

@@ -106,7 +106,7 @@ def test_a_question_is_refused_in_a_line(tmp_path):
         "question: Which?\ngoal: hole_ssim\nsearch: {model.network.width: [8]}\n"
         "base: {model: {network: evilmod.Evil}}\n"
     )
-    process = start_command("sweep", "mine.yaml", "--workers", "1", folder=tmp_path)
+    process = start_command("sweep", "mine.yaml", "--workers", "1", folder=tmp_path, cold=True)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 2
     assert said.startswith("error: ")

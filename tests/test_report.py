@@ -35,7 +35,7 @@ def test_wandb_without_a_login_says_how_and_names_the_way_on(study, start, monke
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
     # A process of its own: W&B remembers within one that somebody was logged in.
-    process = start("report", study, "--wandb", folder=tmp_path, tracking="online")
+    process = start("report", study, "--wandb", folder=tmp_path, tracking="online", cold=True)
     _, error = process.communicate()
     assert process.returncode == 2
     assert "wandb login" in error

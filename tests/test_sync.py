@@ -91,7 +91,7 @@ def test_without_a_login_it_says_how(study, start, monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.setenv("HOME", str(tmp_path))
     # A process of its own: W&B remembers within one that somebody was logged in.
-    process = start("sync", study, folder=tmp_path, tracking="online")
+    process = start("sync", study, folder=tmp_path, tracking="online", cold=True)
     _, error = process.communicate()
     assert process.returncode == 2
     assert "wandb login" in error

@@ -11,6 +11,7 @@ import pandas as pd
 
 from lab.runs import fit_run
 from lab.settings import build_experiment, parse_experiment
+from tests import forking
 
 PROJECT = Path(__file__).parents[1]
 
@@ -56,10 +57,19 @@ def read_photos(run):
     return values.rename_axis(columns="metric").stack().astype(float).sort_index()
 
 
-def start_command(command, *arguments, folder, tracking="disabled", before=()):
+def start_command(command, *arguments, folder, tracking="disabled", before=(), cold=False):
     """Start ``python -m lab.<command>`` as its own process group; its output is to be read.
 
-    ``before`` are the words of a command that runs it, such as ``unshare``.
+    It is forked from a process that has imported what it imports (`tests.forking`), where that is
+    possible.
+
+    Args:
+        command: of ``lab``.
+        arguments: its options.
+        folder: where it runs.
+        tracking: W&B's mode.
+        before: the words of a command that runs it, such as ``unshare``.
+        cold: begin by a new Python, as where the start itself matters.
     """
     environment = {
         **os.environ,
@@ -72,14 +82,20 @@ def start_command(command, *arguments, folder, tracking="disabled", before=()):
         "COLUMNS": "200",
         "WANDB_MODE": tracking,
     }
+    words = [f"lab.{command}", *map(str, arguments)]
+    streams = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    if forking.POSSIBLE and not before and not cold:
+        return forking.Forked(words, folder, environment, **streams)
     return subprocess.Popen(
-        [*map(str, before), sys.executable, "-m", f"lab.{command}", *map(str, arguments)],
+        [*map(str, before), sys.executable, "-m", *words],
         cwd=folder,
         env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        **streams,
         start_new_session=True,
         # Where the tests run in the background, Ctrl-C may be switched off, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

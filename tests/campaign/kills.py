@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Study:
     """A study of two workers in a folder, and what of it must not change any more."""
 
     def __init__(self, folder: Path, address: str | None) -> None:
-        self.site = Site(folder, start_command, **QUESTION)
+        self.site = Site(folder, partial(start_command, cold=True), **QUESTION)
         self.address = address
         self.options = ("--workers", "2", "--threads", "1")
         if address is not None:

@@ -49,7 +49,7 @@ class Training:
         options = [*TINY, "--data.samples_per_epoch=64", f"--fit.epochs={EPOCHS}"]
         options.append(f"--data.photos={self.photos}")
         return start_command(
-            "train", *options, folder=self.folder, tracking=tracking, before=before
+            "train", *options, folder=self.folder, tracking=tracking, before=before, cold=True
         )
 
     def to_the_end(self, **options: object) -> Outcome:

@@ -99,7 +99,9 @@ def test_the_command_speaks_for_itself(tmp_path):
         mask = Image.new("L", (31, 24))
         mask.paste(255, (5, 5, 15, 15))
         mask.save(masks / f"{Path(name).stem}.png")
-    process = start_command("inpaint", photos, "--mask", masks, "-o", "out", folder=tmp_path)
+    process = start_command(
+        "inpaint", photos, "--mask", masks, "-o", "out", folder=tmp_path, cold=True
+    )
     out, said = process.communicate(timeout=120)
     lines = said.splitlines()
     assert all(line.startswith(("failed: ", "note: ")) for line in lines), said

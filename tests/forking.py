@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -27,11 +28,22 @@ import numpy as np
 POSSIBLE = sys.platform == "linux"
 _ASK_FOR_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
 _PROJECT = Path(__file__).parents[1]
+
+BEGUN_WITH = {
+    "OMP_NUM_THREADS": "1",
+    # Threads that wait for each other on a busy machine should not spin.
+    "OMP_WAIT_POLICY": "passive",
+    "PYTHONPATH": str(_PROJECT),
+    "PYTHONUNBUFFERED": "1",
+}
+"""What Python and libraries read as they begin: of the server, and of what is to be like it."""
+
 _LONGEST = 1 << 18
 
-# What the commands import when they have parsed their options; not `lab.fillers`, for onnxruntime
-# starts a thread.
+# What commands import when they have parsed their options, and notebooks; not `lab.fillers`, for
+# onnxruntime starts a thread.
 _IMPORTED = (
+    "ipykernel.kernelapp",
     "lab.completion",
     "lab.faults",
     "lab.results",
@@ -42,6 +54,7 @@ _IMPORTED = (
     "lab.tracking",
     "lab.training",
     "lab.variants",
+    "lab.widgets",
 )
 
 
@@ -61,19 +74,21 @@ class Forked(subprocess.Popen):
     def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *given):
         _, _, _, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *_ = given
         request = {"words": args, "folder": str(cwd), "environment": env}
-        self.pid = _server(env).fork(request, (p2cread, c2pwrite, errwrite))
+        streams = enumerate((p2cread, c2pwrite, errwrite))
+        streams = [number if stream == -1 else stream for number, stream in streams]
+        self.pid = _server().fork(request, streams)
         self._child_created = True
         self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
 
 
 class _Server:
-    def __init__(self, environment):
+    def __init__(self):
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 cwd=_PROJECT,
-                env=environment,
+                env={**os.environ, **BEGUN_WITH},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 # Of the kind that the commands have: Python has looked at its streams by then.
@@ -107,9 +122,9 @@ class _Server:
 _servers = []
 
 
-def _server(environment):
+def _server():
     if not _servers:
-        _servers.append(_Server(environment))
+        _servers.append(_Server())
     return _servers[0]
 
 
@@ -136,9 +151,11 @@ def _serve(requests):
         between = os.fork()
         if between == 0:
             between = os.getpid()
-            if number := os.fork():
-                os.write(told, str(number).encode())
+            if os.fork():
                 os._exit(0)
+            # Before anybody knows its number: whoever ends its group means no other.
+            os.setsid()
+            os.write(told, str(os.getpid()).encode())
             # Until it is the child of who asked.
             while os.getppid() == between:
                 time.sleep(0.001)
@@ -156,7 +173,6 @@ def _serve(requests):
 
 
 def _become(request, streams):
-    os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -164,6 +180,10 @@ def _become(request, streams):
     os.environ.clear()
     os.environ.update(request["environment"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.environ.get("PYTHONWARNINGS") == "ignore":
+        sys.warnoptions.append("ignore")
+        # Behind what the modules said that are imported by now.
+        warnings.simplefilter("ignore", append=True)
     # As in any process, no draws are those of another.
     np.random.seed()
     sys.path[0] = os.getcwd()

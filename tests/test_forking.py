@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests import forking
-from tests.tiny import PROJECT, wait_until
+from tests.tiny import wait_until
 
 pytestmark = pytest.mark.skipif(not forking.POSSIBLE, reason="commands are forked on Linux alone")
 
@@ -28,6 +28,7 @@ def tell():
             (s.fileno(), s.encoding, s.errors, s.seekable(), s.line_buffering, s.write_through)
             for s in (sys.stdin, sys.stdout, sys.stderr)
         ],
+        "warned": sys.warnoptions,
         "open": sorted(int(n) for n in os.listdir("/proc/self/fd") if int(n) < 100)[:-1],
         "is main": sys.modules["__main__"].tell is tell,
     }))
@@ -46,7 +47,7 @@ if __name__ == "__main__":
 @pytest.fixture
 def begin(tmp_path):
     (tmp_path / "probe.py").write_text(PROBE)
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "ONE": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **forking.BEGUN_WITH, "ONE": "1", "PYTHONWARNINGS": "ignore"}
     streams = {
         "stdin": subprocess.DEVNULL,
         "stdout": subprocess.PIPE,

@@ -73,11 +73,7 @@ def start_command(command, *arguments, folder, tracking="disabled", before=(), c
     """
     environment = {
         **os.environ,
-        "OMP_NUM_THREADS": "1",
-        # Threads that wait for each other on a busy machine should not spin.
-        "OMP_WAIT_POLICY": "passive",
-        "PYTHONPATH": str(PROJECT),
-        "PYTHONUNBUFFERED": "1",
+        **forking.BEGUN_WITH,
         "PYTHONWARNINGS": "ignore",
         "COLUMNS": "200",
         "WANDB_MODE": tracking,

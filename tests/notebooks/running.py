@@ -2,11 +2,15 @@
 
 import ast
 import json
+import subprocess
 from pathlib import Path
 
 import nbformat
+import pytest
+from jupyter_client.provisioning import local_provisioner
 from nbclient import NotebookClient
 
+from tests import forking
 from tests.tiny import PROJECT
 
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
@@ -73,11 +77,20 @@ def run_notebook(name, folder, look="None", /, **parameters):
     client = NotebookClient(
         notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    client.execute()
+    with pytest.MonkeyPatch.context() as patch:
+        if forking.POSSIBLE:
+            patch.setattr(local_provisioner, "launch_kernel", _fork_kernel)
+        client.execute()
     printed = [
         "".join(map(_text, cell.outputs)) for cell in notebook.cells if cell.cell_type == "code"
     ]
     return json.loads(printed[-1].splitlines()[-1]), "".join(printed[:-1])
+
+
+def _fork_kernel(words, *, cwd, env, **_):
+    """A kernel's process, begun as commands are: importing takes longer than most notebooks."""
+    assert words[1] == "-m"
+    return forking.Forked(words[2:], cwd, {**env, **forking.BEGUN_WITH}, stdin=subprocess.DEVNULL)
 
 
 def _text(output):

@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# A process a core, from two to four; `make test PARALLEL=` takes one (tests/conftest.py).
-PARALLEL ?= -n auto --dist loadgroup
+# A process a core, from two to four; `make test PARALLEL=` takes one (tests/conftest.py). A file stays
+# in one process, for its tests share what is costly.
+PARALLEL ?= -n auto --dist loadfile
 
 .PHONY: sweep test quick-test lint bench campaign lab clean
 

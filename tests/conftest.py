@@ -38,13 +38,16 @@ def pytest_xdist_auto_num_workers(config):
     return max(2, min(4, usable_processors()))
 
 
+def pytest_configure(config):
+    """Give files out as sorted below: xdist would leave the dearest, of few tests, to the end."""
+    config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(config, items):
-    """Keep in one process what shares costly fixtures: a file, and all of the browser."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "browser" if "browser" in item.fixturenames else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Files with slow tests first, so that no process is left with one while others have ended."""
+    if config.pluginmanager.hasplugin("xdist"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item):

@@ -87,12 +87,12 @@ def write_image(
     """
     check_image(image[None])
     if like is None:
-        blank = np.zeros((image.shape[1], image.shape[2], 3), np.uint8)
-        source = SourcePhoto(blank)
+        pixels = quantize(image.detach().cpu().numpy(), np.dtype(np.uint8))
+        photo = SourcePhoto(np.ascontiguousarray(np.moveaxis(pixels, 0, -1)))
     else:
         source = like if isinstance(like, SourcePhoto) else read_source(like)
-    everything = torch.ones_like(image[:1])
-    write_photo(path, paste_into_source(source, image, everything), lossy, durable)
+        photo = paste_into_source(source, image, torch.ones_like(image[:1]))
+    write_photo(path, photo, lossy, durable)
 
 
 def write_photo(

@@ -19,6 +19,8 @@ TINY_QUESTION = {
     "trials": 3,
     "epochs": 2,
     "pruning": {"enabled": False},
+    # All of them, as by default, take longer than the trials: tests/studies/test_sweeping.py.
+    "baselines": ["telea"],
     "base": {
         "model": {
             "network": {"class_path": "lab.networks.InpaintSANet", "init_args": {"width": 8}},

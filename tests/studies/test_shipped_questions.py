@@ -42,8 +42,10 @@ def test_a_shipped_question_can_be_asked(name, tmp_path, checkpoint):
     assert waiting[: len(question.first)] == question.first
     if question.sampler == "grid":
         assert len(waiting) == sweep.question.trials == len(question.combinations)
+    # What is named first, and the ends, were built as it began.
     for values in waiting:
-        sweep.build(values)
+        if values not in (*question.first, *question.extremes):
+            sweep.build(values)
 
 
 @pytest.mark.parametrize(("name", "lacks"), ASKED_IN_VAIN.items())

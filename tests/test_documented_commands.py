@@ -2,8 +2,9 @@
 
 The examples of a text are given one after the other, in a folder with what a reader has: photos,
 masks, a clip, archives, and what the examples of other texts made. What makes the work smaller is
-put *before* the documented words, which win. What stops where work begins, and what is not run,
-stands in a table with the reason; whatever else is written into a text runs to its end.
+put *before* the documented words, which win, but for the numbers of trials and epochs of studies
+that run to their end. What stops where work begins, and what is not run, stands in a table with the
+reason; whatever else is written into a text runs to its end.
 """
 
 import importlib.util
@@ -52,6 +53,9 @@ SMALLER = {
     "data_prep.evaluation_sets": ("--total=7", "--size=64"),
     "tests.statistics.simulated_studies": ("--studies=6", "--photos=13"),
 }
+
+# Of studies that run to their end: as many trials and epochs show what forty of them would.
+FEWER = {"--trials": "2", "--epochs": "1"}
 
 # What some examples have in common, the function where their work begins, and why they stop there.
 STOPS = {
@@ -186,10 +190,12 @@ def give(example, capfd, to_the_end=False):
             stop = stop_after_parsing(patch)
         elif to_the_end:
             stop = None
+            given = zip(["", *arguments], arguments, strict=False)
+            arguments = [FEWER.get(option, word) for option, word in given]
         elif stop:
             patch.setattr(stop, raise_stopped)
-            # The ends of what is searched are built in tests/studies/test_shipped_questions.py.
-            patch.setattr(Question, "extremes", [])
+        # The ends of what is searched are built in tests/studies/test_shipped_questions.py.
+        patch.setattr(Question, "extremes", [])
         try:
             main = module_of(command).main
             status = main([*SMALLER.get(command, ()), *arguments])
@@ -323,6 +329,11 @@ STUDIES = {
 @pytest.mark.parametrize("source", STUDIES)
 def test_studies_run_one_after_the_other(source, folder, capfd):
     shutil.rmtree(folder / "runs" / "loss_weights")
+    # Without the methods that take longer than the trials: tests/studies/test_sweeping.py has all.
+    for question in folder.glob("**/*.yaml"):
+        text = question.read_text()
+        if "search:" in text:
+            question.write_text(f"{text}\nbaselines: [telea]\n")
     for example in STUDIES[source]:
         before = sorted(map(os.path.getmtime, folder.glob("runs/*/results.csv")))
         give(example, capfd, to_the_end=True)

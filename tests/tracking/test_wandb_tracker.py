@@ -156,10 +156,11 @@ def test_a_silent_server_is_waited_for_once_in_a_process(tmp_path, monkeypatch):
     assert "later ones of this process are tracked offline" in warning
 
 
-def start_in_a_process(folder, patience=120.0, **environment):
+def start_in_a_process(folder, patience=120.0, connecting=30.0, **environment):
     """Start W&B twice as a person's process would, with standard input open.
 
-    ``patience`` are the seconds that it waits for what is still to be sent.
+    ``patience`` are the seconds that it waits for what is still to be sent, ``connecting`` those
+    for the first answer.
 
     Returns the seconds that each run took, and all that was said.
     """
@@ -169,6 +170,7 @@ def start_in_a_process(folder, patience=120.0, **environment):
         from lab.tracking import start_wandb, wandb_tracker
 
         wandb_tracker._SECONDS_TO_FINISH = {patience}
+        wandb_tracker._SECONDS_TO_CONNECT = {connecting}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             seconds = []
@@ -216,6 +218,7 @@ def test_who_is_not_logged_in_is_tracked_offline_and_not_asked(tmp_path):
 def test_a_server_that_does_not_answer_means_offline_with_a_warning(tmp_path):
     seconds, warned = start_in_a_process(
         tmp_path / "run",
+        connecting=5.0,
         WANDB_MODE="online",
         WANDB_BASE_URL="http://127.0.0.1:9",
         WANDB_API_KEY="a" * 40,

@@ -51,7 +51,9 @@ def compile_call(call: Callable[P, R], backend: str = "inductor") -> Callable[P,
     torch.compiler.reset()
     # Terms are weighed by gradients of their own, from the same answer, which must outlast them.
     gradients.donated_buffer = False
-    options = {"fallback_random": True} if backend == "inductor" else None
+    options: dict[str, str | int | bool | Callable[..., Any]] | None = None
+    if backend == "inductor":
+        options = {"fallback_random": True}
     compiled: Callable[P, R] = torch.compile(call, dynamic=False, backend=backend, options=options)
     return compiled
 

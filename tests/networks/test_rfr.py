@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lab.networks import RFR, UnreadableCheckpointError, load_network
+from lab.networks import RFR, UnreadableCheckpointError, load_network, rfr
 from lab.networks.rfr import KnowledgeConsistentAttention
 from tests.parity import TOLERANCE, published, relative_error
 
@@ -49,7 +49,9 @@ def attend_as_published(layer, features, valid, scores, valid_before):
     return combined, torch.cat(all_scores), known
 
 
-def test_attention_over_rounds_equals_the_published_arithmetic():
+@pytest.mark.parametrize("most", [0, 2**22], ids=["anew", "held"])
+def test_attention_over_rounds_equals_the_published_arithmetic(monkeypatch, most):
+    monkeypatch.setattr(rfr, "_MOST_TRAINED_SCORES", most)
     torch.manual_seed(0)
     layer = KnowledgeConsistentAttention(6).double()
     nn.init.constant_(layer.ratio, -0.6)

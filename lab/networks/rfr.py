@@ -74,13 +74,17 @@ class KnowledgeConsistentAttention(nn.Module):
         self, query: Tensor, key: Tensor, known: Tensor, past: list[tuple[Tensor, ...]]
     ) -> Tensor:
         """The paper's arithmetic: ``past`` holds the round before's scores."""
-        scores = torch.softmax(query @ key.transpose(1, 2), dim=-1)
-        if past:
-            before, known_before = past.pop()
-            ratio = self.ratio.abs() + 1e-7
-            scores = torch.lerp(before, scores, ratio / (known_before + ratio))
-        past.append((scores, known))
-        return scores @ key
+        # Half precision would round energies of tens before they pass a softmax.
+        with torch.autocast(query.device.type, enabled=False):
+            exact = torch.promote_types(query.dtype, torch.float32)
+            query, key, known = query.to(exact), key.to(exact), known.to(exact)
+            scores = torch.softmax(query @ key.transpose(1, 2), dim=-1)
+            if past:
+                before, known_before = past.pop()
+                ratio = self.ratio.abs() + 1e-7
+                scores = torch.lerp(before, scores, ratio / (known_before + ratio))
+            past.append((scores, known))
+            return scores @ key
 
     def _attend_anew(
         self, query: Tensor, key: Tensor, known: Tensor, past: list[tuple[Tensor, ...]]

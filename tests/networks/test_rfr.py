@@ -72,6 +72,19 @@ def test_attention_over_rounds_equals_the_published_arithmetic(monkeypatch, most
         torch.testing.assert_close(one, other)
 
 
+@torch.no_grad()
+def test_in_half_precision_held_scores_are_those_of_single(monkeypatch):
+    torch.manual_seed(0)
+    network = RFR(width=8, recurrences=3).eval()
+    image, mask = samples()
+    expected = network(image, mask).refined
+    with torch.autocast("cpu", torch.bfloat16):
+        held = network(image, mask).refined
+        monkeypatch.setattr(rfr, "_MOST_SCORES", 0)
+        anew = network(image, mask).refined
+    assert 0 < relative_error(held, expected) <= 1.1 * relative_error(anew, expected)
+
+
 def test_attention_keeps_nothing_the_size_of_all_pairs():
     layer = KnowledgeConsistentAttention(8)
     largest = 0

@@ -56,6 +56,8 @@ class Fit:
         nodes: machines that train together, each with so many devices; the same command runs on
             each, and NODE_RANK and MASTER_ADDR in the environment say where it is.
         threads: processor threads of a process; None leaves PyTorch's own choice.
+        compile: whether the network is compiled for its training steps, which takes minutes first;
+            needs a C++ compiler, or on GPUs Triton. Judges and scoring are not.
         log_every: steps between two records of the training losses.
         checkpoint_minutes: within an epoch that takes longer, everything that going on needs is
             kept after so many minutes, so that a kill costs no more; None keeps it after epochs
@@ -69,6 +71,7 @@ class Fit:
     devices: int = 1
     nodes: int = 1
     threads: int | None = None
+    compile: bool = False
     log_every: int = 10
     checkpoint_minutes: float | None = 10.0
 
@@ -87,6 +90,11 @@ class Fit:
             raise ValueError(
                 f"fit.checkpoint_minutes must be above 0, not {self.checkpoint_minutes}; null "
                 "keeps a run after its epochs alone"
+            )
+        if self.compile and self.devices * self.nodes > 1:
+            raise ValueError(
+                f"fit.compile is for a training on one device, not {self.devices * self.nodes}: "
+                "leave it out"
             )
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"fit.seed must lie in 0 to 2**32 - 1, not {self.seed}")

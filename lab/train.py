@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         has_ended,
         holding_run,
         is_first_machine,
-        refuse_missing_device,
+        refuse_missing_means,
         refuse_other_settings,
     )
     from lab.settings import build_experiment, parse_experiment
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.print_config:
             print(experiment.yaml, end="")
             return 0
-        refuse_missing_device(experiment.fit)
+        refuse_missing_means(experiment.fit)
         refuse_other_settings(experiment, folder)
         console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
         if has_ended(experiment, folder):

@@ -16,6 +16,7 @@ FLOORS = [
         "files",
         "heartbeats",
         "command_line",
+        "compiling",
         "processors",
         "ranks",
         "terminal",

@@ -314,7 +314,13 @@ def test_settings_that_came_later_stand_at_their_defaults_in_an_older_run(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "option", ["--fit.epochs=9", "--fit.log_every=3", "--fit.checkpoint_minutes=null"]
+    "option",
+    [
+        "--fit.epochs=9",
+        "--fit.log_every=3",
+        "--fit.checkpoint_minutes=null",
+        "--fit.compile=true",
+    ],
 )
 def test_what_changes_no_result_may_change(tmp_path, option):
     (tmp_path / "config.yaml").write_text(settle(tiny_experiment()).yaml)

@@ -10,6 +10,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+from lab.compiling import Program
 from lab.fills.patch_match import PatchMatch
 
 MOST_BYTES = 512 * 2**20
@@ -19,6 +20,7 @@ _PATCH_MATCH = PatchMatch()
 _remembered: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
 
 
+@Program
 @torch.no_grad()
 def patch_match_fill(image: Tensor, hole: Tensor) -> Tensor:
     """Fill every sample's hole by `PatchMatch` in its default form.

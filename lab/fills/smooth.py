@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lab.checks import check_image_and_mask, unknown_name_message
+from lab.compiling import Program
 from lab.contracts import Guides, Strategy
 from lab.fills.holed import complete_holed, refuse_full
 
@@ -52,6 +53,7 @@ _FAR = 10**6
 _RINGS = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if 0 < y * y + x * x <= 4]
 
 
+@Program
 @torch.no_grad()
 def across_fill(image: Tensor, hole: Tensor) -> Tensor:
     """Fill the hole mostly across where it is narrow: the best of these fills by itself.
@@ -107,6 +109,7 @@ def inward_fill(image: Tensor, hole: Tensor) -> Tensor:
     return _on_window(image, hole, _inward)
 
 
+@Program
 @torch.no_grad()
 def smooth_fills(image: Tensor, hole: Tensor) -> Tensor:
     """All fills, for a network that chooses among them.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.compiling import Program
 
 MaskReduction = Literal["nearest", "any"]
 
@@ -60,23 +61,26 @@ class ShiftConnection(nn.Module):
         Returns:
             ``(B, C, H, W)``: 0 outside the hole, and where nothing is known.
         """
-        if torch.compiler.is_exporting():
-            return _shifted(decoder, encoder, mask.flatten(1) > 0.5)
-        taken = []
-        for wanted, offered, hole in zip(
-            decoder.flatten(2), encoder.flatten(2), mask.flatten(1) > 0.5, strict=True
-        ):
-            shifted = torch.zeros_like(offered)  # [c, N]
-            places, sources = hole.nonzero()[:, 0], (~hole).nonzero()[:, 0]
-            if len(places) and len(sources):
-                nearest = sources[_most_alike(wanted[:, places], offered[:, sources])]
-                shifted = shifted.index_copy(1, places, offered[:, nearest])
-            taken.append(shifted)
-        return torch.stack(taken).reshape(encoder.shape)
+        shift = _shifted if torch.compiler.is_exporting() else _shifted_by_photo
+        return shift(decoder, encoder, mask.flatten(1) > 0.5)
+
+
+@Program
+def _shifted_by_photo(decoder: Tensor, encoder: Tensor, hole: Tensor) -> Tensor:
+    """What `ShiftConnection` takes, for ``hole (B, N)``: of each photo what is asked alone."""
+    taken = []
+    for wanted, offered, is_hole in zip(decoder.flatten(2), encoder.flatten(2), hole, strict=True):
+        shifted = torch.zeros_like(offered)  # [c, N]
+        places, sources = is_hole.nonzero()[:, 0], (~is_hole).nonzero()[:, 0]
+        if len(places) and len(sources):
+            nearest = sources[_most_alike(wanted[:, places], offered[:, sources])]
+            shifted = shifted.index_copy(1, places, offered[:, nearest])
+        taken.append(shifted)
+    return torch.stack(taken).reshape(encoder.shape)
 
 
 def _shifted(decoder: Tensor, encoder: Tensor, hole: Tensor) -> Tensor:
-    """What `ShiftConnection` takes, for ``hole (B, N)``, by operations whose shapes are known.
+    """The same by operations whose shapes are known.
 
     All positions look through all: for exporting, which cannot follow how many lie in a hole.
     """

@@ -5,9 +5,10 @@ Inpainting" (CVPR 2020): the network that the background notes chose (V6), since
 large holes. One stage, no discriminator; the losses are in the variant's card.
 
 Differs from the published code in form only. Any image size is accepted (padded inside, cropped
-back). The three channels of its mask are always equal, so that one is kept. The attention of
-earlier rounds is computed anew where it is needed rather than held: memory grows with the number
-of positions, not with its square. And nothing is left in the module from one call to the next.
+back). The three channels of its mask are always equal, so that one is kept. Of large photos the
+attention of earlier rounds is computed anew where it is needed rather than held: memory grows with
+the number of positions, not with its square. And nothing is left in the module from one call to
+the next.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,11 @@ from lab.networks.registry import PublishedForm, register
 
 # The first convolution and the encoder's first three halve the image.
 _MULTIPLE = 16
+
+# Scores of all pairs that are held from round to round: 64 MB, of a 512x512 photo; while training,
+# which keeps several of each round for the gradient, 16 MB.
+_MOST_SCORES = 2**24
+_MOST_TRAINED_SCORES = 2**22
 
 
 class KnowledgeConsistentAttention(nn.Module):
@@ -42,28 +48,53 @@ class KnowledgeConsistentAttention(nn.Module):
         self.ratio = nn.Parameter(torch.ones(1))
         self.combiner = nn.Conv2d(2 * channels, channels, 1)
 
-    def forward(
-        self, features: Tensor, valid: Tensor, past: list[tuple[Tensor, Tensor, Tensor]]
-    ) -> Tensor:
+    def forward(self, features: Tensor, valid: Tensor, past: list[tuple[Tensor, ...]]) -> Tensor:
         """Attend within ``features (B, C, H, W)``; the shape stays.
 
         Args:
             features: of this round.
             valid: ``(B, 1, h, w)`` of any size, 1 = known in this round.
-            past: the earlier rounds of this call, oldest first: empty for the first one. This
-                round is appended.
+            past: what is needed of the earlier rounds of this call: empty for the first one. This
+                round is put in.
         """
         # b = batch, N = H * W positions, c = channels; s[t] = softmax(query[t] key[t]), [b, N, N].
-        # The paper's scores are S[t] = (S[t - 1] valid[t - 1] + s[t] ratio) / (valid[t - 1] +
-        # ratio), that is, a weighted sum of s[0] ... s[t] whose weights depend on the query alone.
-        # So S[t] key[t], the answer, is the sum of weight[k] * (s[k] key[t]), each by a fused
-        # kernel that never holds the scores. (It wants each position's channels side by side.)
+        # (The fused kernel wants each position's channels side by side.)
         positions = features.flatten(2).transpose(1, 2).contiguous()  # [b, N, c]
         key = F.normalize(positions + 1e-7, dim=-1, eps=0.0)  # [b, N, c]
         # The sum over the surroundings is linear, so it is taken of the queries.
         surroundings = window_sums(features, 3, stride=1, padding=1)
         query = surroundings.flatten(2).transpose(1, 2).contiguous()  # [b, N, c]
         known = F.interpolate(valid, features.shape[2:]).flatten(2).transpose(1, 2)  # [b, N, 1]
+        attend = self._attend_held if _may_hold_scores(query) else self._attend_anew
+        attended = attend(query, key, known, past)
+        image = attended.transpose(1, 2).reshape(features.shape)
+        return self.combiner(torch.cat([image, features], dim=1))
+
+    def _attend_held(
+        self, query: Tensor, key: Tensor, known: Tensor, past: list[tuple[Tensor, ...]]
+    ) -> Tensor:
+        """The paper's arithmetic: ``past`` holds the round before's scores."""
+        # Half precision would round energies of tens before they pass a softmax.
+        with torch.autocast(query.device.type, enabled=False):
+            exact = torch.promote_types(query.dtype, torch.float32)
+            query, key, known = query.to(exact), key.to(exact), known.to(exact)
+            scores = torch.softmax(query @ key.transpose(1, 2), dim=-1)
+            if past:
+                before, known_before = past.pop()
+                ratio = self.ratio.abs() + 1e-7
+                scores = torch.lerp(before, scores, ratio / (known_before + ratio))
+            past.append((scores, known))
+            return scores @ key
+
+    def _attend_anew(
+        self, query: Tensor, key: Tensor, known: Tensor, past: list[tuple[Tensor, ...]]
+    ) -> Tensor:
+        """The same without the scores: ``past`` holds all earlier rounds, oldest first.
+
+        The paper's scores are S[t] = (S[t - 1] valid[t - 1] + s[t] ratio) / (valid[t - 1] + ratio),
+        that is, a weighted sum of s[0] ... s[t] whose weights depend on the query alone. So
+        S[t] key[t], the answer, is the sum of weight[k] * (s[k] key[t]), each by a fused kernel.
+        """
         past.append((query, key, known))
         ratio = self.ratio.abs() + 1e-7
         weight, attended = torch.ones_like(known), torch.zeros_like(key)
@@ -77,8 +108,16 @@ class KnowledgeConsistentAttention(nn.Module):
             known_before = past[round_ - 1][2]
             attended = attended + weight * ratio / (known_before + ratio) * scored
             weight = weight * known_before / (known_before + ratio)
-        image = attended.transpose(1, 2).reshape(features.shape)
-        return self.combiner(torch.cat([image, features], dim=1))
+        return attended
+
+
+def _may_hold_scores(query: Tensor) -> bool:
+    """Whether there are few enough between all pairs of ``query (B, N, C)``."""
+    if torch.compiler.is_exporting():
+        # It would depend on the size of the photo.
+        return False
+    most = _MOST_TRAINED_SCORES if torch.is_grad_enabled() else _MOST_SCORES
+    return query.shape[0] * query.shape[1] ** 2 <= most
 
 
 class FeatureReasoning(nn.Module):
@@ -122,9 +161,7 @@ class FeatureReasoning(nn.Module):
         )
         self.attention = KnowledgeConsistentAttention(deep)
 
-    def forward(
-        self, x: Tensor, valid: Tensor, past: list[tuple[Tensor, Tensor, Tensor]]
-    ) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor, past: list[tuple[Tensor, ...]]) -> Tensor:
         """Map ``(B, width, H, W)``, both sides multiples of 8, to the same shape.
 
         ``valid`` and ``past`` are those of :class:`KnowledgeConsistentAttention`.
@@ -244,7 +281,7 @@ class RFR(nn.Module):
             x, x_valid = convolve(x, x_valid)
             x = F.relu(normalize(x))
         merged, knowing = x * x_valid, x_valid
-        past: list[tuple[Tensor, Tensor, Tensor]] = []
+        past: list[tuple[Tensor, ...]] = []
         for _ in range(self.recurrences):
             for convolve in self.shrinking:
                 x, x_valid = convolve(x, x_valid)

@@ -123,21 +123,25 @@ class ShiftNet(nn.Module):
         for halve in self.encoder:
             x = halve(x)
             across.append(x)
-        extras: dict[str, Tensor] = {}
-        for level, double in zip(range(self.depth - 1, -1, -1), self.decoder, strict=True):
-            if level == _SHIFT_LEVEL:
-                decoded, encoded = F.relu(x), F.relu(across[level])
-                hole = self.shift.reduce(padded_mask, *x.shape[-2:])
-                extras = {"decoder_features": decoded, "reduced_mask": hole}
-                x = torch.cat([decoded, encoded, self.shift(decoded, encoded, hole)], dim=1)
-            elif level < self.depth - 1:
-                x = torch.cat([x, across[level]], dim=1)
-            x = double(x)
+        deeper = self.depth - 1 - _SHIFT_LEVEL
+        for level, double in zip(range(deeper), self.decoder[:deeper], strict=True):
+            x = double(torch.cat([x, across[-1 - level]], dim=1) if level else x)
+        decoded, encoded = F.relu(x), F.relu(across[_SHIFT_LEVEL])
+        hole = self.shift.reduce(padded_mask, *x.shape[-2:])
+        # Between two loops: compiled code cannot leave a loop for a program.
+        shifted = self.shift(decoded, encoded, hole)
+        x = self.decoder[deeper](torch.cat([decoded, encoded, shifted], dim=1))
+        finer = across[_SHIFT_LEVEL - 1 :: -1]
+        for skip, double in zip(finer, self.decoder[deeper + 1 :], strict=True):
+            x = double(torch.cat([x, skip], dim=1))
         answer = torch.tanh(x.float())
         if self.start == "residual":
             # From black to white is twice the hyperbolic tangent's reach.
             answer = (shown + 2.0 * padded_mask * answer).clamp(-1.0, 1.0)
-        return Stages(images=((answer[..., :height, :width] + 1.0) / 2.0,), extras=extras)
+        return Stages(
+            images=((answer[..., :height, :width] + 1.0) / 2.0,),
+            extras={"decoder_features": decoded, "reduced_mask": hole},
+        )
 
     @torch.no_grad()
     def guidance_features(self, truth: Tensor, mask: Tensor) -> Tensor:

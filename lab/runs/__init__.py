@@ -7,6 +7,7 @@ from lab.runs.beginning import (
     holding_run,
     is_first_machine,
     refuse_missing_device,
+    refuse_missing_means,
     refuse_other_settings,
     settle,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "make_room",
     "open_tasks",
     "refuse_missing_device",
+    "refuse_missing_means",
     "refuse_other_settings",
     "settle",
     "visuals_of",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 import yaml
 
+from lab.compiling import why_nothing_compiles
 from lab.devices import compute_device
 from lab.files import lock_run, replacing
 from lab.formats.plain import flatten
@@ -24,6 +25,7 @@ _MAY_CHANGE = {
     "fit.epochs",
     "fit.log_every",
     "fit.checkpoint_minutes",
+    "fit.compile",
     "fit.devices",
     "fit.nodes",
 }
@@ -228,6 +230,19 @@ def refuse_missing_device(fit: Fit) -> None:
         there = torch.accelerator.device_count()
         if fit.devices > there:
             raise SettingsError(f"fit.devices is {fit.devices}, but PyTorch finds {there} here")
+
+
+def refuse_missing_means(fit: Fit) -> None:
+    """Raise ``SettingsError`` for what a training needs and this machine lacks.
+
+    A device; where it is to be compiled, what compiles.
+    """
+    refuse_missing_device(fit)
+    if fit.compile and (why := why_nothing_compiles(compute_device(fit.device))) is not None:
+        raise SettingsError(
+            f"fit.compile is on, but PyTorch cannot compile here ({why}): install a C++ compiler "
+            "(g++, or what CXX names), on GPUs Triton; or leave fit.compile out"
+        )
 
 
 def trainer_precision(fit: Fit) -> Literal["bf16-mixed", "32-true"]:

@@ -24,7 +24,7 @@ from lab.rank_processes import Companions, Place, SharedTraining, first_place
 from lab.ranks import leave_group
 from lab.runs.beginning import (
     note_beginning,
-    refuse_missing_device,
+    refuse_missing_means,
     refuse_other_photos,
     settle,
     trainer_precision,
@@ -157,13 +157,13 @@ def fit_run(
         on_start: told in words where it goes on, if that is not between two epochs.
 
     Raises:
-        SettingsError: a device that is not there, the run in the folder had other photos, or its
-            ``last.ckpt`` is damaged.
+        SettingsError: a device or a compiler that is not there, the run in the folder had other
+            photos, or its ``last.ckpt`` is damaged.
         NonFiniteLossError: a loss was NaN or infinite.
         Exception: what `lab.faults` knows, such as a full disk.
         KeyboardInterrupt: the person pressed Ctrl-C; what was kept is there.
     """
-    refuse_missing_device(experiment.fit)
+    refuse_missing_means(experiment.fit)
     place = first_place(experiment.fit.devices, experiment.fit.nodes)
     experiment = settle(experiment, folder)
     refuse_other_photos(experiment, folder)
@@ -248,6 +248,8 @@ def _fit(
         "run to go on with": None if checkpoint is None else checkpoint.name,
         "version of PyTorch": torch.__version__,
     }
+    if fit.compile:
+        experiment.model.compile_training()
     trainer = lightning.Trainer(
         accelerator=fit.device,
         devices=fit.devices,

@@ -18,6 +18,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
+from lab.compiling import compile_call
 from lab.contracts import Guides, Network, Stages, Strategy
 from lab.data import Batch, PhotoDataModule
 from lab.devices import sum_precision
@@ -92,6 +93,16 @@ class CompletionModule(lightning.LightningModule):
         self.expected_data: dict[str, Any] = {}
         self._planned_steps: int | None = None
         self._size: int | None = None
+        self._ask_in_training = ask_network
+
+    def compile_training(self) -> None:
+        """Compile what training steps ask of the network; what it answers elsewhere is as before.
+
+        Its parts, their names and its hooks stay as they are, and so do judges: the gradient of a
+        gradient, which penalties take, compiled code does not have. Validation completes photos
+        uncompiled, as whoever scores the checkpoint later.
+        """
+        self._ask_in_training = compile_call(ask_network)
 
     def remember(self, settings: Mapping[str, Any]) -> None:
         """Keep the settings that the module was built from, for `load_from_checkpoint`."""
@@ -169,7 +180,8 @@ class CompletionModule(lightning.LightningModule):
 
     def forward(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Stages:
         """The network's stages for ``image (B, 3, H, W)``, ``mask (B, 1, H, W)`` and guides."""
-        return ask_network(self.network, image, mask, guides)
+        ask = self._ask_in_training if self.training else ask_network
+        return ask(self.network, image, mask, guides)
 
     def take_network(self, network: nn.Module) -> None:
         """Go on with ``network`` in place of the one that was built, under the same strategy."""

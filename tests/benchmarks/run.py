@@ -1,15 +1,17 @@
 """The benchmark table: ``make bench``. Ratios against a yardstick timed in the same run.
 
 Each pair is timed alternately and reported by medians, so that a busy machine slows both alike.
+``make bench ARGS="--only networks compiled"`` does some sections alone.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -17,8 +19,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lab.contracts import LossInputs
-from lab.data import Batch
+from lab.contracts import JudgedPair, LossInputs
+from lab.data import Batch, PhotoDataModule
 from lab.data.photo_sets import starter_photos
 from lab.fills import OpenCVInpainting
 from lab.imaging import decode_photo
@@ -32,6 +34,7 @@ from lab.settings import build_experiment, parse_experiment
 from tests.benchmarks.feeding import WORKERS, decoding_microseconds, fed, places_like_photos
 from tests.benchmarks.fills import FILLS, holed_photo
 from tests.benchmarks.masks import median_rate
+from tests.benchmarks.networks import network_table
 from tests.benchmarks.packing import packing_and_decoding
 from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
 
@@ -104,9 +107,8 @@ class Steps:
             loss.backward()
             self.adam[3].step()
             self.judge.requires_grad_(False)
-            inputs = LossInputs(
-                stages, image, mask, completed, lambda picture: self.judge(picture, mask)
-            )
+            judged = JudgedPair(lambda picture: self.judge(picture, mask), completed, image)
+            inputs = LossInputs(stages, image, mask, completed, {"whole": judged})
             value = self.objective(inputs)
             self.adam[2].zero_grad()
             value.total.backward()
@@ -151,9 +153,8 @@ def sample_rate(rounds: int) -> float:
     return 320 / statistics.median(seconds(lambda: list(loader)) for _ in range(rounds))
 
 
-def trainer_overhead(rounds: int) -> tuple[float, float]:
-    """Median seconds a step: the bare loop, and under Lightning with everything it records."""
-    options = [
+def trainer_options(*further: str) -> list[str]:
+    return [
         "--data.size=64",
         "--data.batch_size=16",
         "--data.samples_per_epoch=320",
@@ -162,9 +163,30 @@ def trainer_overhead(rounds: int) -> tuple[float, float]:
         "--model.judges.whole.width=32",
         "--model.judges.whole.depth=4",
         "--fit.epochs=1",
+        *further,
     ]
-    experiment = build_experiment(parse_experiment(options))
-    batches: list[Batch] = list(experiment.data.train_dataloader())
+
+
+def fitted_steps(
+    options: Sequence[str], data: PhotoDataModule, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """When each step of a run ended, in seconds after it was asked for."""
+    experiment = replace(build_experiment(parse_experiment(options)), data=data)
+    began, stamps = clock(), []
+    with tempfile.TemporaryDirectory() as folder:
+        fit_run(
+            experiment,
+            Path(folder),
+            "bench",
+            on_step=lambda _: stamps.append(clock() - began),
+        )
+    return stamps
+
+
+def trainer_overhead(rounds: int) -> tuple[float, float]:
+    """Median seconds a step: the bare loop, and under Lightning with everything it records."""
+    data = build_experiment(parse_experiment(trainer_options())).data
+    batches: list[Batch] = list(data.train_dataloader())
     bare = Steps(64, 16, 16, 4, computes_in_bfloat16("cpu"))
 
     def bare_steps() -> None:
@@ -172,39 +194,40 @@ def trainer_overhead(rounds: int) -> tuple[float, float]:
             bare.image, bare.mask = batch.image, batch.mask
             bare.fast_step()
 
-    stamps: list[float] = []
-
-    def lightning_steps() -> None:
-        again = build_experiment(parse_experiment(options))
-        again = replace(again, data=experiment.data)
-        with tempfile.TemporaryDirectory() as folder:
-            fit_run(
-                again, Path(folder), "bench", on_step=lambda _: stamps.append(time.perf_counter())
-            )
-
     bare_seconds, lightning_seconds = [], []
     for _ in range(rounds):
         bare_seconds.append(seconds(bare_steps) / len(batches))
-        stamps.clear()
-        lightning_steps()
+        stamps = fitted_steps(trainer_options(), data)
         # From the first step's end to the last's: what starting costs is no overhead a step.
         lightning_seconds.append((stamps[-1] - stamps[0]) / (len(stamps) - 1))
     return statistics.median(bare_seconds), statistics.median(lightning_seconds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+def compiled_steps(rounds: int) -> tuple[float, float, float]:
+    """Median processor seconds of a run's step: as it is, and compiled; and what compiling adds.
+
+    The last is by the clock: the compiler is other processes.
+    """
+    data = build_experiment(parse_experiment(trainer_options())).data
+    lasted: dict[bool, list[float]] = {False: [], True: []}
+    begun: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(rounds):
+        for compiled, found in lasted.items():
+            options = trainer_options(f"--fit.compile={compiled}".lower())
+            began = time.perf_counter()
+            stamps = fitted_steps(options, data, time.process_time)
+            begun[compiled].append(time.perf_counter() - began)
+            found += [after - before for before, after in pairwise(stamps)]
+    eager, ours = (statistics.median(lasted[compiled]) for compiled in (False, True))
+    return eager, ours, begun[True][0] - begun[False][0]
+
+
+def step_rows(table: Table, rounds: int) -> None:
+    """Steps and inference of the network that the notes start from, and what the trainer adds."""
     bfloat16 = computes_in_bfloat16("cpu")
-    table = Table(title=f"{torch.get_num_threads()} threads, bfloat16 instructions: {bfloat16}")
-    for column in ("what", "yardstick", "ours", "ratio", "target"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    photos_needed = {}
     for size, batch, width, depth in ((64, 16, 32, 4), (128, 4, 32, 5), (256, 2, 32, 6)):
         steps = Steps(size, batch, width, depth, bfloat16)
         plain, fast = alternate(steps.plain_step, steps.fast_step, rounds)
-        photos_needed[size] = batch / fast
         table.add_row(
             f"training step {size}x{size}, batch {batch}, width {width}",
             f"{1000 * plain:.0f} ms",
@@ -228,6 +251,23 @@ def main() -> None:
         f"{trained / bare - 1:+.1%}",
         "<= 5 %",
     )
+
+
+def compiled_rows(table: Table, rounds: int) -> None:
+    """A run's steps as they are, and with ``fit.compile``, on one core."""
+    torch.set_num_threads(1)
+    eager, compiled, further = compiled_steps(max(2, rounds // 3))
+    table.add_row(
+        f"compiled step 64x64, batch 16, width 16 (compiling: {further:.0f} s)",
+        f"{1000 * eager:.0f} ms",
+        f"{1000 * compiled:.0f} ms",
+        f"{eager / compiled:.2f}",
+        "-",
+    )
+
+
+def data_rows(table: Table, rounds: int) -> None:
+    """Photos that are read, drawn from, fed and packed."""
     cv_rate, our_rate = reading_rates(rounds)
     table.add_row(
         "photos read upright as RGB (against cv2.imread)",
@@ -239,6 +279,10 @@ def main() -> None:
     table.add_row(
         "training samples, photos in memory", "", f"{sample_rate(rounds):,.0f}/s", "", "-"
     )
+    bfloat16, photos_needed = computes_in_bfloat16("cpu"), {}
+    for size, batch, depth in ((64, 16, 4), (256, 2, 6)):
+        step = Steps(size, batch, 32, depth, bfloat16).fast_step
+        photos_needed[size] = batch / alternate(step, step, rounds)[0]
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     with places_like_photos() as sets:
@@ -267,6 +311,12 @@ def main() -> None:
         f"{ours.rate / alone.rate:.2f}",
         "-",
     )
+
+
+def fill_rows(table: Table, rounds: int) -> None:
+    """Holes that are filled without a network, on one core."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     telea = OpenCVInpainting("telea")
     for name, fill, size, target in FILLS:
         image, mask = holed_photo(size)
@@ -280,10 +330,48 @@ def main() -> None:
             f"{ours / plain:.1f}",
             target,
         )
+
+
+def mask_rows(table: Table, rounds: int) -> None:
+    """Masks that are drawn, on one core."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     for name, build in MASK_GENERATORS.items():
         rate = f"{median_rate(build()):,.0f}/s"
         table.add_row(f"masks 256x256 on one core: {name}", "", rate, "", "2,000/s")
-    Console(width=110).print(table)
+
+
+SECTIONS = {
+    "steps": step_rows,
+    "compiled": compiled_rows,
+    "data": data_rows,
+    "fills": fill_rows,
+    "masks": mask_rows,
+}
+NETWORKS = "networks"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    choices = [*SECTIONS, NETWORKS]
+    parser.add_argument(
+        "--only", nargs="+", choices=choices, default=choices, metavar="SECTION", help=f"{choices}"
+    )
+    given = parser.parse_args()
+    console, threads = Console(width=110), torch.get_num_threads()
+    bfloat16 = computes_in_bfloat16("cpu")
+    for name, add_rows in SECTIONS.items():
+        if name not in given.only:
+            continue
+        torch.set_num_threads(threads)
+        table = Table(title=f"{name}: {threads} threads, bfloat16 instructions: {bfloat16}")
+        for column in ("what", "yardstick", "ours", "ratio", "target"):
+            table.add_column(column, justify="left" if column == "what" else "right")
+        add_rows(table, given.rounds)
+        console.print(table)
+    if NETWORKS in given.only:
+        console.print(network_table(rounds=max(2, given.rounds // 2)))
 
 
 if __name__ == "__main__":

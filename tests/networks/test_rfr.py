@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lab.networks import RFR, UnreadableCheckpointError, load_network
+from lab.networks import RFR, UnreadableCheckpointError, load_network, rfr
 from lab.networks.rfr import KnowledgeConsistentAttention
 from tests.parity import TOLERANCE, published, relative_error
 
@@ -49,7 +49,9 @@ def attend_as_published(layer, features, valid, scores, valid_before):
     return combined, torch.cat(all_scores), known
 
 
-def test_attention_over_rounds_equals_the_published_arithmetic():
+@pytest.mark.parametrize("most", [0, 2**22], ids=["anew", "held"])
+def test_attention_over_rounds_equals_the_published_arithmetic(monkeypatch, most):
+    monkeypatch.setattr(rfr, "_MOST_TRAINED_SCORES", most)
     torch.manual_seed(0)
     layer = KnowledgeConsistentAttention(6).double()
     nn.init.constant_(layer.ratio, -0.6)
@@ -68,6 +70,19 @@ def test_attention_over_rounds_equals_the_published_arithmetic():
     ]
     for one, other in zip([*ours, *gradients[0]], [*theirs, *gradients[1]], strict=True):
         torch.testing.assert_close(one, other)
+
+
+@torch.no_grad()
+def test_in_half_precision_held_scores_are_those_of_single(monkeypatch):
+    torch.manual_seed(0)
+    network = RFR(width=8, recurrences=3).eval()
+    image, mask = samples()
+    expected = network(image, mask).refined
+    with torch.autocast("cpu", torch.bfloat16):
+        held = network(image, mask).refined
+        monkeypatch.setattr(rfr, "_MOST_SCORES", 0)
+        anew = network(image, mask).refined
+    assert 0 < relative_error(held, expected) <= 1.1 * relative_error(anew, expected)
 
 
 def test_attention_keeps_nothing_the_size_of_all_pairs():

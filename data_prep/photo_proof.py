@@ -16,7 +16,7 @@ import simplejpeg
 
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
 from lab.imaging.budgets import decoding_bytes, memory_of
-from lab.imaging.reading import open_header
+from lab.imaging.reading import decode_plain_jpeg, open_header
 
 JPEG_QUALITY = 95
 """Of photos that were shrunk; others keep their bytes."""
@@ -68,6 +68,10 @@ def prove_photo(data: bytes, name: str, size: int | None = None) -> ProvenPhoto:
 
 def _decode_jpeg(data: bytes, name: str) -> tuple[int, int, np.ndarray | None]:
     """Return the upright size, and the RGB pixels where they are upright as they lie."""
+    pixels = decode_plain_jpeg(data)
+    if pixels is not None:
+        height, width = pixels.shape[:2]
+        return height, width, pixels
     try:
         # Headers only; as training opens it, which refuses decompression bombs.
         with open_header(data) as header:

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from lab.data.photo_sets import starter_photos
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo, read_source
-from lab.imaging.reading import _plain_jpeg
+from lab.imaging.reading import decode_plain_jpeg
 
 HEIGHT, WIDTH = 123, 211
 
@@ -96,7 +96,7 @@ def test_a_damaged_header_is_read_or_refused_as_by_pillow(photo):
         place = generator.integers(2, data.index(b"\xff\xda") + 14)
         data[place] = generator.choice([0, 1, 3, 0xC0, 0xC2, 0xDA, 0xE1, 0xFF])
         file = PhotoBytes("a.jpg", bytes(data))
-        plain += _plain_jpeg(file.data) is not None
+        plain += decode_plain_jpeg(file.data) is not None
         try:
             expected = read_source(file).rgb8()
         except UnreadablePhotoError:

@@ -61,7 +61,13 @@ def begin(tmp_path):
             return forking.Forked(words, tmp_path, environment, **streams)
         words = [sys.executable, "-m", *words]
         return subprocess.Popen(
-            words, cwd=tmp_path, env=environment, start_new_session=True, **streams
+            words,
+            cwd=tmp_path,
+            env=environment,
+            start_new_session=True,
+            # A shell switches it off in what it runs in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            **streams,
         )
 
     return begin

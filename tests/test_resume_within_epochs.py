@@ -33,6 +33,8 @@ BEGUN.set_forkserver_preload(["tests.tiny"])
 def train_and_die(folder, options, epoch, step):
     """What a process does that is killed after a step, before anything is kept of that one."""
     os.environ["WANDB_MODE"] = "disabled"
+    # For its loader processes, which end when the process that started them has: a server's do not.
+    multiprocessing.set_start_method("fork", force=True)
 
     def die(progress):
         if (progress.epoch, progress.step) == (epoch, step):

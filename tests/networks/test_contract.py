@@ -407,6 +407,6 @@ def test_a_published_first_layer_of_an_odd_shape_is_refused(tmp_path, shape):
 
 def test_the_file_that_resumes_training_is_refused_and_the_right_one_named(tmp_path):
     fit_tiny(tmp_path / "run", "--fit.epochs=1")
-    with pytest.raises(UnreadableCheckpointError, match=r"epoch-NNN\.pt.*last\.ckpt only resumes"):
+    with pytest.raises(UnreadableCheckpointError, match=r"epoch-NNN\.pt.*\.ckpt files only resume"):
         load_network(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert isinstance(load_network(tmp_path / "run" / "checkpoints" / "epoch-001.pt"), InpaintSANet)

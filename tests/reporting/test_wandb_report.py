@@ -19,11 +19,12 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def wandb_server(monkeypatch):
-    wandb.teardown()  # settings that were read for other tests
     monkeypatch.setenv("WANDB_MODE", "online")
     server = StandIn()
     monkeypatch.setenv("WANDB_BASE_URL", server.url)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    # Settings that were read for other tests, by threads of theirs until now.
+    wandb.teardown()
     yield server
     server.close()
 

@@ -124,14 +124,22 @@ def _misfit(planned: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
 
 def check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
     """Raise ``UnreadableCheckpointError`` where a tensor holds NaN or infinity."""
+    name = first_not_finite(state)
+    if name is not None:
+        raise UnreadableCheckpointError(
+            path,
+            f"{printable(name)} holds values that are NaN or infinite: the training that wrote "
+            "it had failed. Take an earlier checkpoint",
+        )
+
+
+def first_not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity; None where all are finite."""
     for name, tensor in state.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
         # One pass over the values, where `isfinite` takes three: NaN is the least and the largest.
         low, high = tensor.aminmax()
         if not (low.isfinite() and high.isfinite()):
-            raise UnreadableCheckpointError(
-                path,
-                f"{printable(name)} holds values that are NaN or infinite: the training that wrote "
-                "it had failed. Take an earlier checkpoint",
-            )
+            return name
+    return None

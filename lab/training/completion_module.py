@@ -25,6 +25,7 @@ from lab.devices import sum_precision
 from lab.guides import ask_network
 from lab.metrics import measure, measure_answer
 from lab.networks import InpaintSANet, load_network, read_checkpoint
+from lab.networks.building import first_not_finite
 from lab.parsing import ArgumentParser
 from lab.ranks import gather_at_first, mean_over_ranks, rank
 from lab.strategies import Direct, answers_to
@@ -232,15 +233,10 @@ class CompletionModule(lightning.LightningModule):
             NonFiniteLossError: a weight is NaN or infinite.
         """
         # Behind a gate, an infinite weight leaves answers finite; no checkpoint may hold one.
-        largest = {
-            name: tensor.detach().abs().amax().float()
-            for name, tensor in self.network.state_dict().items()
-            if tensor.is_floating_point() and tensor.numel()
-        }
-        finite = torch.isfinite(torch.stack(list(largest.values()))).tolist()
-        broken = [name for name, whole in zip(largest, finite, strict=True) if not whole]
-        if broken:
-            self._refuse_not_finite({f"the network's {broken[0]}": largest[broken[0]]})
+        state = self.network.state_dict()
+        broken = first_not_finite(state)
+        if broken is not None:
+            self._refuse_not_finite({f"the network's {broken}": state[broken].abs().amax()})
         if not self._score_sums:
             return
         sums = torch.stack(list(self._score_sums.values()))

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -63,6 +64,27 @@ def no_tracking(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    yield
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+        pytest.fail("a W&B run is left open: later tests would find nobody logged in")
+
+
+@pytest.fixture
+def wandb_server(monkeypatch):
+    """`tests.reporting.wandb_stand_in.StandIn`, and somebody who is logged in to it."""
+    import wandb
+
+    from tests.reporting.wandb_stand_in import StandIn
+
+    server = StandIn()
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    wandb.teardown()  # settings that were read for other tests
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ sent by W&B's own `wandb sync`. That the real W&B takes it as well is not shown 
 import time
 
 import pytest
-import wandb
 from filelock import FileLock
 
 from lab.sync import main
-from tests.reporting.wandb_stand_in import StandIn
 from tests.tiny import fit_tiny
 from tests.tracking.offline_run import records
 
@@ -35,17 +33,6 @@ def study(tmp_path_factory):
 
 def has_ended(file):
     return any(record.WhichOneof("record_type") == "exit" for record in records(file))
-
-
-@pytest.fixture
-def wandb_server(monkeypatch, tmp_path):
-    server = StandIn()
-    wandb.teardown()  # settings that were read for other tests
-    monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    yield server
-    server.close()
 
 
 def test_runs_go_up_once_in_their_group_with_their_pictures(study, wandb_server, capsys):

@@ -12,6 +12,7 @@ import wandb
 
 from lab.files import lock_run
 from lab.parsing import SettingsError
+from lab.tracking import logged_in
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,17 @@ def require_login(instead: str) -> None:
             f"WANDB_MODE={mode} asks for nothing to be sent: give the command again with "
             f"WANDB_MODE=online before it. Without W&B, {instead}"
         )
-    if not wandb.login(prompt=False, verify=False):
+    if logged_in():
+        return
+    if wandb.run is not None:
         raise SettingsError(
-            "nobody is logged in to W&B here: run `wandb login`, or set WANDB_API_KEY (and "
-            f"WANDB_BASE_URL for a server of your own). Without W&B, {instead}"
+            "a W&B run that reports to no server goes on in this process, and until it ends W&B "
+            f"logs nobody in: wandb.finish() ends it. Without W&B, {instead}"
         )
+    raise SettingsError(
+        "nobody is logged in to W&B here: run `wandb login`, or set WANDB_API_KEY (and "
+        f"WANDB_BASE_URL for a server of your own). Without W&B, {instead}"
+    )
 
 
 def sync_offline_runs(

@@ -3,7 +3,7 @@
 from lab.tracking.epoch_recorder import VISUAL_SAMPLES, EpochRecorder
 from lab.tracking.epoch_visuals import SampleVisual, write_visuals
 from lab.tracking.sample_scores import EpochScore, SampleScore, mean_scores, write_scores
-from lab.tracking.wandb_tracker import WandbTracker, start_wandb
+from lab.tracking.wandb_tracker import WandbTracker, logged_in, start_wandb
 
 __all__ = [
     "VISUAL_SAMPLES",
@@ -12,6 +12,7 @@ __all__ = [
     "SampleScore",
     "SampleVisual",
     "WandbTracker",
+    "logged_in",
     "mean_scores",
     "start_wandb",
     "write_scores",

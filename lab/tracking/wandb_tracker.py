@@ -68,6 +68,23 @@ class WandbTracker:
             )
 
 
+def logged_in() -> bool:
+    """Whether W&B knows whose runs it would send; nothing is asked of the network or the person.
+
+    A log-in that W&B cannot read is none, with a warning, and so is any while a run of this process
+    goes on that reports to no server.
+    """
+    # While a run of this process goes on, W&B's own look says no, whoever is logged in.
+    if wandb.run is not None and wandb.run.url is not None:
+        return True
+    try:
+        # verify=False: a look at the configuration, not a request.
+        return bool(wandb.login(prompt=False, verify=False))
+    except Exception as error:
+        warnings.warn(f"W&B's log-in is unusable: {error}", stacklevel=3)
+        return False
+
+
 def start_wandb(
     folder: Path, name: str, group: str | None, run_id: str, config: Mapping[str, Any]
 ) -> WandbTracker | None:
@@ -88,7 +105,7 @@ def start_wandb(
         WandbTracker | None: None only where ``WANDB_MODE=disabled`` asks for no tracking.
     """
     global _server_is_silent
-    asked = os.environ.get("WANDB_MODE") or ("online" if _logged_in() else "offline")
+    asked = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     if asked == "disabled":
         return None
     # Words that W&B knew of old ("dryrun", "run") mean the same as its present ones.
@@ -117,15 +134,6 @@ def start_wandb(
     for pattern in ("val/*", "visuals/*"):
         run.define_metric(pattern, step_metric=EPOCHS_TRAINED)
     return WandbTracker(WandbLogger(experiment=run))
-
-
-def _logged_in() -> bool:
-    try:
-        # verify=False: a look at the configuration, not a request.
-        return bool(wandb.login(prompt=False, verify=False))
-    except Exception as error:
-        warnings.warn(f"W&B's log-in is unusable ({error}); tracking offline", stacklevel=3)
-        return False
 
 
 def _start(

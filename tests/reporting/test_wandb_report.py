@@ -1,32 +1,23 @@
 """The W&B Report, built and saved by W&B's own library, against a stand-in for its API."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import wandb
 
+from lab.parsing import SettingsError
 from lab.report import main
+from lab.reporting.offline_runs import require_login
 from lab.reporting.wandb_report import build_wandb_report, config_key
 from lab.results import open_study
+from lab.tracking import logged_in
 from tests.reporting.studies import HOLE, write_study
-from tests.reporting.wandb_stand_in import StandIn
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("runs") / "weights")
-
-
-@pytest.fixture
-def wandb_server(monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "online")
-    server = StandIn()
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    # Settings that were read for other tests, by threads of theirs until now.
-    wandb.teardown()
-    yield server
-    server.close()
 
 
 def test_the_report_has_every_panel_and_our_findings(study, wandb_server, capsys):
@@ -85,3 +76,14 @@ def test_an_option_is_found_under_the_name_it_is_logged_by():
     }
     assert config_key(settings, HOLE) == "model.init_args.objective.init_args.weights.hole_l1"
     assert config_key({"model": {"objective": {}}}, "model.objective") == "model.objective"
+
+
+def test_a_run_of_this_process_does_not_hide_who_is_logged_in(study, wandb_server, monkeypatch):
+    with monkeypatch.context() as going_on:
+        going_on.setattr(wandb, "run", SimpleNamespace(url="https://wandb.ai/e/p/runs/1"))
+        assert logged_in()
+    run = wandb.init(mode="disabled")
+    with pytest.raises(SettingsError, match=r"wandb\.finish\(\) ends"):
+        require_login("nothing")
+    run.finish()
+    require_login("nothing")

@@ -83,10 +83,10 @@ def _montage(pixels: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     missing = hole
     for _ in range(_ROUNDS):
         filled = np.zeros_like(lab)
+        known = np.where(missing, 0, 255).astype(np.uint8)
+        # Nothing may come between the two, for it would take the memory that is cleared.
         _clear_freed_memory()
-        cv2.xphoto.inpaint(
-            lab, np.where(missing, 0, 255).astype(np.uint8), filled, cv2.xphoto.INPAINT_SHIFTMAP
-        )
+        cv2.xphoto.inpaint(lab, known, filled, cv2.xphoto.INPAINT_SHIFTMAP)
         # It smooths known pixels near the hole, too.
         lab[missing] = filled[missing]
         before, missing = missing, missing & (lab == _EMPTY).all(-1)

@@ -172,8 +172,11 @@ def _encode(photo: SourcePhoto, suffix: str) -> bytes:
     elif suffix == ".webp":
         # `exact` keeps the colours under transparent pixels.
         options |= {"format": "WEBP", "lossless": True, "exact": True}
+    elif suffix == ".bmp":
+        options["format"] = "BMP"
     else:
-        options["format"] = "BMP" if suffix == ".bmp" else "PNG"
+        # The default takes 2.5 times as long for files 6 % smaller.
+        options |= {"format": "PNG", "compress_level": 3}
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(samples)).save(file, **options)  # type: ignore[arg-type]
     return file.getvalue()

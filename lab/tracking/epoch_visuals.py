@@ -1,6 +1,6 @@
 """The same validation photos, epoch after epoch, on disk and in W&B."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,24 +45,25 @@ def write_visuals(
     Each sample has a key of its own in W&B, logged once an epoch, so that the step slider of its
     panel walks through the epochs.
     """
-    panels: dict[str, list[tuple[str, Tensor]]] = {}
+    panels: dict[str, list[tuple[str, Path]]] = {}
     written: list[Path] = []
     for visual in visuals:
-        hole = show_hole(visual.truth, visual.mask)
-        fixed: Mapping[str, Tensor] = {"hole": hole, "truth": visual.truth}
-        for what, image in fixed.items():
-            path = visual_path(run, visual.sample, what)
-            if not path.exists():
-                write_image(path, image)
-        stages = visual.stages()
-        for what, image in stages.items():
-            path = visual_path(run, visual.sample, what, epoch)
+        hole, truth = (visual_path(run, visual.sample, what) for what in ("hole", "truth"))
+        if not hole.exists():
+            write_image(hole, show_hole(visual.truth, visual.mask))
+        if not truth.exists():
+            write_image(truth, visual.truth)
+        stages = {
+            what: (visual_path(run, visual.sample, what, epoch), image)
+            for what, image in visual.stages().items()
+        }
+        for path, image in stages.values():
             write_image(path, image, durable=False)
             written.append(path)
         panels[visual.sample] = [
             ("photo with its hole", hole),
-            *stages.items(),
-            ("truth", visual.truth),
+            *((what, path) for what, (path, _) in stages.items()),
+            ("truth", truth),
         ]
     sync_files(written)
     if tracker is not None:

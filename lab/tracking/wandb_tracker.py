@@ -9,9 +9,7 @@ from typing import Any, Literal, cast
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
-from torch import Tensor
 
-from lab.imaging import to_uint8
 from lab.training import EPOCHS_TRAINED
 
 PROJECT = "background-inpainting"
@@ -36,14 +34,14 @@ class WandbTracker:
         """Log metrics of an epoch."""
         self.logger.experiment.log({**values, EPOCHS_TRAINED: epoch})
 
-    def log_images(self, epoch: int, panels: Mapping[str, Sequence[tuple[str, Tensor]]]) -> None:
-        """Log captioned images ``(3, H, W)`` under ``visuals/<panel>``.
+    def log_images(self, epoch: int, panels: Mapping[str, Sequence[tuple[str, Path]]]) -> None:
+        """Log captioned image files under ``visuals/<panel>``; they are copied, not encoded anew.
 
         As images and not inside a table: offline runs lose the images of tables.
         """
         entries: dict[str, Any] = {
             f"visuals/{panel}": [
-                wandb.Image(to_uint8(image), caption=caption) for caption, image in images
+                wandb.Image(str(path), caption=caption) for caption, path in images
             ]
             for panel, images in panels.items()
         }

@@ -31,11 +31,13 @@ from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
 from lab.processors import usable_processors
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
+from lab.tracking import VISUAL_SAMPLES
 from tests.benchmarks.feeding import WORKERS, decoding_microseconds, fed, places_like_photos
 from tests.benchmarks.fills import FILLS, holed_photo
 from tests.benchmarks.masks import median_rate
 from tests.benchmarks.networks import network_table
 from tests.benchmarks.packing import packing_and_decoding
+from tests.benchmarks.pictures import picture_seconds
 from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
 
 
@@ -341,12 +343,26 @@ def mask_rows(table: Table, rounds: int) -> None:
         table.add_row(f"masks 256x256 on one core: {name}", "", rate, "", "2,000/s")
 
 
+def picture_rows(table: Table, rounds: int) -> None:
+    """The pictures of an epoch, on one core."""
+    for size in (64, 256):
+        plain, ours = picture_seconds(size, rounds)
+        table.add_row(
+            f"an epoch's pictures {size}x{size}, {VISUAL_SAMPLES} samples (against PNG by Pillow)",
+            f"{1000 * plain:.0f} ms",
+            f"{1000 * ours:.0f} ms",
+            f"{plain / ours:.2f}",
+            "-",
+        )
+
+
 SECTIONS = {
     "steps": step_rows,
     "compiled": compiled_rows,
     "data": data_rows,
     "fills": fill_rows,
     "masks": mask_rows,
+    "pictures": picture_rows,
 }
 NETWORKS = "networks"
 

@@ -1,16 +1,18 @@
-"""What fills a hole, however it is named: a network's file with its strategy, or a method."""
+"""What fills a hole, however it is named: a network's file with its strategy, or a method.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+The settings of a run take seconds to import; `lab.strategies.open_method` does without.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lab.checks import UserError, unknown_name_message
-from lab.contracts import Guides, Network, Strategy
+from lab.checks import UserError
+from lab.contracts import Network
 from lab.deployment import load_model
 from lab.devices import Device, compute_device
 from lab.formats.plain import parse_yaml
@@ -24,59 +26,13 @@ from lab.networks import (
 )
 from lab.parsing import take_packages
 from lab.settings import strategy_factory
-from lab.strategies import DEFAULT_METHOD, METHODS, EdgeDrawing, Tiled, TileReport
+from lab.strategies import EdgeDrawing, Filler, Tiled, TileReport, open_method
 
 PRESET_NETWORK = "DeepFillv2"
 """The network whose sizes ``--preset`` means: the one that the deployment notes compressed."""
 
 TILE = 512
 """The largest side of what a network is shown at once, in pixels: memory stays that of one tile."""
-
-
-@dataclass(frozen=True)
-class Filler(Strategy):
-    """A strategy on its device.
-
-    Attributes:
-        name: for people: the checkpoint's or the model's file, or the method.
-        strategy: what fills.
-        device: where it computes; images and masks go there and come back.
-        tile: side of the tiles that larger photos are cut into; 0 for none.
-        reads: the guides that its network reads.
-        make_drawing: makes what draws the edges by which it fills; None without a checkpoint.
-    """
-
-    name: str
-    strategy: Strategy
-    device: torch.device
-    tile: int = 0
-    reads: tuple[str, ...] = ()
-    make_drawing: Callable[[], EdgeDrawing] | None = None
-
-    def __call__(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
-        """Complete ``image (B, 3, H, W)`` where ``mask (B, 1, H, W)`` is 1, shown ``guides``."""
-        there = self._there(guides)
-        return self.strategy(image.to(self.device), mask.to(self.device), there).to(image.device)
-
-    def draw_edges(self, image: Tensor, mask: Tensor, guides: Guides | None = None) -> Tensor:
-        """The edges by which it fills, ``(B, 1, H, W)`` in [0, 1], 1 = edge; those known as found.
-
-        Raises:
-            UserError: its network draws none, or its strategy has no drawing of its own.
-        """
-        there = self._there(guides)
-        return self._drawing(image.to(self.device), mask.to(self.device), there).to(image.device)
-
-    @cached_property
-    def _drawing(self) -> EdgeDrawing:
-        if self.make_drawing is None:
-            raise UserError(
-                f"{self.name} is no checkpoint of a network, and draws no edges: leave them out"
-            )
-        return self.make_drawing()
-
-    def _there(self, guides: Guides | None) -> Guides | None:
-        return guides and {name: planes.to(self.device) for name, planes in guides.items()}
 
 
 def open_filler(
@@ -116,11 +72,7 @@ def open_filler(
             raise UserError(
                 f"{options[0]} is put on a trained network: name one by checkpoint (--checkpoint)"
             )
-        method = DEFAULT_METHOD if method is None else method
-        if method not in METHODS:
-            raise UserError(unknown_name_message("method", method, METHODS))
-        place = torch.device("cpu") if device == "auto" else compute_device(device)
-        return Filler(method, METHODS[method].build(), place)
+        return open_method(method, device)
     path = Path(checkpoint or model or "").expanduser()
     network: Network
     module: nn.Module | None = None

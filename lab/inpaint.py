@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from lab.completion import Completion, Guidance, Job, Pairing
-    from lab.fillers import Filler
+    from lab.strategies import Filler, TileReport
 
 EXAMPLE = """\
   python -m lab.inpaint photo.jpg --mask mask.png -o restored.png --preview preview.png
@@ -346,7 +346,6 @@ def _fill(
 ) -> int:
     """Complete every photo, and say so."""
     from lab.completion import complete_file
-    from lab.fillers import open_filler
     from lab.mask_sources import DILATION, open_mask_source
 
     busy = ""
@@ -354,9 +353,7 @@ def _fill(
     def on_tile(number: int, count: int) -> None:
         status.update(f"{busy}, tile {number} of {count}")
 
-    filler = open_filler(
-        given.checkpoint, given.method, settings, given.tile, given.device, on_tile, given.model
-    )
+    filler = _open_filler(given, settings, on_tile)
     guidance = _guidance(given)
     guidance.check(filler.reads, filler.name)
     mask_source, dilation = None, given.dilate or 0
@@ -398,6 +395,19 @@ def _fill(
     if given.times and steps:
         _report_times(steps)
     return _report_folder(pairing, failures, skipped) if is_folder else _SUCCESS
+
+
+def _open_filler(given: Namespace, settings: Sequence[str], on_tile: "TileReport") -> "Filler":
+    if not _has_network(given) and not settings:
+        from lab.strategies import open_method
+
+        return open_method(given.method, given.device)
+    # The settings of runs, by which a network is put to use, take seconds to import.
+    from lab.fillers import open_filler
+
+    return open_filler(
+        given.checkpoint, given.method, settings, given.tile, given.device, on_tile, given.model
+    )
 
 
 def _report(

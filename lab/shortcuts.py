@@ -10,12 +10,12 @@ from lab.checks import UserError, unknown_name_message
 from lab.completion import Completed, Guidance, complete_picture
 from lab.data import PhotoDataModule
 from lab.devices import Device
-from lab.fillers import TILE, Filler, open_filler
+from lab.fillers import TILE, open_filler
 from lab.imaging import Picture, photo_file
 from lab.mask_sources import Box
 from lab.parsing import options_from
 from lab.settings import build_data, parse_experiment
-from lab.strategies import METHODS
+from lab.strategies import METHODS, Filler
 from lab.training import CompletionModule
 from lab.variants import VARIANTS, build_variants
 from lab.widgets import Comparison

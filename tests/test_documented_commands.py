@@ -304,7 +304,7 @@ def folder(prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(copy)
     monkeypatch.setenv("HOME", str(copy))
     # The quickest, where none is named.
-    monkeypatch.setattr("lab.fillers.DEFAULT_METHOD", "telea")
+    monkeypatch.setattr("lab.strategies.fillers.DEFAULT_METHOD", "telea")
     return copy
 
 

@@ -1,5 +1,6 @@
 """The command, as a newcomer would use and misuse it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -413,6 +414,20 @@ def test_folders_that_will_not_do(capsys, line, message):
     assert run(line) == 2
     assert message in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_method_needs_no_trainer():
+    put_photo("photo.png")
+    put_mask("mask.png")
+    code = (
+        "import sys, lab.inpaint\n"
+        "line = 'photo.png --mask mask.png --method telea -o out.png'\n"
+        "assert lab.inpaint.main(line.split()) == 0\n"
+        "assert not {'pytorch_lightning', 'wandb', 'onnxruntime'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
+    assert Path("out.png").is_file()
 
 
 def test_help_is_quick_and_needs_no_pytorch():

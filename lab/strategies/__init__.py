@@ -10,6 +10,7 @@ from lab.strategies.cropped import Cropped
 from lab.strategies.direct import Direct, answers_to
 from lab.strategies.edge_drawing import EdgeDrawing
 from lab.strategies.feathered import Feathered
+from lab.strategies.fillers import Filler, open_method
 from lab.strategies.methods import DEFAULT_METHOD, METHODS, Method, baselines, print_methods
 from lab.strategies.repeated import Repeated
 from lab.strategies.tiled import Tiled, TileReport
@@ -23,6 +24,7 @@ __all__ = [
     "Direct",
     "EdgeDrawing",
     "Feathered",
+    "Filler",
     "Method",
     "Repeated",
     "TileReport",
@@ -30,6 +32,7 @@ __all__ = [
     "Upscaled",
     "answers_to",
     "baselines",
+    "open_method",
     "print_methods",
 ]
 

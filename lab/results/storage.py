@@ -353,6 +353,7 @@ def trial_folder(folder: Path, number: int) -> Path:
 
 def trial_label(trial: FrozenTrial) -> str:
     """What tables call a trial: by its variant where it varied nothing else, else "trial 7"."""
-    if list(trial.params) == ["variant"]:
+    varied = [name for name, space in trial.distributions.items() if not space.single()]
+    if varied == ["variant"]:
         return str(trial.params["variant"])
     return f"trial {trial.number}"

@@ -68,20 +68,20 @@ class Board:
         """What a run is called: a trial of a grid by its values, in the search's order."""
         if not (self._is_by_values and run.values):
             return run.label
-        return " / ".join(short_value(run.values.get(path)) for path in self.question.search)
+        return " / ".join(short_value(run.values.get(path)) for path in self.question.varied)
 
     @property
     def heading(self) -> str:
         """What the parts of a name are."""
         if not self._is_by_values:
             return ""
-        names = short_names(list(self.question.search))
+        names = short_names(self.question.varied)
         return " / ".join(name.replace("_", " ") for name in names.values())
 
     @property
     def _is_by_values(self) -> bool:
         # Variants alone are called by their names.
-        return self.question.sampler == "grid" and list(self.question.search) != ["variant"]
+        return self.question.sampler == "grid" and self.question.varied != ["variant"]
 
     @property
     def metrics(self) -> list[str]:

@@ -53,7 +53,7 @@ class SweepDisplay:
             refresh_per_second=4,
             transient=True,
         )
-        self._names = short_names(list(self.question.search))
+        self._names = short_names(self.question.varied)
 
     def __enter__(self) -> "SweepDisplay":
         if self.console.is_terminal:
@@ -130,6 +130,7 @@ class SweepDisplay:
         values = ", ".join(
             f"{self._names[path]} {value:.3g}" if isinstance(value, float) else f"{value}"
             for path, value in (event.values or {}).items()
+            if path in self._names
         )
         again = "" if event.seed is None else f", again from seed {event.seed}"
         reason = f": {event.reason}" if event.reason else ""

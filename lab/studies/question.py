@@ -91,6 +91,11 @@ class Search:
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     @property
+    def is_varied(self) -> bool:
+        """Whether there is more than one value to take."""
+        return self.choices is None or len(self.choices) > 1
+
+    @property
     def extremes(self) -> list[Value]:
         """What a run must be buildable with: every choice, or the end of a range."""
         if self.choices is not None:
@@ -143,6 +148,7 @@ class Question:
         seeds: from how many a setting may be trained; after the first, only those whose place
             among the others another one could decide get it.
         first: trials to run before any is drawn; the first is what the others are compared with.
+            Options of one choice need not be named.
         sampler: "tpe" learns from earlier trials, "random" does not, "grid" takes every
             combination of choices.
         pruning: when a trial is ended early.
@@ -201,6 +207,7 @@ class Question:
                         f"first gives {path} a value, but it is varied only when "
                         f"{_shown(self.search[path].when)}"
                     )
+        object.__setattr__(self, "first", [self._completed(values) for values in self.first])
         for variant in self.applied:
             if variant not in VARIANTS:
                 raise ValueError(unknown_name_message("variant", variant, VARIANTS))
@@ -233,6 +240,22 @@ class Question:
                         f"{choices}"
                     )
             before[path] = space
+
+    def _completed(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """With the options that have one value to take, as a grid's combinations have them."""
+        completed: dict[str, Value] = {}
+        for path, space in self.search.items():
+            if path in values:
+                completed[path] = values[path]
+            elif not space.is_varied and space.choices and space.is_active(completed):
+                completed[path] = space.choices[0]
+        return completed
+
+    @property
+    def varied(self) -> list[str]:
+        """The searched options that have more than one value: by these, trials are told apart."""
+        several = [path for path, space in self.search.items() if space.is_varied]
+        return several or list(self.search)
 
     def draw(self, trial: optuna.trial.BaseTrial) -> dict[str, Value]:
         """The values of a trial, of every option that is varied in it."""

@@ -34,7 +34,7 @@ def print_results(results: StudyResults, console: Console) -> None:
     study = results.study
     console.print(_ranking(results))
     # A trial of variants alone is called by what it varied.
-    if list(results.question.search) != ["variant"]:
+    if results.question.varied != ["variant"]:
         console.print(_values(results))
     for run in study.others:
         if run.reason:
@@ -216,14 +216,14 @@ def _most_scored(study: Study) -> Run:
 
 def _values(results: StudyResults) -> Table:
     """What every trial varied."""
-    names = short_names(list(results.question.search))
+    names = short_names(results.question.varied)
     table = _table("What was varied")
-    for path in results.question.search:
+    for path in results.question.varied:
         # Spaces, so that a narrow terminal may break the heading.
         table.add_column(names[path].replace("_", " "), justify="right")
     for rank, run in _numbered(results):
         if run.values:
-            values = (short_value(run.values.get(path)) for path in results.question.search)
+            values = (short_value(run.values.get(path)) for path in results.question.varied)
             table.add_row(rank, _label(run), *values)
     return table
 

@@ -38,6 +38,9 @@ from lab.studies.worker import Sweep, TrialEvent, run_trials
 # For a step and an epoch's validation; then they are killed, which loses no more.
 _SECONDS_TO_STOP = 30.0
 
+# With those that are called validation_…: what tells which samples a training is scored on.
+_SAMPLED_BY = ("photos", "size", "smallest_crop", "instance_maps")
+
 # What a sweep sets in every trial, and the option that says how.
 _SET_BY_THE_SWEEP = {
     "--fit.threads": "--threads",
@@ -157,7 +160,9 @@ def begin_sweep(
     sweep = replace(sweep, identity=_identity(sweep, built))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
     for values in (*question.extremes, *question.first):
-        sweep.build(values)
+        tried = sweep.build(values)
+        if question.trains:
+            _refuse_other_samples(built, tried, values, question.varied)
     for variant in question.applied:
         sweep.build({}, applied=variant)
     if fresh:
@@ -269,6 +274,27 @@ def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
             raise SettingsError(
                 f"{option} has no effect, because a sweep sets it itself: leave it out (of the "
                 f"options or of the question's base) and use {right}"
+            )
+
+
+def _refuse_other_samples(
+    built: Experiment, tried: Experiment, values: Mapping[str, Any], varied: Sequence[str]
+) -> None:
+    """Raise ``SettingsError`` where a trial would be scored on other samples than the baselines.
+
+    A searched option may say so, or a variant that is a choice.
+    """
+    ours, others = built.plain["data"], tried.plain["data"]
+    for name in ours:
+        if not (name in _SAMPLED_BY or name.startswith("validation_")):
+            continue
+        if others[name] != ours[name]:
+            trial = ", ".join(f"{path}={values[path]}" for path in varied if path in values)
+            raise SettingsError(
+                f"the trial {trial} would be scored on other samples than the rest of the study: "
+                f"its data.{name} is {others[name]}, and not {ours[name]}. Give data.{name} one "
+                "value, in the question's base; and, where a variant says another, under search "
+                "as its one choice, too"
             )
 
 

@@ -19,7 +19,11 @@ from tests.studies.conftest import write_question
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 SMALL = {
-    "search": {"variant": {"choices": ["published", "channel_gate", "recurrent_without_vgg"]}},
+    "search": {
+        "variant": {"choices": ["published", "channel_gate", "recurrent_without_vgg"]},
+        # Of one value: no trial is called by it.
+        "model.optimization.gradient_clip": {"choices": [1.0]},
+    },
     "first": [{"variant": "published"}],
     "applied": {"repeated": {"model.strategy.erosion": 1}, "tiled": {}},
     "sampler": "grid",

@@ -477,6 +477,22 @@ def test_what_the_sweep_itself_sets_is_refused_by_the_option_that_does(begin, op
         begin(settings=[option])
 
 
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"data.size": [32, 48]}, r"trial data\.size=48 .* data\.size is 48, and not 32"),
+        ({"data.validation_crops": [1, 2]}, r"data\.validation_crops is 1"),
+        (
+            {"variant": ["published", "deepfill_v2_300m"], HOLE: [1.2]},
+            r"trial variant=deepfill_v2_300m would be scored .* data\.size is 128",
+        ),
+    ],
+)
+def test_trials_are_not_scored_on_samples_of_their_own(begin, search, said):
+    with pytest.raises(SettingsError, match=said):
+        begin({"search": search, "first": []})
+
+
 def test_the_base_of_a_question_cannot_set_it_either(begin):
     base = {**TINY_QUESTION["base"], "fit": {"epochs": 9}}
     with pytest.raises(SettingsError, match=r"--fit\.epochs=9 has no effect.* use --epochs"):

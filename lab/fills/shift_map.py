@@ -19,7 +19,8 @@ _ROUNDS = 4
 _EMPTY = 0
 # OpenCV keeps 60 shifts, two integers each, and reads a 61st.
 _READ_BYTES = 61 * 8
-_BLOCKS = 64
+# More than an allocator keeps at hand of one size, and fewer.
+_MANY_BLOCKS, _FEW_BLOCKS = 64, 4
 
 
 class ShiftMap(Strategy):
@@ -84,7 +85,7 @@ def _montage(pixels: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for _ in range(_ROUNDS):
         filled = np.zeros_like(lab)
         known = np.where(missing, 0, 255).astype(np.uint8)
-        # Nothing may come between the two, for it would take the memory that is cleared.
+        # Nothing may come between the two: it would take the memory that is cleared.
         _clear_freed_memory()
         cv2.xphoto.inpaint(lab, known, filled, cv2.xphoto.INPAINT_SHIFTMAP)
         # It smooths known pixels near the hole, too.
@@ -97,7 +98,7 @@ def _montage(pixels: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _clear_freed_memory() -> None:
-    """Leave zeros in freed blocks of the size of OpenCV's list of shifts.
+    """Leave zeros in those freed blocks of which OpenCV's list of shifts takes one.
 
     OpenCV 5.0 reads one shift past that list's end: what lay there before in memory was a shift,
     too, and in one process of about fourteen another than none. Now it is none in all of them.
@@ -110,9 +111,12 @@ def _clear_freed_memory() -> None:
         return
     allocate.restype, allocate.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     release.argtypes = [ctypes.c_void_p]
-    # More than an allocator keeps of one size; it rounds sizes up, and a list of 60 takes the same.
-    blocks = [allocate(_READ_BYTES) for _ in range(_BLOCKS)]
-    for block in blocks:
-        ctypes.memset(block, 0, _READ_BYTES)
-    for block in blocks:
-        release(block)
+    # An allocator hands out first what was freed last, a few of one size. As many as it keeps of
+    # them may be others than were asked for, put there when it looked for one: hence twice. It
+    # rounds sizes up, and a list of 60 takes the same.
+    for count in (_MANY_BLOCKS, _FEW_BLOCKS):
+        blocks = [allocate(_READ_BYTES) for _ in range(count)]
+        for block in blocks:
+            ctypes.memset(block, 0, _READ_BYTES)
+        for block in blocks:
+            release(block)

@@ -13,6 +13,7 @@ In a notebook, each one line::
 Nothing heavy is imported before a name is used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from lab.results import open_run, open_study
     from lab.shortcuts import compare, complete, list_variants, photos, variant
     from lab.widgets import show
+
+# Read by OpenMP when PyTorch is imported. Threads that wait for each other turn round and round
+# before they sleep, 300,000 times by default; beside other work on the machine, what they wait for
+# cannot run meanwhile, and a fill takes many times as long (`python -m tests.benchmarks.busy`).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __all__ = [
     "compare",

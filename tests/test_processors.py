@@ -1,6 +1,9 @@
 """How many processors there are for this process."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,18 @@ def test_in_a_container_the_limit_lies_at_the_root(limit):
 
 def test_without_control_groups_all_that_is_allowed_counts(limit):
     assert processors.usable_processors() == 8
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ],
+)
+def test_threads_sleep_soon_unless_a_person_says_otherwise(said, waits):
+    program = "import os, lab; print(os.environ.get('GOMP_SPINCOUNT'))"
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": "", **said}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert done.stdout.decode().strip() == waits

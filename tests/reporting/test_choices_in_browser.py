@@ -226,6 +226,7 @@ def test_photos_come_in_the_order_that_is_chosen_and_more_on_demand(report, open
     order.select_option("worst")
     assert names()[0] == "photo-0", "scores grow with the photo's number"
     page.get_by_role("button", name="All 7 pictured photos").click()
+    page.locator(".grid figcaption .name").nth(6).wait_for()
     assert len(names()) == 7
     listed = page.locator("#samples tbody tr td:first-child").all_text_contents()
     assert listed == sorted(PHOTOS), "the list follows, and has the one that is not pictured"

@@ -4,11 +4,11 @@ On the validation photos of the settings; on a fixed set: photos under holes of 
 (``data_prep.evaluation_sets``), or people really removed from a clip (``data_prep.clean_plate``);
 or on two plain folders of photos and masks. Any strategy can be put around a network. A program
 that is not here enters by its pictures: --hand-out writes the holes for it, --entrant scores what
-it made of them.
+it made of them, with --study among the trials of a study.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,19 @@ EXAMPLE = """\
   python -m lab.evaluate --set sets/test1 --hand-out holes    # for a program that is not here
   python -m lab.evaluate --set sets/test1 --entrant service=ANSWERS --entrant other=ANSWERS
   python -m lab.evaluate --photos PHOTOS --masks MASKS --entrant service=ANSWERS --removal
-  python -m lab.evaluate --table compression --checkpoint full=FILE --checkpoint 600m=FILE \
+  python -m lab.evaluate --study runs/loss_weights --hand-out holes      # a study's own holes, and
+  python -m lab.evaluate --study runs/loss_weights --entrant service=ANSWERS
+  python -m lab.evaluate --table compression --checkpoint full=FILE --checkpoint 600m=FILE \\
       --set sets/valid sets/test1 sets/test2
 """
 
 # Options that say what is scored: what is handed out is scored by the same.
-_WHAT = ("set", "photos", "masks", "mask_polarity")
+_WHAT = ("set", "photos", "masks", "mask_polarity", "study")
+# Those that a study leaves no room for: what it is scored on is settled, and where it lies.
+_NOT_OF_A_STUDY = (
+    *("checkpoint", "variant", "set", "photos", "masks", "baseline"),
+    *("also", "table", "name"),
+)
 
 
 def parser() -> CommandParser:
@@ -79,6 +86,13 @@ def parser() -> CommandParser:
         action="store_true",
         help="--photos still hold what is to be removed, so that nobody knows what is right: "
         "measure what needs no truth",
+    )
+    add(
+        "--study",
+        type=Path,
+        metavar="DIR",
+        help="in place of a set: what the trials of this study were scored on, and entrants take "
+        "their place among them, in its tables, page and votes",
     )
     add(
         "--paste-known",
@@ -128,16 +142,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print_variants()
         return 0
-    _refuse_contradictions(options, given)
+    _refuse_contradictions(options, given, [word for word in settings if "=" in word])
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
     from lab.terminal import Terminal
 
     console = Terminal()
     try:
-        if given.hand_out is not None:
+        if given.study is not None:
+            _enter_study(given, console)
+        elif given.hand_out is not None:
             (scored,) = _scored_settings(given, console).values()
-            _hand_out(given, [*settings, *scored], settings, console)
+            _hand_out(given, _open_tasks([*settings, *scored]), settings, console)
         else:
             _evaluate_all(given, settings, console)
     except KeyboardInterrupt:
@@ -148,7 +164,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) -> None:
+def _refuse_contradictions(
+    options: CommandParser, given: argparse.Namespace, settings: Sequence[str]
+) -> None:
+    if given.study is not None:
+        several = [name for name in _NOT_OF_A_STUDY if getattr(given, name)]
+        if several or settings:
+            option = f"--{several[0]}" if several else settings[0].partition("=")[0]
+            options.error(
+                f"--study and {option} do not go together: a study has its photos, holes and "
+                "settings already. Give --entrant NAME=FOLDER, or --hand-out DIR"
+            )
     if given.hand_out is None and not (given.checkpoint or given.entrant or given.baseline):
         options.error("--checkpoint FILE is missing, or --entrant NAME=FOLDER")
     if given.hand_out is not None and (given.checkpoint or given.entrant):
@@ -219,14 +245,53 @@ def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str
     }
 
 
-def _hand_out(
-    given: argparse.Namespace, scored: Sequence[str], settings: Sequence[str], console: "Terminal"
-) -> None:
-    from lab.handing_out import FORMS, hand_out, score_command
+def _open_tasks(settings: Sequence[str]) -> "Tasks":
     from lab.runs import open_tasks
     from lab.settings import build_experiment, parse_experiment
 
-    tasks = open_tasks(build_experiment(parse_experiment(scored)))
+    return open_tasks(build_experiment(parse_experiment(settings)))
+
+
+def _enter_study(given: argparse.Namespace, console: "Terminal") -> None:
+    """Score entrants on what a study's trials were scored on, in its folder; or hand that out."""
+    from dataclasses import replace
+
+    from lab.results import open_study
+    from lab.runs import evaluate_entrants, holding_run, reopen_tasks
+    from lab.studies import print_scores
+
+    study = open_study(given.study)
+    imports = [word for name in given.allow_imports for word in ("--allow-imports", name)]
+    tasks = reopen_tasks(study, imports)
+    if given.hand_out is not None:
+        _hand_out(given, tasks, imports, console)
+        return
+    console.print(tasks.summary(), soft_wrap=True, highlight=False)
+    entrants = _open_entrants(given, tasks)
+    _refuse_clash(entrants, [run.label for run in study.runs if run.state != "entrant"])
+    with holding_run(given.study / "entrants"):
+        said = evaluate_entrants(
+            tasks, entrants, given.study, given.paste_known, given.pictured, beside_others=True
+        )
+    for sentence in said:
+        console.print(sentence, soft_wrap=True, highlight=False)
+    study = open_study(given.study)
+    shown = [study.compared_with, *study.entrants, *study.baselines]
+    print_scores(replace(study, runs=[run for run in shown if run is not None]), console)
+
+
+def _refuse_clash(entrants: Sequence["Entrant"], others: Collection[str]) -> None:
+    from lab.checks import UserError
+
+    if clash := {entrant.name for entrant in entrants} & set(others):
+        raise UserError(f"two things would be called {min(clash)}: give the entrant another name")
+
+
+def _hand_out(
+    given: argparse.Namespace, tasks: "Tasks", settings: Sequence[str], console: "Terminal"
+) -> None:
+    from lab.handing_out import FORMS, hand_out, score_command
+
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
     said = {name: getattr(given, name) for name in _WHAT if getattr(given, name) is not None}
     what = [
@@ -289,7 +354,6 @@ def _evaluate(
     given: argparse.Namespace, settings: Sequence[str], folder: Path, console: "Terminal"
 ) -> "Study":
     """Score everything on one set, and open what that left."""
-    from lab.checks import UserError
     from lab.results import open_study
     from lab.runs import (
         evaluate_baselines,
@@ -309,8 +373,7 @@ def _evaluate(
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
     entrants = _open_entrants(given, tasks)
     networks = _named_networks(given.checkpoint)
-    if clash := {entrant.name for entrant in entrants} & {*methods, *networks}:
-        raise UserError(f"two things would be called {min(clash)}: give the entrant another name")
+    _refuse_clash(entrants, [*methods, *networks])
     alone = len(networks) == 1 and "" in networks
     with holding_run(folder):
         make_room(folder, alone, networks)

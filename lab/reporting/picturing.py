@@ -12,15 +12,14 @@ from lab.checks import UserError
 from lab.contracts import Network, Strategy
 from lab.devices import compute_device
 from lab.evaluation import Task, judge
-from lab.formats.runs import SETTINGS
 from lab.guides import select_sample
 from lab.metrics import ALL_METRICS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError
 from lab.reporting.pictures import MAIN_STAGE
 from lab.results import ResultsError, Run, Study
-from lab.runs import open_tasks, visuals_of
-from lab.settings import Experiment, build_experiment, parse_experiment
+from lab.runs import open_tasks, rebuild, visuals_of
+from lab.settings import Experiment
 from lab.strategies import METHODS
 from lab.tracking import SampleScore, SampleVisual, write_visuals
 
@@ -91,11 +90,11 @@ def _method(run: Run, anchor: Run) -> _Method:
     if run.state == "baseline":
         if run.label not in METHODS:
             raise SettingsError(f"no method of this version is called {run.label}")
-        return _Method(_experiment(anchor), METHODS[run.label].build(), None)
+        return _Method(rebuild(anchor), METHODS[run.label].build(), None)
     if run.state == "entrant":
         raise SettingsError("another program made them: lab.evaluate --pictured N shows more")
     assert run.best is not None
-    experiment = _experiment(run)
+    experiment = rebuild(run)
     checkpoint = run.checkpoint
     if checkpoint is None:
         path = run.checkpoint_at(run.best)
@@ -103,12 +102,6 @@ def _method(run: Run, anchor: Run) -> _Method:
     network = load_network(checkpoint).to(compute_device(experiment.fit.device))
     experiment.model.take_network(network)
     return _Method(experiment, experiment.model.strategy, network)
-
-
-def _experiment(run: Run) -> Experiment:
-    if not run.settings_text:
-        raise SettingsError(f"{run.folder / SETTINGS} is missing")
-    return build_experiment(parse_experiment([], run.folder / SETTINGS))
 
 
 def _tasks(

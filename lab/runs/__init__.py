@@ -17,6 +17,8 @@ from lab.runs.evaluating import (
     evaluate_run,
     make_room,
     open_tasks,
+    rebuild,
+    reopen_tasks,
     visuals_of,
 )
 from lab.runs.fitting import StepProgress, TimeLeft, fit_run
@@ -35,9 +37,11 @@ __all__ = [
     "is_first_machine",
     "make_room",
     "open_tasks",
+    "rebuild",
     "refuse_missing_device",
     "refuse_missing_means",
     "refuse_other_settings",
+    "reopen_tasks",
     "settle",
     "visuals_of",
 ]

@@ -19,9 +19,9 @@ from lab.guides import ask_network, guides_of
 from lab.metrics.distributions import Distributions
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
-from lab.results import is_study_folder
+from lab.results import Run, Study, is_study_folder
 from lab.runs.beginning import note_beginning, recorded, refuse_missing_device, settle
-from lab.settings import Experiment
+from lab.settings import Experiment, build_experiment, parse_experiment
 from lab.tracking import (
     VISUAL_SAMPLES,
     EpochScore,
@@ -144,11 +144,12 @@ def evaluate_entrants(
     folder: Path,
     pastes: bool = False,
     pictured: int = VISUAL_SAMPLES,
+    beside_others: bool = False,
 ) -> list[str]:
     """Score what other programs made of the same tasks, each in ``folder/entrants/NAME``.
 
-    What earlier calls left there under other names goes. ``run.json`` notes where the pictures came
-    from, and whether known pixels were pasted.
+    What earlier calls left there under other names goes, but where these are to stand beside them.
+    ``run.json`` notes where the pictures came from, and whether known pixels were pasted.
 
     Returns:
         For each, in a sentence, what it did to known pixels.
@@ -157,7 +158,8 @@ def evaluate_entrants(
         SettingsError: a sample or a picture that cannot be read.
     """
     place = folder / "entrants"
-    _remove_others(place, [entrant.name for entrant in entrants])
+    if not beside_others:
+        _remove_others(place, [entrant.name for entrant in entrants])
     said = []
     for entrant in entrants:
         known = KnownPixels()
@@ -272,6 +274,47 @@ def open_tasks(experiment: Experiment) -> Tasks:
         return Tasks(experiment.evaluation, experiment.data)
     except (MissingWeightsError, ValueError) as error:
         raise SettingsError(str(error)) from error
+
+
+def rebuild(run: Run, imports: Sequence[str] = ()) -> Experiment:
+    """Build what a run's own settings say.
+
+    Args:
+        run: any.
+        imports: ``"--allow-imports", "PACKAGE"``, for settings that name classes of it.
+
+    Raises:
+        SettingsError: they are gone, damaged, or no longer fit.
+    """
+    if not run.settings_text:
+        raise SettingsError(f"{run.folder / SETTINGS} is missing")
+    return build_experiment(parse_experiment(imports, run.folder / SETTINGS))
+
+
+def reopen_tasks(study: Study, imports: Sequence[str] = ()) -> Tasks:
+    """What all runs of a study were scored on, by the settings of one of them.
+
+    Args:
+        study: of trials, or any folder of runs that were scored alike.
+        imports: of `rebuild`.
+
+    Raises:
+        SettingsError: no run was scored yet; its settings do not fit any more; photos have changed.
+    """
+    run = study.compared_with
+    if run is None:
+        raise SettingsError(
+            f"no run of {study.folder} has ended with scores yet: there is nothing to be scored "
+            "beside"
+        )
+    tasks = open_tasks(rebuild(run, imports))
+    before = run.record.get("photos")
+    if before is not None and before != tasks.digest:
+        raise SettingsError(
+            f"the photos of {run.folder} have changed since it was scored (digest {before} then, "
+            f"{tasks.digest} now): put them back as they were"
+        )
+    return tasks
 
 
 @torch.no_grad()

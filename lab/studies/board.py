@@ -32,13 +32,13 @@ class BoardLine:
         run: what is compared.
         differences: by metric, over all photos.
         by_bin: of the first goal, by bin of hole ratio.
-        cost: of completing one photo of the study's size.
+        cost: of completing one photo of the study's size; None where another program did.
     """
 
     run: Run
     differences: Mapping[str, PairedDifference]
     by_bin: Mapping[str, PairedDifference]
-    cost: Cost
+    cost: Cost | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
     costs = _Costs(sweep)
     bins = reference.best_scores["hole_ratio"].map(ratio_bin)
     lines = []
-    for run in (*study.ranked, *study.applied, *study.baselines):
+    for run in (*study.ranked, *study.applied, *study.entrants, *study.baselines):
         if run is reference:
             continue
         lines.append(
@@ -119,7 +119,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
                     name: study.compare(run, reference, goal, bins.index[bins == name])
                     for name in sorted(set(bins))
                 },
-                costs.of(run),
+                None if run.state == "entrant" else costs.of(run),
             )
         )
     return Board(results.question, _on_seeds(study), reference, costs.of(reference), lines)
@@ -232,7 +232,9 @@ class _Costs:
 _COST_HEADINGS = ("parameters", "multiply-adds", "ms", "peak MB")
 
 
-def _cost_cells(cost: Cost) -> tuple[str, ...]:
+def _cost_cells(cost: Cost | None) -> tuple[str, ...]:
+    if cost is None:
+        return ("–",) * len(_COST_HEADINGS)
     return (
         f"{cost.parameters / 1e6:.2f} M",
         f"{cost.multiply_adds / 1e9:.2f} G",
@@ -241,7 +243,7 @@ def _cost_cells(cost: Cost) -> tuple[str, ...]:
     )
 
 
-def _costs(board: Board) -> list[tuple[Run, Cost]]:
+def _costs(board: Board) -> list[tuple[Run, Cost | None]]:
     return [(board.reference, board.cost), *((line.run, line.cost) for line in board.lines)]
 
 
@@ -278,13 +280,14 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
         if against is not None:
             for name, difference in against.by_bin.items():
                 line.update(_numbers(f"{board.goal}_{name}", difference))
-        line.update(
-            parameters=cost.parameters,
-            multiply_adds=cost.multiply_adds,
-            milliseconds=cost.milliseconds,
-            peak_bytes=cost.peak_bytes,
-            checkpoint=run.checkpoint,
-        )
+        if cost is not None:
+            line.update(
+                parameters=cost.parameters,
+                multiply_adds=cost.multiply_adds,
+                milliseconds=cost.milliseconds,
+                peak_bytes=cost.peak_bytes,
+            )
+        line["checkpoint"] = run.checkpoint
         lines.append(line)
     return lines
 

@@ -1,0 +1,116 @@
+"""Other programs enter a finished study: its holes handed out, their pictures among its trials."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from lab import evaluate, report
+from lab.results import open_study
+from lab.selection.votes import completions_of
+from lab.studies import run_sweep
+from lab.studies.board import make_board, markdown, write_board
+from lab.terminal import Terminal
+from tests.studies.conftest import begin_tiny
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study with its holes handed out, and what another program made of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        place = tmp_path_factory.mktemp("entering")
+        changes = {"trials": 2, "epochs": 1}
+        run_sweep(begin_tiny(place, changes), 1, Terminal())
+    holes, answers = place / "holes", place / "answers"
+    assert run("--study", place / "runs" / "tiny", "--hand-out", holes) == 0
+    answers.mkdir()
+    for path in sorted((holes / "photos").glob("*.png")):
+        hole = cv2.imread(str(holes / "masks" / path.name), cv2.IMREAD_GRAYSCALE)
+        filled = cv2.inpaint(cv2.imread(str(path)), hole, 3, cv2.INPAINT_TELEA)
+        assert cv2.imwrite(str(answers / path.name), filled)
+    return place
+
+
+@pytest.fixture
+def study(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy" / "runs" / "tiny"
+
+
+def run(*arguments):
+    return evaluate.main([str(word) for word in arguments])
+
+
+def test_an_entrant_stands_among_the_trials_in_every_table(finished, study, capsys):
+    answers = finished / "answers"
+    assert str(finished / "runs" / "tiny") in (finished / "holes" / "README.txt").read_text()
+    assert run("--study", study, "--entrant", f"service={answers}") == 0
+    printed = capsys.readouterr().out
+    assert "service left the known pixels of all 6 photos as they were" in printed
+    assert "hole_psnr against service" in printed
+    assert run("--study", study, "--entrant", f"other={answers}") == 0
+
+    opened = open_study(study)
+    assert {entrant.label for entrant in opened.entrants} == {"service", "other"}
+    assert len(opened.ranked) == 2
+    (telea,) = opened.baselines
+    service = next(entrant for entrant in opened.entrants if entrant.label == "service")
+    assert list(service.best_scores.index) == list(telea.best_scores.index)
+    for metric in ("hole_psnr", "hole_ssim", "rim_ssim"):
+        # Rounded to 8 bits, which tells in holes of a few pixels.
+        np.testing.assert_allclose(
+            service.best_scores[metric], telea.best_scores[metric], rtol=0.05
+        )
+    assert any("entrants/service/epoch-000" in names for names in completions_of(opened).values())
+    assert report.main([str(study)]) == 0
+    assert "service" in (study / "report" / "index.html").read_text()
+
+
+def test_the_studys_own_board_has_it_when_its_command_is_given_again(finished, study):
+    assert run("--study", study, "--entrant", f"service={finished / 'answers'}") == 0
+    place = study.parents[1]
+    changes = {"trials": 2, "epochs": 1}
+    sweep = begin_tiny(place, changes)
+    results = run_sweep(sweep, 1, Terminal())
+    board = make_board(sweep, results)
+    (line,) = [line for line in board.lines if line.run.label == "service"]
+    assert line.cost is None
+    assert "| service | – | – | – | – |" in markdown(board)
+    write_board(board, study)
+    table = pd.read_csv(study / "board.csv", index_col="run")
+    assert np.isnan(table.loc["entrants/service", "milliseconds"])
+    assert table.loc["entrants/service", "hole_psnr"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--baseline", "telea"], "--study and --baseline do not go together"),
+        (["--data.size=64"], "--study and --data.size do not go together"),
+        ([], "--entrant NAME=FOLDER"),
+    ],
+)
+def test_a_study_says_itself_what_it_is_scored_on(study, capsys, words, said):
+    with pytest.raises(SystemExit):
+        run("--study", study, *words)
+    assert said in capsys.readouterr().err
+
+
+def test_what_cannot_enter_is_one_line_and_changes_nothing(finished, study, capsys):
+    answers = finished / "answers"
+    before = sorted(study.rglob("*"))
+    assert run("--study", study, "--entrant", f"telea={answers}") == 2
+    assert "two things would be called telea" in capsys.readouterr().err
+    record = study / "trials" / "trial-000" / "run.json"
+    for folder in study.glob("trials/*"):
+        record = folder / "run.json"
+        record.write_text(record.read_text().replace('"photos": "', '"photos": "0'))
+    assert run("--study", study, "--entrant", f"service={answers}") == 2
+    said = capsys.readouterr().err
+    assert "have changed since it was scored" in said
+    assert said.count("\n") == 1
+    assert run("--study", study.parent / "none", "--entrant", f"service={answers}") == 2
+    assert sorted(study.rglob("*")) == before

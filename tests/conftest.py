@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 
 # Before PyTorch is imported. The networks here are tiny: on a busy machine, several threads spend
-# their time waiting for each other.
+# their time waiting for each other. Where a training takes two all the same, they are to sleep.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import pytest

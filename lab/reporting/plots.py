@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.studies.question import short_names
-from lab.studies.results import without_optunas_hint
+from lab.studies.results import asking_for_importance
 
 SCALES: Mapping[str, Sequence[str]] = {
     "light": ("#5ec962", "#21a585", "#2a788e", "#414487", "#440154"),
@@ -76,9 +76,10 @@ def study_figures(study: optuna.Study, goals: Sequence[str]) -> dict[str, Mappin
         if len(complete) >= max(4, len(varied) // 2) and len(varied) > 1:
             # With a target, Optuna asks what makes it small, whatever the direction.
             small = _value_of(index, 1.0 if down else -1.0) if several else None
-            with without_optunas_hint():
+            with asking_for_importance() as doubts:
                 importance = charts.plot_param_importances(shown, target=small, target_name=goal)
-            add(f"Importance{suffix}", importance)
+            if not doubts:
+                add(f"Importance{suffix}", importance)
         if searched:
             add(f"History{suffix}", charts.plot_optimization_history(shown, **options))
         add(f"Slices{suffix}", charts.plot_slice(shown, **options), down)

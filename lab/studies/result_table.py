@@ -23,6 +23,9 @@ _SHOWN = 3
 # The methods without training that a sheet shows beside the runs.
 _ON_SHEETS = ("telea", "shift-map", "patch-match")
 
+# Characters of "18.37 ± 3.49" and "0.332 ± 0.123".
+_METRIC_WIDTH = 13
+
 _SHEET_ROWS = 12
 # Pixels that a sheet's pictures fill side by side, and the side of a picture at least.
 _SHEET_WIDTH = 2400
@@ -195,10 +198,16 @@ def _ranking(results: StudyResults) -> Table:
     table = _table(f"Mean ± standard deviation over {_most_scored(study).rests_on}")
     for metric in metrics:
         arrow = "↑" if METRICS[metric].higher_is_better else "↓"
-        table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
-    table.add_column("epoch", justify="right", no_wrap=True)
+        heading = metric
+        if len(metric) > _METRIC_WIDTH:  # in two lines, so that every number has room
+            before, _, last = metric.rpartition("_")
+            heading = f"{before}_\n{last}"
+        table.add_column(
+            f"{heading} {arrow}", justify="right", no_wrap=True, min_width=_METRIC_WIDTH
+        )
+    table.add_column("epoch", justify="right", no_wrap=True, min_width=6)
     if study.counts_seeds:
-        table.add_column("seeds", justify="right", no_wrap=True)
+        table.add_column("seeds", justify="right", no_wrap=True, min_width=5)
     for rank, run in _numbered(results):
         table.add_row(
             rank,
@@ -235,8 +244,8 @@ def plain_table(title: str) -> Table:
 
 def _table(title: str) -> Table:
     table = plain_table(title)
-    table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("rank", justify="right", no_wrap=True, min_width=5)
+    table.add_column("", overflow="fold")
     return table
 
 

@@ -1,7 +1,7 @@
 """What a study found: its runs, baselines that cost no training, and what each weight did."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class StudyResults:
         question: what was asked.
         study: its runs, baselines and applied variants, as they lie on disk.
         importance: of each varied option for the first goal, adding up to 1; empty where too few
-            trials are done.
+            trials are done, of all or of an option that only some of them vary.
         planned_epochs: of all trials that ended.
         run_epochs: that were run; the difference is what pruning saved.
         failed: trials that failed, without those that were tried again.
@@ -82,7 +82,7 @@ def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     return StudyResults(
         question=sweep.question,
         study=read,
-        importance=_importance(SettingsAlone.of(study)),
+        importance=_importance(SettingsAlone.of(study), sweep.question.varied),
         planned_epochs=sweep.question.epochs * len(ended),
         run_epochs=sum(run.last for run in ended),
         failed=failed(trials),
@@ -114,23 +114,30 @@ def _apply(sweep: Sweep, reference: Run | None) -> None:
         )
 
 
-def _importance(study: optuna.Study) -> dict[str, float]:
+def _importance(study: optuna.Study, varied: Collection[str]) -> dict[str, float]:
     goals = len(study.directions)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    varied = {path for trial in complete for path in trial.params}
     # Fewer trials than that say nothing about any single option.
     if len(complete) < max(4, len(varied) // 2):
         return {}
     # With a target, Optuna asks what makes it small, whatever the direction.
     sign = 1.0 if study.directions[0] is StudyDirection.MINIMIZE else -1.0
     target = (lambda trial: sign * trial.values[0]) if goals > 1 else None
-    with without_optunas_hint():
-        return dict(optuna.importance.get_param_importances(study, target=target))
+    with asking_for_importance() as doubts:
+        shares = optuna.importance.get_param_importances(study, target=target)
+    return {} if doubts else {path: share for path, share in shares.items() if path in varied}
 
 
 @contextmanager
-def without_optunas_hint() -> Iterator[None]:
-    """Ask for importances without being told each time what a target means."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
-        yield
+def asking_for_importance() -> Iterator[list[str]]:
+    """Ask Optuna for importances without its warnings on the terminal.
+
+    Yields:
+        Filled at the end: where it doubts an option's share, since too few trials varied it.
+    """
+    doubts: list[str] = []
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield doubts
+    messages = [str(warning.message) for warning in said]
+    doubts += [message for message in messages if "may be inaccurate" in message]

@@ -366,21 +366,27 @@ def test_a_study_in_which_every_trial_fails_ends_and_says_so(begin):
     assert "telea" in printed
 
 
-def importance(sweep, values):
-    """What a study says of its options after trials that gave ``values``, without training them."""
+def importance(sweep, values, lacking=0):
+    """What a study says of its options after trials that gave ``values``, without training them.
+
+    So many of them ``lacking`` the weight, as where an option is varied on a condition.
+    """
     generator = np.random.default_rng(0)
     study = sweep.open()
     spaces = {
         LEARNING_RATE: optuna.distributions.FloatDistribution(1e-5, 0.1, log=True),
         HOLE: optuna.distributions.FloatDistribution(0.5, 4.0),
     }
-    for _ in range(20):
+    for number in range(20):
         drawn = {
             LEARNING_RATE: 10.0 ** generator.uniform(-5, -1),
             HOLE: generator.uniform(0.5, 4.0),
         }
+        if number < lacking:
+            del drawn[HOLE]
+        own = {path: spaces[path] for path in drawn}
         study.add_trial(
-            optuna.trial.create_trial(params=drawn, distributions=spaces, values=values(drawn))
+            optuna.trial.create_trial(params=drawn, distributions=own, values=values(drawn))
         )
     return collect_results(sweep, study).importance
 
@@ -396,6 +402,15 @@ def test_importance_asks_what_makes_the_goal_better_also_with_several_goals(begi
     both = importance(begin(changes, name="two"), lambda drawn: [quality(drawn), 0.0])
     assert both == pytest.approx(psnr)
     assert sum(psnr.values()) == pytest.approx(1.0)
+
+
+def test_an_importance_that_optuna_doubts_is_not_told(begin, recwarn):
+    def quality(drawn):
+        return [drawn[LEARNING_RATE]]
+
+    assert set(importance(begin(name="one"), quality, lacking=8)) == {LEARNING_RATE, HOLE}
+    assert importance(begin(name="two"), quality, lacking=1) == {}
+    assert not [warning for warning in recwarn if "importance" in str(warning.message)]
 
 
 def test_options_without_effect_spoil_nothing(begin):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data_prep import clean_plate
-from lab import evaluate, evaluation
+from lab import evaluate
 from lab.data import PhotoDataModule, read_evaluation_set
 from lab.evaluation import Evaluation, Tasks, judge
 from lab.fills import OpenCVInpainting
@@ -198,7 +198,7 @@ class BoxItself:
 
 
 def test_grabcut_gets_a_box_round_the_marked_person(triplets, monkeypatch):
-    monkeypatch.setattr(evaluation, "MASK_SOURCES", {"grabcut": BoxItself})
+    monkeypatch.setattr("lab.evaluation.tasks.MASK_SOURCES", {"grabcut": BoxItself})
     tasks = Tasks(Evaluation(set=triplets, person="grabcut"), tiny_experiment().data)
     found = {}
     for task in tasks:

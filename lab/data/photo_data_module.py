@@ -61,6 +61,15 @@ class PhotoDataModule(lightning.LightningDataModule):
         ValueError: a value out of its range.
     """
 
+    SCORED_BY = frozenset(
+        {
+            *("photos", "size", "smallest_crop", "instance_maps", "validation_masks"),
+            *("validation_photos", "validation_crops", "validation_share", "validation_seed"),
+        }
+    )
+    """The arguments that say which samples a training is scored on: with others, its scores
+    cannot be compared."""
+
     def __init__(
         self,
         photos: Path | None = None,

@@ -38,9 +38,6 @@ from lab.studies.worker import Sweep, TrialEvent, run_trials
 # For a step and an epoch's validation; then they are killed, which loses no more.
 _SECONDS_TO_STOP = 30.0
 
-# With those that are called validation_…: what tells which samples a training is scored on.
-_SAMPLED_BY = ("photos", "size", "smallest_crop", "instance_maps")
-
 # What a sweep sets in every trial, and the option that says how.
 _SET_BY_THE_SWEEP = {
     "--fit.threads": "--threads",
@@ -285,9 +282,7 @@ def _refuse_other_samples(
     A searched option may say so, or a variant that is a choice.
     """
     ours, others = built.plain["data"], tried.plain["data"]
-    for name in ours:
-        if not (name in _SAMPLED_BY or name.startswith("validation_")):
-            continue
+    for name in sorted(built.data.SCORED_BY):
         if others[name] != ours[name]:
             trial = ", ".join(f"{path}={values[path]}" for path in varied if path in values)
             raise SettingsError(

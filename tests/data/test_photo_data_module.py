@@ -1,5 +1,7 @@
 """The data module around the samples: batches, their order, and sets of two photos."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +102,9 @@ def test_a_run_on_two_or_three_photos_trains(tmp_path, count):
 def test_few_photos_still_give_the_six_samples_that_a_run_shows(tmp_path):
     assert len(PhotoDataModule(size=32).validation_samples) == 13
     assert len(PhotoDataModule(put_photos(tmp_path, 5), size=32).validation_samples) == 6
+
+
+def test_what_is_scored_is_told_by_arguments_that_are_there():
+    arguments = set(inspect.signature(PhotoDataModule).parameters)
+    of_validation = {name for name in arguments if name.startswith("validation_")}
+    assert of_validation <= PhotoDataModule.SCORED_BY <= arguments

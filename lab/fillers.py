@@ -3,6 +3,7 @@
 The settings of a run take seconds to import; `lab.strategies.open_method` does without.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,7 @@ def open_filler(
     device: Device = "auto",
     on_tile: TileReport | None = None,
     model: str | Path | None = None,
+    preset: str | None = None,
 ) -> Filler:
     """Open what fills holes.
 
@@ -60,13 +62,21 @@ def open_filler(
             a model always.
         on_tile: is told of each tile as it begins.
         model: a file that ``lab.export`` wrote: no network is built, onnxruntime computes it.
+        preset: a person's own weights in this size (`locate_preset`), a checkpoint or a model.
 
     Raises:
-        UserError: several or an unknown method, options that are not of a strategy, no such device.
+        UserError: several or an unknown method, options that are not of a strategy, no such device,
+            a preset's file that holds another network or size.
         FileNotFoundError, UnreadableCheckpointError: the checkpoint or the model.
+        ValueError, MissingWeightsError: there is no such preset, or no file of it.
     """
-    if sum(one is not None for one in (checkpoint, method, model)) > 1:
-        raise UserError("a checkpoint, a model and a method all fill the hole: name one of them")
+    if sum(one is not None for one in (checkpoint, method, model, preset)) > 1:
+        raise UserError(
+            "a checkpoint, a model, a preset and a method all fill the hole: name one of them"
+        )
+    if preset is not None:
+        found = locate_preset(preset)
+        checkpoint, model = (None, found) if found.suffix == ".onnx" else (found, None)
     if checkpoint is None and model is None:
         if options:
             raise UserError(
@@ -80,12 +90,15 @@ def open_filler(
         if device == "gpu":
             raise UserError("a model is computed on the processor: leave the device at auto")
         place, opened = torch.device("cpu"), load_model(path)
-        network, settings = opened, opened.card.settings
+        network, settings, name = opened, opened.card.settings, opened.card.network
     else:
         place = compute_device(device)
         module, settings = load_with_settings(path)
         network = module = module.to(place)
-    make = strategy_factory(options, _trained_with(path, settings))
+        name = type(module).__name__
+    if preset is not None:
+        _refuse_another_size(path, preset, name, module, settings)
+    make = strategy_factory(options, _settings_of(path, settings).get("strategy", {}))
     if not tile or take_packages(options)[0]:
         tile = 0
     else:
@@ -124,14 +137,40 @@ def locate_preset(preset: str) -> Path:
     )
 
 
-def _trained_with(checkpoint: Path, text: str) -> Mapping[str, Any]:
-    """The strategy in a checkpoint's own settings; empty for a published one."""
+def _refuse_another_size(
+    path: Path, preset: str, name: str, module: nn.Module | None, settings: str
+) -> None:
+    """Raise ``UserError`` where a preset's file holds another network, or another size of it.
+
+    A model says its size by the settings of the run that it was made of, if there was one.
+    """
+    registered = NETWORKS[PRESET_NETWORK]
+    if name != PRESET_NETWORK:
+        raise UserError(f"{path} is to hold {PRESET_NETWORK} in the size {preset}, but has {name}")
+    wanted = registered.preset(preset).arguments
+    told = _settings_of(path, settings).get("network", {}).get("init_args", {})
+    varied = {argument for other in registered.presets.values() for argument in other.arguments}
+    for argument in sorted(varied):
+        default = inspect.signature(registered.build).parameters[argument].default
+        right = wanted.get(argument, default)
+        its = told.get(argument, right) if module is None else getattr(module, argument)
+        if its != right:
+            raise UserError(
+                f"{path} is to hold {PRESET_NETWORK} in the size {preset}, with {argument} "
+                f"{right}, but it has {argument} {its}: put it there under the name of its own "
+                "size, or name it by --checkpoint or --model"
+            )
+
+
+def _settings_of(checkpoint: Path, text: str) -> Mapping[str, Any]:
+    """What a checkpoint's own settings say of its model; empty for a published one."""
     try:
         settings = parse_yaml(text, "the text in it") or {}
         model = settings.get("model", {})
-        strategy = model.get("init_args", model).get("strategy", {})
-        if not isinstance(strategy, Mapping):
-            raise TypeError(f"the strategy {strategy!r} is no group of settings")
+        parts: Mapping[str, Any] = model.get("init_args", model)
+        for part in ("network", "strategy"):
+            if not isinstance(parts.get(part, {}), Mapping):
+                raise TypeError(f"the {part} {parts[part]!r} is no group of settings")
     except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableCheckpointError(checkpoint, f"its settings are damaged: {error}") from error
-    return strategy
+    return parts

@@ -233,8 +233,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.tile != 0 and given.tile < _LEAST_TILE:
         options.error(f"--tile is {given.tile}, but must be at least {_LEAST_TILE}, or 0 for none")
     try:
-        if given.preset is not None:
-            _take_preset(given)
         return _run(given, settings)
     except _EXPECTED as error:
         complain(_one_line(error))
@@ -297,17 +295,6 @@ def _check_guidance(options: CommandParser, given: Namespace) -> None:
 
 def _has_network(given: Namespace) -> bool:
     return any(one is not None for one in (given.checkpoint, given.model, given.preset))
-
-
-def _take_preset(given: Namespace) -> None:
-    """Put the file of a preset in the place of its name."""
-    from lab.fillers import locate_preset
-
-    path = locate_preset(given.preset)
-    if path.suffix == ".onnx":
-        given.model = path
-    else:
-        given.checkpoint = path
 
 
 def _guidance(given: Namespace) -> "Guidance":
@@ -406,7 +393,14 @@ def _open_filler(given: Namespace, settings: Sequence[str], on_tile: "TileReport
     from lab.fillers import open_filler
 
     return open_filler(
-        given.checkpoint, given.method, settings, given.tile, given.device, on_tile, given.model
+        given.checkpoint,
+        given.method,
+        settings,
+        given.tile,
+        given.device,
+        on_tile,
+        given.model,
+        given.preset,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lab.deployment import load_model
@@ -15,6 +16,7 @@ from lab.export import main as export
 from lab.fillers import open_filler
 from lab.imaging import read_source
 from lab.inpaint import main as inpaint
+from lab.networks import NETWORKS, DeepFillv2, Preset, describe_network
 from lab.shortcuts import complete
 
 ROOT = Path(__file__).parents[2]
@@ -105,9 +107,19 @@ def test_a_preset_is_filled_by_a_persons_own_weights(exported, folder, monkeypat
         assert said.count("\n") == 1
     Path("cache").mkdir()
     shutil.copy(exported / "model.onnx", "cache/DeepFillv2-600m.onnx")
+    assert inpaint(f"{line}600m".split()) == 2
+    assert "is to hold DeepFillv2 in the size 600m, but has GlobalLocal" in capsys.readouterr().err
+    Path("cache/DeepFillv2-600m.onnx").unlink()
+    torch.save(
+        describe_network(DeepFillv2(width=4, separable=True), 1, ""), "cache/DeepFillv2-600m.pt"
+    )
+    assert inpaint(f"{line}600m".split()) == 2
+    assert "with width 36, but it has width 4" in capsys.readouterr().err
+    small = Preset({"width": 4, "separable": True}, 128, 600e6)
+    monkeypatch.setitem(NETWORKS["DeepFillv2"].__dict__, "presets", {"full": small, "600m": small})
     assert inpaint(f"{line}600m".split()) == 0
     said = capsys.readouterr().out
-    assert "restored by DeepFillv2-600m.onnx" in said
+    assert "restored by DeepFillv2-600m.pt" in said
     shares = re.findall(r"(?m)^ (reading|filling|writing) +\d+ +\d+ +\d+ +(\d+)%", said)
     assert [step for step, _ in shares] == ["reading", "filling", "writing"]
     assert 98 <= sum(int(share) for _, share in shares) <= 102

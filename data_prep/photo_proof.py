@@ -16,7 +16,8 @@ import simplejpeg
 
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
 from lab.imaging.budgets import decoding_bytes, memory_of
-from lab.imaging.reading import decode_plain_jpeg, open_header
+from lab.imaging.plain_jpeg import decode_plain_jpeg
+from lab.imaging.reading import open_header
 
 JPEG_QUALITY = 95
 """Of photos that were shrunk; others keep their bytes."""

@@ -10,7 +10,8 @@ from torch import Tensor
 from lab.checks import UserError
 from lab.data.photo_folders import named
 from lab.imaging import files_called_alike, image_files, read_image
-from lab.imaging.reading import OtherSizeError, read_source
+from lab.imaging.budgets import OtherSizeError
+from lab.imaging.reading import read_source
 from lab.untrusted import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")

@@ -193,3 +193,17 @@ def _check_tiff(data: bytes) -> None:
     # A tile is decoded whole, however few of its pixels belong to the photo.
     for width, height in (_TIFF_SIZES[:2], _TIFF_SIZES[2:]):
         check_pixels(sizes.get(width, 0), sizes.get(height, 0), decoding_bytes())
+
+
+class OtherSizeError(ValueError):
+    """A file declares another size than it must have; ``size`` is (height, width) as it lies."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+def check_declared(declared: tuple[int, int], size: tuple[int, int] | None) -> None:
+    """Raise unless a file declares ``size`` or, since it may be turned, the sides exchanged."""
+    if size is not None and sorted(declared) != sorted(size):
+        raise OtherSizeError(declared)

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.imaging.reading import OtherSizeError, PhotoFile, read_source
+from lab.imaging.budgets import OtherSizeError
+from lab.imaging.reading import PhotoFile, read_source
 from lab.imaging.source_photo import SourcePhoto, bands, change_depth, white_of
 from lab.untrusted import printable
 

@@ -3,33 +3,30 @@
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
-import simplejpeg
 from PIL import Image, ImageCms
 from torch import Tensor
 
 from lab.imaging.budgets import (
     LARGEST_FILE,
+    OtherSizeError,
     check_before_opening,
+    check_declared,
     check_pixels,
     check_scans,
     decoding_bytes,
     memory_of,
 )
-from lab.imaging.metadata import (
-    ICC_PROFILE_TAG,
-    metadata_of,
-    orientation_of,
-    read_exif,
-)
-from lab.imaging.quiet import quiet_decoders, quiet_libpng
-from lab.imaging.source_photo import SourcePhoto, bands
+from lab.imaging.deep_decoding import PNG_MAGIC, as_tuple, decode_deep_png, decode_deep_tiff
+from lab.imaging.metadata import metadata_of, orientation_of, read_exif
+from lab.imaging.plain_jpeg import decode_plain_jpeg, decode_undamaged_jpeg
+from lab.imaging.quiet import quiet_decoders
+from lab.imaging.source_photo import SourcePhoto
 from lab.untrusted import printable, read_bytes
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -40,13 +37,6 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".g
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _BIG_TIFF_MAGIC = (b"II+\0", b"MM\0+")
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-# Segments of a JPEG's header: baseline frame, begin of a scan, JFIF; and Huffman tables,
-# quantization tables, restart interval, comment.
-_JPEG_FRAME, _JPEG_SCAN, _JPEG_JFIF = 0xC0, 0xDA, 0xE0
-_JPEG_TABLES = frozenset([0xC4, 0xDB, 0xDD, 0xFE])
-# Memory for as many is not counted.
-_PLAIN_PIXELS = 2**22
 _BAND_PIXELS = 2**18
 _CHANNELS: dict[str, tuple[int, ...]] = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}
 
@@ -66,14 +56,6 @@ class UnreadablePhotoError(ValueError):
 
     def __str__(self) -> str:
         return f"cannot read {printable(self.path)}: {self.reason}"
-
-
-class OtherSizeError(ValueError):
-    """A file declares another size than it must have; ``size`` is (height, width) as it lies."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__(size)
-        self.size = size
 
 
 class PhotoFile(Protocol):
@@ -200,8 +182,8 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
         tags = Image.Exif()
         tags.load(data)
         # Pillow cuts colour of more than 8 bits to 8 and cannot open colour in floating point.
-        if max(_as_tuple(tags.get(258, 1))) > 8 and tags.get(262) in (0, 1, 2):
-            return _decode_deep_tiff(data, tags, size)
+        if max(as_tuple(tags.get(258, 1))) > 8 and tags.get(262) in (0, 1, 2):
+            return decode_deep_tiff(data, tags, size)
     with open_header(data) as image:
         # Pages and frames are not counted: there may be a million of them.
         has_several = getattr(image, "is_animated", False)
@@ -214,14 +196,14 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
                 if image.format == "GIF"
                 else "the file holds several pages or views: the first is read"
             )
-        is_deep_png = data.startswith(_PNG_MAGIC) and data[24] == 16
+        is_deep_png = data.startswith(PNG_MAGIC) and data[24] == 16
         depth = 2 if is_deep_png else 1
         a_pixel = decoding_bytes(depth, len(image.getbands()), image.format == "WEBP")
         check_pixels(image.width, image.height, a_pixel)
-        _check_size((image.height, image.width), size)
+        check_declared((image.height, image.width), size)
         with memory_of(image.width * image.height * a_pixel):
             alpha: np.ndarray | None = None
-            pixels = _undamaged_jpeg(data, image)
+            pixels = decode_undamaged_jpeg(data, image)
             if pixels is None:
                 image.load()
             # Only after loading: TIFF is turned upright by then, and PNG may keep its EXIF at the
@@ -231,7 +213,7 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
                 transparent = image.info.get("transparency")
                 # Freed before OpenCV decodes the same.
                 image.im = None  # type: ignore[assignment]
-                pixels, alpha = _decode_deep_png(data, transparent)
+                pixels, alpha = decode_deep_png(data, transparent)
             elif pixels is None:
                 pixels, alpha = _split_alpha(image)
         profile = image.info.get("icc_profile")
@@ -246,67 +228,6 @@ def _decode(data: bytes, size: tuple[int, int] | None) -> SourcePhoto:
         metadata,
         tuple(notes),
     )
-
-
-def decode_plain_jpeg(data: bytes) -> np.ndarray | None:
-    """Return uint8 ``(H, W, 3)`` of an undamaged JPEG with nothing in its header but its pixels'.
-
-    Opening a photo of 256x256 in Pillow takes a fifth of the time that decoding it does. Whatever
-    else the header holds, a rotation or several views, and whatever it may take more memory for,
-    is left to Pillow: None.
-    """
-    declared = _plain_size(data)
-    if declared is None or declared[0] * declared[1] > _PLAIN_PIXELS:
-        return None
-    return _undamaged(data, declared)
-
-
-def _plain_size(data: bytes) -> tuple[int, int] | None:
-    """Return (height, width) as a baseline JPEG in three colours declares, if it is a plain one."""
-    size = None
-    place = 2 if data.startswith(b"\xff\xd8\xff") else len(data)
-    while place + 18 <= len(data) and data[place] == 0xFF:
-        kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
-        if kind == _JPEG_SCAN:
-            return size
-        if kind == _JPEG_FRAME and size is None and data[place + 4] == 8 and data[place + 9] == 3:
-            size = (
-                int.from_bytes(data[place + 5 : place + 7]),
-                int.from_bytes(data[place + 7 : place + 9]),
-            )
-        elif kind == _JPEG_JFIF:
-            # A shorter one is none to libjpeg, and damaged to Pillow.
-            if length < 16:
-                return None
-        elif kind not in _JPEG_TABLES:
-            return None
-        place += 2 + length
-    return None
-
-
-def _undamaged_jpeg(data: bytes, opened: Image.Image) -> np.ndarray | None:
-    """Return uint8 ``(H, W, 3)`` of a JPEG in colour; None where Pillow has to say what it is.
-
-    The library is Pillow's, and so are the pixels; Pillow copies them three times on their way.
-    What libjpeg only warns of, Pillow may make a photo of.
-    """
-    if opened.format != "JPEG" or opened.mode != "RGB":
-        return None
-    return _undamaged(data, (opened.height, opened.width))
-
-
-def _undamaged(data: bytes, declared: tuple[int, int]) -> np.ndarray | None:
-    try:
-        samples: np.ndarray = simplejpeg.decode_jpeg(data, strict=True)
-    except ValueError:
-        return None
-    return samples if samples.shape == (*declared, 3) else None
-
-
-def _check_size(declared: tuple[int, int], size: tuple[int, int] | None) -> None:
-    """Raise unless a file declares ``size`` or, since it may be turned, the sides exchanged."""
-    if size is not None and sorted(declared) != sorted(size):
-        raise OtherSizeError(declared)
 
 
 def _split_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
@@ -366,120 +287,6 @@ def _cmyk_to_rgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     return lambda part: part.convert("RGB")
 
 
-def _decode_deep_png(
-    data: bytes, transparent: int | tuple[int, ...] | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return uint16 pixels and alpha of a 16-bit PNG that Pillow has found whole."""
-    colour_type = data[25]
-    samples = _decode_with_opencv(data)
-    if colour_type == 0:
-        gray = samples[..., None]
-        # OpenCV knows a transparent colour in RGB but not in gray.
-        alpha = None if transparent is None else np.where(samples == transparent, 0, 65535)
-        return gray, None if alpha is None else alpha.astype(np.uint16)
-    alpha = samples[..., 3].copy() if samples.shape[2] == 4 else None
-    if colour_type == 4:
-        return samples[..., :1].copy(), alpha
-    return _rgb_of(samples), alpha
-
-
-def _decode_deep_tiff(data: bytes, tags: Image.Exif, size: tuple[int, int] | None) -> SourcePhoto:
-    """Decode a gray or RGB TIFF of 16-bit integers or 32-bit floats."""
-    bits, samples_a_pixel = _as_tuple(tags.get(258, 1)), int(tags.get(277, 1))
-    is_float = set(_as_tuple(tags.get(339, 1))) == {3}
-    kind = f"{max(bits)}-bit {'floating-point' if is_float else 'integer'}"
-    unsigned = set(_as_tuple(tags.get(339, 1))) == {1}
-    if not (set(bits) == {16} and unsigned) and not (set(bits) == {32} and is_float):
-        raise ValueError(
-            f"its samples are of the kind {kind}, which is not read: "
-            "save it with 8 or 16 bits (unsigned), or as 32-bit floating point in [0, 1]"
-        )
-    if samples_a_pixel not in (1, 3, 4) or (samples_a_pixel > 1 and tags.get(284, 1) != 1):
-        raise ValueError(
-            f"its layout ({samples_a_pixel} {kind} channels, planar configuration "
-            f"{tags.get(284, 1)}) is not read: save it as RGB with interleaved channels, or as PNG"
-        )
-    expected = (int(tags[257]), int(tags[256]))
-    a_pixel = decoding_bytes(max(bits) // 8, samples_a_pixel)
-    check_pixels(expected[1], expected[0], a_pixel)
-    _check_size(expected, size)
-    _check_strips_are_whole(data, tags)
-    with memory_of(expected[0] * expected[1] * a_pixel):
-        samples = _decode_with_opencv(data)
-    if orientation_of(tags) > 4:
-        expected = expected[::-1]
-    if samples.shape[:2] != expected:
-        raise ValueError(f"it decodes to {samples.shape[:2]} instead of {expected} pixels")
-    if is_float:
-        samples = _checked_floats(samples)
-    alpha = None
-    if samples.ndim == 2:
-        samples = samples[..., None]
-        # Neither Pillow nor OpenCV inverts deep gray where the file says that 0 is white.
-        if tags.get(262) == 0:
-            samples = np.dtype(samples.dtype).type(1 if is_float else 65535) - samples
-    elif samples.shape[2] == 4:
-        alpha = samples[..., 3].copy()
-        samples = _rgb_of(samples)
-        if 1 in _as_tuple(tags.get(338, ())):
-            samples = _unmultiply(samples, alpha)
-    else:
-        samples = _rgb_of(samples)
-    # OpenCV has turned TIFF upright (it does so even when told to leave pixels unchanged).
-    resolution = tuple(float(tags[tag]) for tag in (282, 283) if tag in tags)
-    scale = 2.54 if tags.get(296) == 3 else 1.0
-    dpi = (resolution[0] * scale, resolution[1] * scale) if len(resolution) == 2 else None
-    metadata = metadata_of(tags, tags.get(ICC_PROFILE_TAG), dpi)
-    return SourcePhoto(samples, alpha, metadata)
-
-
-def _check_strips_are_whole(data: bytes, tags: Image.Exif) -> None:
-    """Refuse a TIFF whose pixels lie beyond the end of the file."""
-    for offsets, counts in ((273, 279), (324, 325)):
-        ends = zip(_as_tuple(tags.get(offsets, 0)), _as_tuple(tags.get(counts, 0)), strict=False)
-        if any(offset + count > len(data) for offset, count in ends):
-            raise ValueError("image file is truncated")
-
-
-def _checked_floats(samples: np.ndarray) -> np.ndarray:
-    """Return float samples in [0, 1]; there is no telling what other ranges mean."""
-    low, high = float(samples.min()), float(samples.max())
-    # Resampling in floating point overshoots a little; NaN fails the comparison.
-    if not (low >= -0.001 and high <= 1.001):
-        raise ValueError(
-            f"its floating-point values lie in [{low:g}, {high:g}], but must lie in [0, 1]: "
-            "scale them, or save the photo with 8 or 16 bits"
-        )
-    return np.clip(samples, 0.0, 1.0, out=samples)
-
-
-def _unmultiply(samples: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Return colours that were stored multiplied by their opacity as they were before."""
-    white = 1.0 if alpha.dtype == np.float32 else 65535.0
-    colours, opacities = samples.reshape(-1, 3), alpha.reshape(-1, 1)
-    for band in bands(len(colours)):
-        opacity = np.maximum(opacities[band] / white, 1e-9)
-        straight = np.clip(colours[band] / opacity, 0.0, white)
-        colours[band] = straight if white == 1.0 else np.rint(straight)
-    return samples
-
-
-def _rgb_of(samples: np.ndarray) -> np.ndarray:
-    """Return the colours of BGR(A) samples, as RGB."""
-    if samples.shape[2] == 3:
-        return cv2.cvtColor(samples, cv2.COLOR_BGR2RGB, dst=samples)
-    return cv2.cvtColor(samples, cv2.COLOR_BGRA2RGB)
-
-
-def _decode_with_opencv(data: bytes) -> np.ndarray:
-    """Return the file's samples in BGR(A) order, in their own depth."""
-    with quiet_libpng() if data.startswith(_PNG_MAGIC) else nullcontext():
-        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None:
-        raise ValueError("its pixels are damaged or compressed in a way that is not read")
-    return samples
-
-
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     """Turn ``(H, W, ...)`` as the EXIF orientation (1 to 8) asks."""
     if orientation in (5, 6, 7, 8):
@@ -489,11 +296,6 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]
     return np.ascontiguousarray(array)
-
-
-def _as_tuple(value: object) -> tuple:
-    """Return a TIFF tag's value as a tuple: single values come without one."""
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _reason(error: Exception, data: bytes) -> str:

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from lab.data.photo_sets import starter_photos
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo, read_source
-from lab.imaging.reading import decode_plain_jpeg
+from lab.imaging.plain_jpeg import decode_plain_jpeg
 
 HEIGHT, WIDTH = 123, 211
 

@@ -149,9 +149,10 @@ def print_board(board: Board, console: Console) -> None:
     compared = plain_table(
         f"Against {board.name(reference)}, paired over {reference.rests_on}, 95 % intervals"
     )
-    compared.add_column(board.heading)
+    # Of a narrow terminal's lines, names break, and no interval does.
+    compared.add_column(board.heading, overflow="fold")
     for heading in (board.goal, "won", "", board.metrics[1]):
-        compared.add_column(heading, justify="right")
+        compared.add_column(heading, justify="right", no_wrap=True)
     for line in board.lines:
         first, second = (line.differences[metric] for metric in board.metrics[:2])
         compared.add_row(

@@ -20,6 +20,9 @@ from lab.ranks import mean_over_ranks
 _LARGEST_RATIO = 1e4
 _LEAST_WEIGHT = 1e-3
 
+# A term's weight is at most 22,026 times the stated one.
+_LEAST_LOG_VARIANCE = -10.0
+
 
 @dataclass(frozen=True)
 class Balanced:
@@ -121,6 +124,9 @@ class UncertaintyWeighting(Balancing):
 
     def forward(self, terms: Mapping[str, Tensor], last_layer: Sequence[Tensor]) -> Balanced:
         """The sum of the terms over their variances, with the log-variances."""
+        with torch.no_grad():
+            # A term that is 0 has no place to settle: its factor would grow without end.
+            self.log_variances.clamp_(min=_LEAST_LOG_VARIANCE)
         factors = (-self.log_variances).exp()
         balanced = torch.stack(self._weighted(terms, self.terms))
         rest = self._weighted(terms, self._others())
@@ -180,11 +186,12 @@ class GradNorm(Balancing):
         norms = [norm for norm in found if norm is not None]
         with torch.no_grad():
             seen = mean_over_ranks(balanced)
-            if self.first_values.isnan().any():
-                self.first_values.copy_(seen)
+            # A term's share is of its first value above 0, which it may not have had yet.
+            is_first = ~(self.first_values > 0)
+            self.first_values.copy_(torch.where(is_first, seen, self.first_values))
             kept = self.factors[reached].clamp_min(_LEAST_WEIGHT)
             self.factors[reached] = kept * len(reached) / kept.sum()
-            shares = seen / self.first_values.clamp_min(torch.finfo(torch.float32).tiny)
+            shares = torch.where(self.first_values > 0, seen / self.first_values, 1.0)
             rates = shares[reached] / shares[reached].mean()
         factors = self.factors.detach().clone()
         rest = self._weighted(terms, self._others())

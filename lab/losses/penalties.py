@@ -37,15 +37,24 @@ def r1_penalty(judge: Judge, real: Tensor) -> Tensor:
     Mescheder et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018), equation
     9 without its half: where a paper states gamma, the weight here is gamma / 2.
 
+    Of a judge of patches it is the gradient of the sum of an image's logits, as in LaMa's published
+    code (``make_r1_gp``): of their mean it would be less by the square of their number.
+
     Args:
         judge: scores images.
         real: ``(B, C, H, W)``.
     """
-    return _slopes(judge, real.detach().float()).square().sum(dim=1).mean()
+    slopes = _slopes(judge, real.detach().float(), torch.sum)
+    return slopes.square().sum(dim=1).mean()
 
 
-def _slopes(judge: Judge, images: Tensor) -> Tensor:
-    """The gradients ``(B, C * H * W)`` of each image's mean logit at its pixels."""
+def _slopes(
+    judge: Judge, images: Tensor, over_patches: Callable[..., Tensor] = torch.mean
+) -> Tensor:
+    """The gradients ``(B, C * H * W)`` of each image's score at its pixels.
+
+    A score is the mean, or the sum, over a scale's patches, and the mean over the scales.
+    """
     # PyTorch's fused attention has no second derivative; written out in products, it has one.
     with (
         torch.enable_grad(),
@@ -53,7 +62,7 @@ def _slopes(judge: Judge, images: Tensor) -> Tensor:
         sdpa_kernel(SDPBackend.MATH),
     ):
         images = images.requires_grad_()
-        logits = [scale.flatten(1).mean(dim=1) for scale in judge(images).logits]
+        logits = [over_patches(scale.flatten(1), dim=1) for scale in judge(images).logits]
         score = torch.stack(logits).mean(dim=0).sum()
         (gradients,) = torch.autograd.grad(score, images, create_graph=True)
     return gradients.flatten(1)

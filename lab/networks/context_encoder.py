@@ -36,6 +36,7 @@ from lab.contracts import Stages
 from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zero
 from lab.layers import HoleView, draw_normal_weights
 from lab.networks.registry import PublishedForm, register
+from lab.ranks import ranks
 
 _HOLE_COLOUR = (117.0 / 255.0, 104.0 / 255.0, 123.0 / 255.0)
 
@@ -139,7 +140,8 @@ class ContextEncoder(nn.Module):
         Raises:
             ValueError: one photo alone in training, whose bottleneck cannot be normalized.
         """
-        if self.training and len(image) == 1:
+        deepest = self.encoder[-1].get_submodule("normalization")
+        if deepest.training and ranks() * len(image) == 1:
             raise ValueError(
                 "training needs at least 2 photos a batch, not 1: the bottleneck has one position, "
                 "and is normalized over the batch. Raise the batch size, or call eval()"

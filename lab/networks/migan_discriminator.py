@@ -54,6 +54,10 @@ class MIGANDiscriminator(nn.Module):
             resolution without a channel.
     """
 
+    compares_photos = True
+    """A photo's answer depends on the others of its batch: real and fake are judged apart, as in
+    the published code, or the spread of the real ones would be mixed into that of the fake."""
+
     def __init__(self, size: int = 256, width: int = 512, branches: int = 9) -> None:
         super().__init__()
         if size < 2 * _INNERMOST or size & (size - 1):

@@ -28,6 +28,7 @@ from lab.fills import HoleStart, check_hole_start, show_hole_start, start_at_zer
 from lab.layers import PartialConvolution, pad_to_multiple
 from lab.networks.registry import PublishedForm, register
 from lab.networks.vgg import IMAGENET_DEVIATION, IMAGENET_MEAN
+from lab.ranks import ranks
 
 PartialConvolutionForm = Literal["mmagic", "naoto0804"]
 
@@ -219,7 +220,7 @@ class PartialConvolutionUNet(nn.Module):
 
     def _refuse_single_values(self, padded: Tensor) -> None:
         deepest = self.encoder[-1].get_submodule("normalization")
-        if deepest.training and padded[:, 0].numel() == 4**self.depth:
+        if deepest.training and ranks() * padded[:, 0].numel() == 4**self.depth:
             raise ValueError(
                 f"one image of {padded.shape[2]}x{padded.shape[3]} is one pixel after {self.depth} "
                 "halvings, which batch normalization cannot train on: give larger images, more of "

@@ -353,7 +353,9 @@ class AdversarialCompletion(CompletionModule):
 
     def _is_networks_turn(self, batch_index: int) -> bool:
         every = self.optimization.judge_steps
-        if every == 1 or not self.objective.judges:
+        asked = [self.judges[name] for name in self.objective.judges]
+        # Where a phase leaves the judges as they are, nobody's turn comes before the network's.
+        if every == 1 or not any(_moves(judge) for judge in asked):
             return True
         seen = self.current_epoch * int(self.trainer.num_training_batches) + batch_index + 1
         return seen % every == 0

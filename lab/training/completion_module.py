@@ -141,6 +141,8 @@ class CompletionModule(lightning.LightningModule):
         if checkpoint["size"] is not None:
             module.prepare(checkpoint["size"])
         module.load_state_dict(checkpoint["state_dict"])
+        # Checkpoints that were written before say nothing of it.
+        module.expected_data = dict(checkpoint.get("expected_data", {}))
         return module if map_location is None else module.to(map_location)
 
     def prepare(self, size: int) -> None:
@@ -250,8 +252,10 @@ class CompletionModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the ranks' random generators: a resumed run draws what an uninterrupted one would.
 
-        And the planned steps: more epochs than were planned go on at the schedule's end.
+        And the planned steps: more epochs than were planned go on at the schedule's end. And what a
+        variant asks of the photos.
         """
+        checkpoint["expected_data"] = dict(self.expected_data)
         checkpoint["planned_steps"] = self._planned_steps
         checkpoint["size"] = self._size
         device = self.trainer.strategy.root_device

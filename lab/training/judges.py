@@ -14,7 +14,7 @@ from lab.networks import (
     MultiscaleDiscriminator,
     PatchDiscriminator,
 )
-from lab.training.parts import has_batch_normalization
+from lab.training.parts import depends_on_batch
 
 JudgeFactory = Callable[[int], nn.Module]
 """Makes a judge, ``(image, mask) -> DiscriminatorOutput``, for photos of a side in pixels."""
@@ -80,7 +80,7 @@ def judge_both(judge: nn.Module, pair: JudgedPair) -> list[tuple[Tensor, Tensor]
     Both at once, but for a judge whose answers depend on the rest of the batch.
     """
     fake = pair.fake.detach()
-    if has_batch_normalization(judge):
+    if depends_on_batch(judge):
         return list(zip(pair.judge(pair.real).logits, pair.judge(fake).logits, strict=True))
     both = pair.judge(torch.cat([pair.real, fake]))
     return [(scale.chunk(2)[0], scale.chunk(2)[1]) for scale in both.logits]

@@ -73,6 +73,11 @@ def let_move(
         module.requires_grad_(True)
 
 
-def has_batch_normalization(module: nn.Module) -> bool:
-    """Whether a sample's answer depends on the others of its batch."""
-    return any(isinstance(part, _BatchNorm) for part in module.modules())
+def depends_on_batch(module: nn.Module) -> bool:
+    """Whether a sample's answer depends on the others of its batch.
+
+    By batch normalization, or as the module says itself by an attribute ``compares_photos``.
+    """
+    return getattr(module, "compares_photos", False) or any(
+        isinstance(part, _BatchNorm) for part in module.modules()
+    )

@@ -51,9 +51,10 @@ def edge_connect(**settings: object) -> CompletionModule:
     Known to be wrong: the published L1 over the image is divided by the hole's share of it, a
     weight of known pixels that changes with the hole: 3 is right where a quarter is hole. Feature
     matching is the mean over the judge's five layers, there their sum.
-    Missing: a judge of the answer that is not pasted; style of the hole alone; painting first by
-    the edges of the truth (here by drawn ones, as the code's third stage); 1e-5 before the last
-    phase; a test of drawn edges. Batch 8, 2 million steps.
+    Missing: a judge of the answer that is not pasted; style of the hole alone, and in their code on
+    four other layers (relu2_2, relu3_4, relu4_4, relu5_2) than in the paper, whose are taken here;
+    painting first by the edges of the truth (here by drawn ones, as the code's third stage); 1e-5
+    before the last phase; a test of drawn edges. Batch 8, 2 million steps.
     Changed: network, judges, objective, Adam 1e-4 (0, 0.9) with a tenth for the judges, phases of
     20, 20 and 10 of 50 epochs (no published numbers: ``--model.phases``). It needs VGG19's weights.
     Logged: train/edges_adversarial, edges_feature_matching, then hole_l1, known_l1, adversarial,

@@ -21,8 +21,9 @@ def migan(**settings: object) -> CompletionModule:
     """MI-GAN: separable convolutions of many branches, merged after training, for phones.
 
     Document: not there; Sargsyan et al. (ICCV 2023) and their code.
-    Known to be wrong: the truth stands in the teacher's place, at the finest resolution alone: L1
-    2 in [-1, 1] is 4 in [0, 1]. A truth that cannot be guessed blurs; a teacher's answer can be.
+    Known to be wrong: the truth stands in the teacher's place, at the finest resolution alone: L1 2
+    in [-1, 1] is 4 in [0, 1], divided by the hole's area and there by the image's. A truth that
+    cannot be guessed blurs; a teacher's answer can be.
     Missing: distillation from Co-Mod-GAN at every resolution from 32; R1 every 16 steps (here at
     every step); the moving average of the weights (20 thousand images); noise drawn anew; batch 32,
     50 million images.

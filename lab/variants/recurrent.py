@@ -25,15 +25,18 @@ def recurrent(**settings: object) -> CompletionModule:
 
     Document: of UCTGAN, HiFill and RFR, RFR was chosen.
     Found there: made for large holes.
-    Known to be wrong: nothing; published with L1 6 in the hole and 1 outside, total variation 0.1,
-    perceptual 0.05 and style 120 on VGG16, no discriminator, Adam 2e-4, then 5e-5 with batch
-    normalization frozen: ``--model.phases='[{epochs: N, generator_learning_rate: 2e-4},
-    {generator_learning_rate: 5e-5, keeps_statistics: [network]}]'``.
+    Known to be wrong: each L1 is divided by its region's area, in the published code by the
+    image's: its 6 in the hole weigh more here, the smaller the hole. Published with L1 6 in the
+    hole and 1 outside, total variation 0.1, perceptual 0.05 and style 120 on VGG16, no
+    discriminator.
+    Missing: Adam 2e-4, then 5e-5 with batch normalization frozen: ``--model.phases='[{epochs: N,
+    generator_learning_rate: 2e-4}, {generator_learning_rate: 5e-5, keeps_statistics:
+    [network]}]'``.
     Changed: network and objective. It needs VGG16's weights; `recurrent_without_vgg` is for where
     they cannot be had.
     Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
-    Measured: without VGG -0.016 of hole SSIM after five minutes, most in larger holes
-    (docs/findings.md, the board).
+    Measured: without VGG -0.017 [-0.041, +0.007] of hole SSIM after five minutes, clearly less in
+    holes of three to five tenths of the photo (docs/findings.md, the board).
     """
     return build_variants(["recurrent"], settings)
 
@@ -44,10 +47,10 @@ def recurrent_without_vgg(**settings: object) -> CompletionModule:
 
     Document: not there: for where VGG16's weights cannot be had. It lacks what makes RFR's fills
     sharp.
-    Known to be wrong: nothing.
+    Known to be wrong: what `recurrent` says of the L1.
     Changed: network and objective, as `recurrent`.
     Logged: train/hole_l1, known_l1, rim_total_variation.
-    Measured: -0.016 of hole SSIM after five minutes, most in larger holes (docs/findings.md, the
-    board).
+    Measured: -0.017 [-0.041, +0.007] of hole SSIM after five minutes, clearly less in holes of
+    three to five tenths of the photo (docs/findings.md, the board).
     """
     return build_variants(["recurrent_without_vgg"], settings)

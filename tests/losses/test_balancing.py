@@ -81,6 +81,40 @@ def test_uncertainty_settles_where_every_term_contributes_one(layer):
         assert weight.item() * RAW[name] == pytest.approx(1.0, rel=1e-3)
 
 
+def test_a_term_that_is_always_zero_ends_nothing(layer):
+    # As the known pixels' L1 of a network that corrects a fill in the hole alone.
+    for balancing in (UncertaintyWeighting(STATED, learning_rate=0.9), GradNorm(STATED)):
+        descent = torch.optim.Adam(balancing.parameters(), 0.9)
+        for _ in range(300):
+            descent.zero_grad()
+            found = balancing({**terms_of(layer), "hole_ssim": layer[1] * 0.0}, (layer,))
+            found.total.backward()
+            descent.step()
+        assert found.total.isfinite()
+        assert all(weight.isfinite() for weight in found.weights.values())
+
+
+def test_a_variance_comes_back_from_its_bound(layer):
+    balancing = UncertaintyWeighting(STATED)
+    with torch.no_grad():
+        balancing.log_variances.fill_(-90.0)
+    balancing(terms_of(layer), ()).total.backward()
+    assert (balancing.log_variances == -10.0).all()
+    assert (balancing.log_variances.grad < 0).all()
+
+
+def test_grad_norm_begins_with_a_terms_first_value_above_zero(layer):
+    balancing = GradNorm(STATED, alpha=0.5)
+    balancing({**terms_of(layer), "hole_ssim": layer[1] * 0.0}, (layer,))
+    assert balancing.first_values.tolist() == [6.0, 0.0]
+    found = balancing(terms_of(layer), (layer,))
+    assert balancing.first_values.tolist() == [6.0, 8.0]
+    # Both stand at their first values: nothing is to pull harder but for its gradient.
+    sizes = torch.tensor([2.0, 4.0])
+    own = (sizes - sizes.mean()).abs().sum().item()
+    assert found.total.item() == pytest.approx(total_of({}) + own)
+
+
 def test_grad_norm_follows_the_papers_equations(layer):
     balancing = GradNorm(STATED, alpha=0.5)
     with torch.no_grad():

@@ -43,6 +43,18 @@ def test_r1_looks_at_real_images_and_the_other_penalty_between():
     assert float(gradient_penalty(judge, real, fake)) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_r1_is_of_the_sum_over_a_judges_patches_as_in_lamas_code():
+    patches = torch.nn.Conv2d(3, 1, 3, padding=1)
+
+    def judge(image):
+        return DiscriminatorOutput((patches(image),), ())
+
+    real = images(size=5).requires_grad_()
+    (gradients,) = torch.autograd.grad(patches(real).sum(), real)
+    expected = (gradients.view(len(real), -1).norm(2, dim=1) ** 2).mean()
+    assert float(r1_penalty(judge, real)) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_it_trains_the_judge_and_neither_image():
     weight = torch.tensor(0.3, requires_grad=True)
     real, fake = images().requires_grad_(), (1.0 - images()).requires_grad_()

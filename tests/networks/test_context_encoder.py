@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lab.layers import share_batch_normalization
 from lab.networks import (
     ContextEncoder,
     ContextEncoderDiscriminator,
@@ -233,6 +234,23 @@ def test_one_photo_alone_is_refused_in_training_and_answered_else():
     with pytest.raises(ValueError, match="at least 2 photos a batch, not 1"):
         network(image, mask)
     assert network.eval()(image, mask).refined.shape == image.shape
+
+
+def test_one_photo_alone_trains_where_statistics_are_kept_or_shared(monkeypatch):
+    network = ContextEncoder(width=4, view_size=32).train()
+    photo, mask = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    mask[..., 12:20, 12:20] = 1
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    assert network(photo, mask).refined.isfinite().all()
+    # Two devices with a photo each: their layers share statistics (`lab.layers`).
+    monkeypatch.setattr("lab.networks.context_encoder.ranks", lambda: 2)
+    network.train()
+    share_batch_normalization(network)
+    monkeypatch.setattr("lab.layers.shared_batch_normalization.ranks", lambda: 2)
+    monkeypatch.setattr("lab.layers.shared_batch_normalization.mean_over_ranks", lambda v: v)
+    assert network(photo, mask).refined.isfinite().all()
 
 
 def test_the_published_defaults_are_the_codes():

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from lab.layers import GatedChannelTransformation
-from lab.networks import InpaintSANet, load_network
+from lab.networks import InpaintSANet, MIGANDiscriminator, load_network
 from lab.parsing import SettingsError
 from lab.results import open_run
 from lab.training import Judges, Optimization, Phase
+from lab.training.judges import JudgedPair, judge_both
 from lab.training.parts import find_part, let_move
 from tests.tiny import fit_tiny, tiny_experiment
 from tests.toys import Judge, fit
@@ -123,11 +124,39 @@ def test_judges_may_train_on_more_batches_than_the_network():
     assert len(module.trainer.optimizers) == 2
 
 
-def test_a_judge_with_batch_normalization_sees_real_and_fake_apart():
-    for normalized, expected in ((False, 4), (True, 2)):
-        judges = Judges(whole=lambda size, n=normalized: Judge(size, normalized=n))
+def test_where_the_judges_stay_as_they_are_it_is_always_the_networks_turn():
+    eager = Optimization(0.01, 0.01, judge_steps=5)
+    weights = {"hole_l1": 1.0, "adversarial": 1.0}
+    _, _, logged, _ = fit([Phase(2, ("network",))], weights=weights, optimization=eager)
+    assert all("hole_l1" in step for step in logged)
+
+
+class Comparing(Judge):
+    compares_photos = True
+
+
+def test_a_judge_that_compares_photos_sees_real_and_fake_apart():
+    for judge, expected in (
+        (Judge, 4),
+        (lambda size: Judge(size, normalized=True), 2),
+        (Comparing, 2),
+    ):
+        judges = Judges(whole=judge)
         module, _, _, _ = fit([Phase(1, ("judges",))], weights={"adversarial": 1.0}, judges=judges)
         assert set(module.judges["whole"].batches) == {expected}
+
+
+def test_mi_gans_judge_tells_a_generator_whose_answers_are_all_alike():
+    judge = MIGANDiscriminator(size=16, width=16, branches=0)
+    seen = []
+    judge.merging.register_forward_pre_hook(lambda _, given: seen.append(given[0][:, -1].mean()))
+    real = torch.rand(4, 3, 16, 16)
+    fake = real[:1].repeat(4, 1, 1, 1)
+    judge_both(
+        judge, JudgedPair(lambda image: judge(image, torch.ones_like(image[:, :1])), fake, real)
+    )
+    of_real, of_fake = seen
+    assert of_fake < 0.1 * of_real
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,7 @@ def test_every_variant_trains_by_any_trainer_and_comes_back(name, tmp_path):
     assert any(not torch.equal(before[key], now) for key, now in module.network.named_parameters())
     trainer.save_checkpoint(tmp_path / "variant.ckpt")
     again = type(module).load_from_checkpoint(tmp_path / "variant.ckpt")
+    assert again.expected_data == module.expected_data == asked
     kept, found = module.state_dict(), again.state_dict()
     assert kept.keys() == found.keys()
     assert all(torch.equal(value, found[key]) for key, value in kept.items())

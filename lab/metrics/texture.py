@@ -39,7 +39,11 @@ def laplacian_pyramid(image: Tensor) -> list[Tensor]:
     scales = []
     while min(image.shape[-2:]) >= 2 * COARSEST:
         smaller = filter2d(image, kernel)[..., ::2, ::2]
-        scales.append(image - F.interpolate(smaller, image.shape[-2:], mode="bilinear"))
+        # Each sample back where it was taken, and the gaps filled by the same filter: half a pixel
+        # beside it, what is smooth would count as detail.
+        apart = torch.zeros_like(image)
+        apart[..., ::2, ::2] = smaller
+        scales.append(image - filter2d(apart, 4.0 * kernel))
         image = smaller
     return [*scales, image - image.mean((2, 3), keepdim=True)]
 

@@ -7,7 +7,7 @@ import torch
 from skimage.data import brick, grass
 
 from lab.metrics import measure
-from lab.metrics.texture import texture_mismatch
+from lab.metrics.texture import laplacian_pyramid, texture_mismatch
 
 
 def photo_of(picture, top=0):
@@ -69,3 +69,19 @@ def test_without_a_truth_a_fill_is_held_against_its_surroundings(picture, mask):
     assert same < 0.7 * other
     nowhere = torch.zeros_like(mask)
     assert float(texture_mismatch(truth, mask, nowhere)) == 0.0
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (70, 99)])
+def test_a_pyramid_is_opencvs_and_takes_nothing_smooth_for_detail(height, width):
+    rows = torch.linspace(0, 1, height, dtype=torch.float64)[:, None]
+    columns = torch.linspace(0, 0.5, width, dtype=torch.float64)
+    ramp = (rows + columns).expand(1, 3, -1, -1) / 1.5
+    finest, *_ = laplacian_pyramid(ramp)
+    assert finest[..., 4:-4, 4:-4].abs().max() < 1e-12
+
+    photo = torch.rand(1, 3, height, width, dtype=torch.float64)
+    finest, *_ = laplacian_pyramid(photo)
+    pixels = np.moveaxis(photo[0].numpy(), 0, -1)
+    if height % 2 == width % 2 == 0:
+        enlarged = cv2.pyrUp(cv2.pyrDown(pixels), dstsize=(width, height))
+        np.testing.assert_allclose(np.moveaxis(finest[0].numpy(), 0, -1), pixels - enlarged)

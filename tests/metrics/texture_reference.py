@@ -6,14 +6,18 @@ from scipy.stats import wasserstein_distance
 
 from lab.metrics.texture import patch_directions
 
+_TWICE = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 8.0
+
 
 def scales_of(image):
     """Of ``(3, H, W)``: what each scale adds, finest first, ``(h, w, 3)`` each."""
     image, scales = np.moveaxis(image, 0, -1), []
     while min(image.shape[:2]) >= 32:
         smaller = cv2.pyrDown(image)
-        larger = cv2.resize(smaller, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        scales.append(image - larger)
+        # As `cv2.pyrUp`, whose right and lower borders of odd sizes are its own.
+        apart = np.zeros_like(image)
+        apart[::2, ::2] = smaller
+        scales.append(image - cv2.sepFilter2D(apart, -1, _TWICE, _TWICE))
         image = smaller
     return [*scales, image - image.mean((0, 1))]
 

@@ -197,7 +197,7 @@ def parser() -> CommandParser:
     existing.add_argument(
         "--skip-existing",
         action="store_true",
-        help="with a folder: leave out photos whose result is there, as after an interruption",
+        help="with a folder: leave out photos whose files are all there, as after an interruption",
     )
     add(
         "--lossy",
@@ -352,7 +352,7 @@ def _fill(
     steps: list[Mapping[str, float]] = []
     for number, job in enumerate(pairing.jobs, start=1):
         answers = [answer.output for answer in job.answers(given.samples)]
-        if given.skip_existing and all(path.exists() for path in answers):
+        if given.skip_existing and job.is_done(given.samples):
             skipped += 1
             continue
         of = f" ({number} of {len(pairing.jobs)})" if is_folder else ""
@@ -363,8 +363,8 @@ def _fill(
                 job,
                 filler,
                 given.invert_mask,
-                # Of several answers, an interruption may have left some, which come again the same.
-                given.overwrite or (given.skip_existing and given.samples > 1),
+                # An interruption may have left some of a photo's files, which come again the same.
+                given.overwrite or given.skip_existing,
                 given.lossy,
                 dilation,
                 mask_source,

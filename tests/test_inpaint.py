@@ -334,6 +334,50 @@ def test_an_interrupted_folder_goes_on_where_it_was(capsys):
     assert Path("out/b.png").read_bytes() == before
 
 
+def test_a_photo_is_skipped_only_where_everything_asked_for_is_there(capsys):
+    for name in "ab":
+        put_photo(f"photos/{name}.png", ord(name))
+        put_mask(f"masks/{name}.png")
+    command = "photos --mask masks -o out --skip-existing"
+    assert run(command) == 0
+    results = {path: path.read_bytes() for path in Path("out").iterdir()}
+    for options, missing in (
+        ("--preview shown", "shown/a_preview.png"),
+        ("--preview shown --save-mask used", "used/b_mask.png"),
+    ):
+        assert run(f"{command} {options}") == 0
+        Path(missing).unlink()
+        capsys.readouterr()
+        assert run(f"{command} {options}") == 0
+        assert "1 of 2 pairs completed, 1 were there already" in capsys.readouterr().out
+        assert Path(missing).exists()
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == results
+
+
+@pytest.mark.parametrize(
+    ("options", "shared"),
+    [
+        ("--preview shown", "beach_preview.png"),
+        ("--save-mask used", "beach_mask.png"),
+        ("--preview ./out", "beach_preview.png"),
+    ],
+)
+def test_no_photo_of_a_folder_replaces_what_another_gives(capsys, options, shared):
+    put_photo("photos/beach.jpg", 1)
+    put_photo("photos/beach.tif", 2)
+    put_photo("photos/beach_preview.png", 3)
+    for name in ("beach", "beach_preview"):
+        put_mask(f"masks/{name}.png")
+
+    assert run(f"photos --mask masks -o out {options} --overwrite") == 1
+    said = capsys.readouterr()
+    assert f"failed: photos/beach.tif: beach.jpg gives {shared} already; rename one" in said.err
+    assert not Path("out/beach.tif").exists()
+    in_one_folder = "out" in options
+    assert ("beach_preview.png: beach.jpg gives beach_preview.png" in said.err) == in_one_folder
+    assert f"{1 if in_one_folder else 2} of 3 pairs completed" in said.out
+
+
 def test_a_folder_is_paired_by_name(capsys):
     put_photo("photos/a.jpg", 1)
     put_photo("photos/b.tif", 2)

@@ -191,6 +191,14 @@ def test_a_network_completes_by_the_strategy_that_it_was_trained_with(folder, ch
         lab.complete(photo, mask, checkpoint=checkpoint, variant="both_gates")
 
 
+def test_a_loss_is_saved_where_it_is_allowed(folder, tmp_path):
+    result = lab.complete(folder / "photo0.jpg", folder / "masks" / "photo0.png", method="telea")
+    with pytest.raises(ValueError, match=r"allow the loss with .*lossy=True"):
+        result.save(tmp_path / "out.jpg")
+    saved = result.save(tmp_path / "out.jpg", lossy=True)
+    assert Image.open(saved).format == "JPEG"
+
+
 def test_a_person_is_taken_out_of_a_box(folder):
     pixels = np.full((80, 100, 3), 200, np.uint8)
     pixels[20:70, 40:60] = (20, 40, 160)

@@ -55,6 +55,21 @@ class Job:
     saved_mask: Path | None = None
     saved_edges: Path | None = None
 
+    @property
+    def targets(self) -> list[tuple[str, Path]]:
+        """What is written: what it is, and where."""
+        named = (
+            ("result", self.output),
+            ("preview", self.preview),
+            ("mask", self.saved_mask),
+            ("edges", self.saved_edges),
+        )
+        return [(what, path) for what, path in named if path is not None]
+
+    def is_done(self, samples: int) -> bool:
+        """Whether everything that is to be written, of so many answers, is there."""
+        return all(path.exists() for one in self.answers(samples) for _, path in one.targets)
+
     def answers(self, samples: int) -> list["Job"]:
         """A job for each of several answers: ``beach-1.png`` and so on; itself for one."""
         if samples == 1:
@@ -140,25 +155,28 @@ def pair_files(
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
         photo_files = [path for path in photo_files if path not in mask_files]
     masks_of = files_called_alike(photo_files, mask_files, _MASK_ENDING)
-    jobs: dict[Path, Job] = {}
+    jobs: list[Job] = []
+    # Which photo gives a file, whatever it is: two kinds may share a folder.
+    given_by: dict[Path, Path] = {}
     lonely, ambiguous, used = [], [], set()
     for photo in photo_files:
         found = masks_of[photo]
         used.update(found)
-        target = output / f"{photo.stem}{photo.suffix if photo.suffix.lower() in _TIFF else '.png'}"
+        mask = found[0] if found else None
+        job = _job_of(photo, mask, output, preview, saved_masks, saved_edges)
+        targets = {path.resolve(): path.name for _, path in job.targets}
+        taken = next((path for path in targets if path in given_by), None)
         if not found and masks is not None:
             lonely.append(photo)
         elif len(found) > 1:
             names = ", ".join(printable(path.name) for path in found)
             ambiguous.append((photo, f"several masks could be meant: {names}; keep one"))
-        elif target in jobs:
-            other, name = printable(jobs[target].photo.name), printable(target.name)
+        elif taken is not None:
+            other, name = printable(given_by[taken].name), printable(targets[taken])
             ambiguous.append((photo, f"{other} gives {name} already; rename one"))
         else:
-            shown = preview / f"{photo.stem}_preview.png" if preview else None
-            saved = saved_masks / f"{photo.stem}{_MASK_ENDING}.png" if saved_masks else None
-            edges = saved_edges / f"{photo.stem}_edges.png" if saved_edges else None
-            jobs[target] = Job(photo, found[0] if found else None, target, shown, saved, edges)
+            jobs.append(job)
+            given_by.update(dict.fromkeys(targets, photo))
     if masks is None and not photo_files:
         raise ValueError(f"no photos in {photos}: looked for {', '.join(PHOTO_SUFFIXES)}")
     if not jobs and not ambiguous:
@@ -168,7 +186,27 @@ def pair_files(
             "beach_mask.png"
         )
     unused = tuple(path for path in mask_files if path not in used)
-    return Pairing(tuple(jobs.values()), tuple(lonely), unused, tuple(ambiguous))
+    return Pairing(tuple(jobs), tuple(lonely), unused, tuple(ambiguous))
+
+
+def _job_of(
+    photo: Path,
+    mask: Path | None,
+    output: Path,
+    preview: Path | None,
+    saved_masks: Path | None,
+    saved_edges: Path | None,
+) -> Job:
+    """The job of one photo of a folder, by the folders of what is written."""
+    suffix = photo.suffix if photo.suffix.lower() in _TIFF else ".png"
+    return Job(
+        photo,
+        mask,
+        output / f"{photo.stem}{suffix}",
+        preview and preview / f"{photo.stem}_preview.png",
+        saved_masks and saved_masks / f"{photo.stem}{_MASK_ENDING}.png",
+        saved_edges and saved_edges / f"{photo.stem}_edges.png",
+    )
 
 
 def complete_file(
@@ -280,13 +318,7 @@ def check_targets(job: Job, overwrite: bool, guidance: Guidance = AS_IT_IS) -> N
 
 def _check_targets(job: Job, overwrite: bool, guidance: Guidance) -> None:
     files = [(what, path) for what, path in guidance.files.items() if isinstance(path, Path)]
-    named = (
-        ("result", job.output),
-        ("preview", job.preview),
-        ("mask", job.saved_mask),
-        ("edges", job.saved_edges),
-    )
-    targets = [(what, path) for what, path in named if path is not None]
+    targets = job.targets
     for _, target in targets:
         if target.is_dir():
             raise ValueError(f"{printable(target)} is a folder: name the file to write")

@@ -77,14 +77,19 @@ class Completed:
         """The result as the workbench's image, ``(3, H, W)`` in [0, 1]."""
         return self.result.image()
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, lossy: bool = False) -> Path:
         """Write the result with the photo's depth, alpha and EXIF; PNG or TIFF keep every pixel.
 
+        Args:
+            path: of the file; its suffix names the format.
+            lossy: allow a format that changes known pixels, such as JPEG.
+
         Raises:
-            ValueError: a format that cannot hold it.
+            ValueError: a format that cannot hold it, or a loss that ``lossy`` does not allow.
+            OSError: the file cannot be written.
         """
         target = Path(path).expanduser()
-        write_photo(target, self.result)
+        write_photo(target, self.result, lossy)
         return target
 
     def _repr_png_(self) -> bytes:

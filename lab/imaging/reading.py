@@ -282,8 +282,10 @@ def _cmyk_to_rgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
                 "RGB",
             )
             return lambda part: ImageCms.applyTransform(part, transform) or part.convert("RGB")
-        except ImageCms.PyCMSError:
-            pass  # A damaged profile or one for other colours: the formula is all that is left.
+        # A damaged profile is an OSError, one for other colours a PyCMSError: the formula is all
+        # that is left.
+        except (ImageCms.PyCMSError, OSError):
+            pass
     return lambda part: part.convert("RGB")
 
 

@@ -350,8 +350,10 @@ def test_cmyk_becomes_rgb(tmp_path, suffix):
     assert any("CMYK" in note for note in read_source(path).notes)
 
 
-def test_cmyk_with_a_profile_for_other_colours_falls_back_to_the_formula(tmp_path):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_cmyk_with_a_profile_that_will_not_do_falls_back_to_the_formula(tmp_path, is_damaged):
+    of_other_colours = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = b"no profile" if is_damaged else of_other_colours
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "a.tif", icc_profile=profile)
 
     source = read_source(tmp_path / "a.tif")

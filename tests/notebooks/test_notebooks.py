@@ -188,7 +188,7 @@ def test_06_scores_removals_against_the_true_background(tmp_path):
         every=20.0,
         crop=64,
     )
-    triplets = read_evaluation_set(tmp_path / "out" / "triplets-64-20")
+    triplets = read_evaluation_set(tmp_path / "out" / "triplets-campus-64-20")
     assert list(found) == ["Telea", "Navier-Stokes", "network"]
     assert {len(values) for values in found.values()} == {len(triplets)}
     # Behind a walking person is mostly plain ground: far better than chance, which is about 8 dB.

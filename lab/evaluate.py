@@ -254,8 +254,6 @@ def _open_tasks(settings: Sequence[str]) -> "Tasks":
 
 def _enter_study(given: argparse.Namespace, console: "Terminal") -> None:
     """Score entrants on what a study's trials were scored on, in its folder; or hand that out."""
-    from dataclasses import replace
-
     from lab.results import open_study
     from lab.runs import evaluate_entrants, holding_run, reopen_tasks
     from lab.studies import print_scores
@@ -277,7 +275,7 @@ def _enter_study(given: argparse.Namespace, console: "Terminal") -> None:
         console.print(sentence, soft_wrap=True, highlight=False)
     study = open_study(given.study)
     shown = [study.compared_with, *study.entrants, *study.baselines]
-    print_scores(replace(study, runs=[run for run in shown if run is not None]), console)
+    print_scores(study, console, [run for run in shown if run is not None])
 
 
 def _refuse_clash(entrants: Sequence["Entrant"], others: Collection[str]) -> None:
@@ -307,6 +305,7 @@ def _hand_out(
 
 def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "Terminal") -> None:
     """Score each set, and print what came out: a set at a time, or all in one table."""
+    from lab.runs import holding_run, make_room_for_sets
     from lab.studies import print_scores
 
     folder = given.runs / (given.name or "evaluation")
@@ -314,6 +313,9 @@ def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "
     if given.also:
         settings = [*settings, f"--evaluation.also=[{','.join(given.also)}]"]
     studies = {}
+    if len(scored) > 1:
+        with holding_run(folder):
+            make_room_for_sets(folder, list(scored))
     for name, words in scored.items():
         own = folder if len(scored) == 1 else folder / name
         studies[name] = _evaluate(given, [*settings, *words], own, console)

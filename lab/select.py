@@ -80,7 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print_votes(counted, console)
             write_agreement(counted, given.folder)
             return 0
-        runs = [run.folder for run in runs_by_name(study).values()]
+        named = runs_by_name(study)
+        if given.keep is not None and any("checkpoint" in run.record for run in named.values()):
+            raise ResultsError(
+                f"nothing in {given.folder} was trained there: its network is a file of your own, "
+                "which --keep does not delete. Leave --keep out"
+            )
+        runs = [run.folder for run in named.values()]
         metrics = given.metric or [*study.goals, "hole_ssim", "hole_psnr", "rim_ssim"]
         deletes = given.keep is not None and not given.dry_run
         # The locks first: what is ranked is what is deleted.

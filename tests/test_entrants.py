@@ -14,8 +14,9 @@ from lab.data import find_polarity, pair_folders, read_evaluation_set
 from lab.fills import OpenCVInpainting
 from lab.imaging import read_image, read_mask, write_image
 from lab.metrics import measure, measure_removal
+from lab.networks import InpaintSANet, describe_network
 from lab.results import cautions, open_study
-from lab.selection.votes import completions_of
+from lab.selection.votes import add_vote, completions_of, draw_pairs, vote
 from lab.widgets import Ballot
 from tests.data.shards import pack
 from tests.tiny import fit_tiny
@@ -311,3 +312,37 @@ def test_a_removal_is_measured_by_what_needs_no_truth(tmp_path, capsys):
     assert lead.mean > 0
     assert "rim_step against patch-match" in capsys.readouterr().out
     assert report.main([str(tmp_path / "evaluation")]) == 0
+
+
+def test_a_later_evaluation_shows_nothing_of_an_earlier_one(pairs, tmp_path, capsys):
+    """Of other sets, networks or entrants under the same name, whose samples are called alike."""
+    checkpoint = tmp_path / "network.pt"
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), checkpoint)
+    other = shutil.copytree(pairs, tmp_path / "other")
+    words = ["--runs", tmp_path, "--baseline", "telea", "--pictured", "1"]
+    assert run(*words, "--checkpoint", checkpoint, "--set", pairs, other) == 0
+    folder = tmp_path / "evaluation"
+    assert {run.name for run in open_study(folder).trials} == {"set", "other"}
+    named = ["--checkpoint", f"a={checkpoint}", "--checkpoint", f"b={checkpoint}"]
+    assert run(*words, *named, "--set", pairs) == 0
+    assert {run.label for run in open_study(folder).runs} == {"a", "b", "telea"}
+    assert run(*words, "--checkpoint", checkpoint, "--set", pairs, other) == 0
+    assert {run.name for run in open_study(folder).runs} == {"set", "other"}
+
+
+def test_votes_on_a_removal_by_one_network_are_counted(tmp_path, capsys):
+    plain_folders(tmp_path, box, black=False)
+    checkpoint = tmp_path / "network.pt"
+    torch.save(describe_network(InpaintSANet(width=8), 1, ""), checkpoint)
+    words = ["--photos", tmp_path / "photos", "--masks", tmp_path / "masks", "--removal"]
+    words += ["--runs", tmp_path, "--baseline", "telea", "--checkpoint", checkpoint]
+    assert run(*words) == 0
+    folder = tmp_path / "evaluation"
+    for pair in draw_pairs(completions_of(open_study(folder)), 3, 0):
+        add_vote(folder, vote(pair, "left", "somebody"))
+    capsys.readouterr()
+    assert select.main([str(folder), "--votes"]) == 0
+    said = capsys.readouterr().out
+    assert "hole_texture_mismatch" in said
+    assert select.main([str(folder)]) == 2
+    assert "is an evaluation" in capsys.readouterr().err

@@ -76,7 +76,8 @@ def is_done(study: Study) -> bool:
     if not results.exists() or any(run.state == "running" for run in study.trials):
         return False
     ended = results.stat().st_mtime_ns
-    return all(run.changed <= ended for run in study.runs)
+    # An entrant may come when all else has ended.
+    return all(run.changed <= ended for run in study.runs if run.state != "entrant")
 
 
 def _is_trained(settings: dict[str, object], last: int) -> bool:

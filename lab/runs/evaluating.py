@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,14 @@ from lab.data import Entrant
 from lab.devices import compute_device
 from lab.evaluation import Judged, KnownPixels, Tasks, judge, judge_entrant
 from lab.files import replacing
-from lab.formats.runs import DISTRIBUTION_SCORES, RECORD, SETTINGS, photo_table, write_record
+from lab.formats.runs import (
+    DISTRIBUTION_SCORES,
+    RECORD,
+    SCORES,
+    SETTINGS,
+    photo_table,
+    write_record,
+)
 from lab.guides import ask_network, guides_of
 from lab.metrics.distributions import Distributions
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
@@ -33,6 +40,9 @@ from lab.tracking import (
     write_scores,
     write_visuals,
 )
+
+# Where an evaluation keeps what it scored beside a lone network.
+_ROOMS = ("networks", "entrants", "baselines")
 
 
 def evaluate_run(
@@ -92,13 +102,16 @@ def evaluate_run(
             tracker.finish()
 
 
-def make_room(folder: Path, alone: bool, networks: Iterable[str]) -> None:
+def make_room(
+    folder: Path, alone: bool, networks: Iterable[str], sets: Collection[str] = ()
+) -> None:
     """Make the folder of an evaluation ready: what an earlier one left, and this one lacks, goes.
 
     Args:
         folder: of the evaluation.
         alone: whether its only network is the folder's own run; else each has its own folder.
         networks: the names of those.
+        sets: the names of what is scored in folders of its own below it.
 
     Raises:
         SettingsError: a training or a study lies there, and would be lost.
@@ -111,12 +124,40 @@ def make_room(folder: Path, alone: bool, networks: Iterable[str]) -> None:
             "replaced: give this evaluation another --name"
         )
     _remove_others(folder / "networks", () if alone else networks)
+    # Sets that were scored one by one below it would stand beside as if they were networks.
+    for earlier in folder.glob("*/"):
+        if earlier.name not in (*_ROOMS, *sets) and _is_evaluation(earlier):
+            shutil.rmtree(earlier)
     if alone or not has_run:
         return
     for path in (folder / SETTINGS, folder / RECORD, photo_table(folder).path):
         path.unlink(missing_ok=True)
     for path in (folder / "visuals", folder / "wandb"):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def make_room_for_sets(folder: Path, sets: Collection[str]) -> None:
+    """Make the folder of an evaluation of several sets ready, each of which gets one below it.
+
+    Args:
+        folder: of the evaluation.
+        sets: their names.
+
+    Raises:
+        SettingsError: a training or a study lies there.
+    """
+    make_room(folder, alone=False, networks=(), sets=sets)
+    for name in _ROOMS:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _is_evaluation(folder: Path) -> bool:
+    """Whether an evaluation lies in a folder: what it wrote, and no training or study."""
+    if is_study_folder(folder):
+        return False
+    if (folder / SETTINGS).exists():
+        return "checkpoint" in recorded(folder)
+    return any(any((folder / name).glob(f"*/{SCORES}")) for name in _ROOMS)
 
 
 def evaluate_baselines(

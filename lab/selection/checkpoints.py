@@ -38,6 +38,11 @@ class Checkpoint:
         assert path is not None, "a baseline has no checkpoint to choose"
         return path
 
+    @property
+    def is_the_runs_own(self) -> bool:
+        """Whether the run trained it; else it is a person's file, which the run only scored."""
+        return "checkpoint" not in self.run.record
+
 
 def describe(name: str) -> str:
     """A checkpoint's name in words: ``trial 3, epoch 9``; ``telea`` of what was not trained."""
@@ -101,14 +106,16 @@ def completing_runs(study: Study) -> dict[str, Run]:
         ResultsError: the folder holds neither a run nor a study's trials, nor an evaluation.
     """
     untrained = {run.name: run for run in (*study.applied, *study.entrants, *study.baselines)}
-    if is_evaluation(study):
+    if study.is_study and is_evaluation(study):
         return {run.name: run for run in study.trials} | untrained
     return runs_by_name(study) | untrained
 
 
 def is_evaluation(study: Study) -> bool:
-    """Whether `lab.evaluate` wrote it, without a run at its top: networks or entrants only."""
-    if not study.is_study or (not study.entrants and not study.baselines):
+    """Whether `lab.evaluate` wrote it: networks and entrants, or one network at its top."""
+    if not study.is_study:
+        return "checkpoint" in study.trials[0].record
+    if not study.entrants and not study.baselines:
         return False
     return all(run.name.startswith("networks/") for run in study.trials)
 

@@ -16,7 +16,8 @@ def spare_checkpoints(
     """Which ranked checkpoints go when ``keep`` stay: all but the best, in the order of ranks.
 
     The chosen one stays and counts among those kept; those without a mark stay before those with
-    one. Only networks of epochs that were ranked go: ``last.ckpt`` and unknown files stay.
+    one. Only networks of epochs that were ranked go: ``last.ckpt`` and unknown files stay, and what
+    a run did not train but only scored.
 
     Args:
         selection: the ranking.
@@ -28,7 +29,7 @@ def spare_checkpoints(
         order.remove(selection.chosen)
         order.insert(0, selection.chosen)
     there = [selection.checkpoints[index] for index in order]
-    there = [point for point in there if point.path.exists()]
+    there = [point for point in there if point.is_the_runs_own and point.path.exists()]
     return [point for point in there[keep:] if point.name not in also_keep]
 
 

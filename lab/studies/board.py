@@ -31,8 +31,9 @@ class BoardLine:
     Attributes:
         run: what is compared.
         differences: by metric, over all photos.
-        by_bin: of the first goal, by bin of hole ratio.
-        cost: of completing one photo of the study's size; None where another program did.
+        by_bin: of the first goal, by bin of hole ratio; without those of which it has no sample.
+        cost: of completing one photo of the study's size; None where another program did, or the
+            network is not there any more.
     """
 
     run: Run
@@ -49,14 +50,14 @@ class Board:
         question: what was asked.
         on_seeds: what the intervals say of other trainings, in words.
         reference: the run that the others are compared with.
-        cost: of the reference.
+        cost: of the reference; None where its network is not there any more.
         lines: the other runs, in the study's order.
     """
 
     question: Question
     on_seeds: str
     reference: Run
-    cost: Cost
+    cost: Cost | None
     lines: list[BoardLine]
 
     @property
@@ -106,7 +107,6 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
         return None
     goal = results.question.goals[0]
     costs = _Costs(sweep)
-    bins = reference.best_scores["hole_ratio"].map(ratio_bin)
     lines = []
     for run in (*study.ranked, *study.applied, *study.entrants, *study.baselines):
         if run is reference:
@@ -115,14 +115,22 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
             BoardLine(
                 run,
                 {metric: study.compare(run, reference, metric) for metric in _compared(goal)},
-                {
-                    name: study.compare(run, reference, goal, bins.index[bins == name])
-                    for name in sorted(set(bins))
-                },
-                None if run.state == "entrant" else costs.of(run),
+                _by_bin(study, run, reference, goal),
+                costs.of(run),
             )
         )
     return Board(results.question, _on_seeds(study), reference, costs.of(reference), lines)
+
+
+def _by_bin(study: Study, run: Run, reference: Run, goal: str) -> dict[str, PairedDifference]:
+    bins = reference.best_scores["hole_ratio"].map(ratio_bin)
+    found = {}
+    for name in sorted(set(bins)):
+        samples = bins.index[bins == name]
+        # An entrant may lack all of them.
+        if len(samples.intersection(run.best_scores.index)):
+            found[name] = study.compare(run, reference, goal, samples)
+    return found
 
 
 def _on_seeds(study: Study) -> str:
@@ -139,8 +147,9 @@ def write_board(board: Board, folder: Path) -> list[Path]:
     with replacing(text) as temporary:
         temporary.write_text(markdown(board))
     shown = [board.reference, *(line.run for line in board.lines)]
-    write_sheet(sheet, {board.name(run).replace("_", " "): run for run in shown})
-    return [table, text, sheet]
+    columns = {board.name(run).replace("_", " "): run for run in shown}
+    pictured = write_sheet(sheet, columns)
+    return [table, text, *([] if pictured is None else [pictured])]
 
 
 def print_board(board: Board, console: Console) -> None:
@@ -198,7 +207,8 @@ def markdown(board: Board) -> str:
     headings = " | ".join(f"{name} ({counts[name]})" for name in board.bins)
     lines += ["", f"| {goal} by hole ratio | {headings} |", "|---" * (len(board.bins) + 1) + "|"]
     for line in board.lines:
-        cells = [line.by_bin[name].interval for name in board.bins]
+        found = (line.by_bin.get(name) for name in board.bins)
+        cells = ["–" if one is None else one.interval for one in found]
         lines.append(f"| {board.name(line.run)} | {' | '.join(cells)} |")
     lines += ["", f"| cost of one photo | {' | '.join(_COST_HEADINGS)} |", "|---" * 5 + "|"]
     lines += [
@@ -215,9 +225,11 @@ class _Costs:
         self._size = sweep.data().size
         self._known: dict[str, Cost] = {}
 
-    def of(self, run: Run) -> Cost:
-        if run.checkpoint is None:
+    def of(self, run: Run) -> Cost | None:
+        if run.state == "baseline":
             return measure_cost(METHODS[run.label].build(), nn.Identity(), self._size)
+        if run.checkpoint is None or not run.checkpoint.exists():
+            return None
         experiment = self._sweep.build(
             run.values, applied=run.label if run.state == "applied" else None
         )

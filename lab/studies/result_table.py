@@ -163,12 +163,17 @@ def write_contact_sheet(results: StudyResults) -> Path | None:
     return write_sheet(study.folder / "contact_sheet.png", columns)
 
 
-def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
-    """Write a sheet of pictures: hole, what each column made, truth.
+def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path | None:
+    """Write a sheet of pictures: hole, what each column made, truth; None where there are none.
+
+    Columns without a picture are left out.
 
     A row a photo, at most twelve; only where photos are fewer, further crops of them. Pictures are
     enlarged by a whole number as far as the sheet is to be wide.
     """
+    columns = {name: run for name, run in columns.items() if len(run.pictures)}
+    if not columns:
+        return None
     first = next(iter(columns.values()))
     found = {
         str(sample): [
@@ -183,6 +188,8 @@ def write_sheet(path: Path, columns: Mapping[str, Run]) -> Path:
     photos = first.best_scores.loc[list(pictured), "photo"]
     crops = photos.groupby(photos).cumcount().sort_values(kind="stable")
     shown = [str(sample) for sample in crops.index[:_SHEET_ROWS]]
+    if not shown:
+        return None
     rows = [[read_image(path) for path in pictured[sample]] for sample in shown]
     headings = ["hole", *columns, "truth"]
     side, room = max(rows[0][0].shape[-2:]), _SHEET_WIDTH // len(headings)

@@ -18,32 +18,36 @@ _ASKED = (*REMOVAL_METRICS, *PERCEPTUAL_METRICS)
 _BY_BIN = ("hole_psnr", "hole_ssim", "hole_rmse")
 
 
-def print_scores(study: Study, console: Console) -> None:
+def print_scores(study: Study, console: Console, shown: Sequence[Run] | None = None) -> None:
     """Print what was scored, overall, by hole ratio, and paired against the best of ours.
 
     Means are over the samples that all have; the differences over what both of a pair have.
 
     Args:
-        study: what `lab.evaluate` wrote, opened as a study.
+        study: what `lab.evaluate` wrote, opened as a study, or one that it added to.
         console: where to print.
+        shown: only these of its runs; intervals are those of the whole study all the same.
     """
     anchor = study.compared_with
     assert anchor is not None, "something was scored"
-    common = _common_samples(study.runs)
+    runs = study.runs if shown is None else shown
+    # The goals of a study are what is asked; those of an evaluation are among the rest anyway.
+    goals = study.goals if study.optuna_study is not None else ()
+    common = _common_samples(runs)
     if len(common):
-        console.print(_means(study.runs, common))
+        console.print(_means(runs, common, goals))
         for sentence in _best_answers(anchor):
             console.print(sentence, highlight=False, soft_wrap=True)
         bins = anchor.best_scores.loc[common, "hole_ratio"].map(ratio_bin)
         if bins.nunique() > 1:
-            console.print(_by_bin(study.runs, bins))
-    if any(len(run.distributions) for run in study.runs):
-        console.print(_distributions(study.runs))
-    for other in study.runs:
+            console.print(_by_bin(runs, bins))
+    if any(len(run.distributions) for run in runs):
+        console.print(_distributions(runs))
+    for other in runs:
         shared = anchor.best_scores.index.intersection(other.best_scores.index)
         if other is anchor or not len(shared):
             continue
-        for metric in (*_COMPARED, *_ASKED):
+        for metric in dict.fromkeys((*goals, *_COMPARED, *_ASKED)):
             if metric not in anchor.best_scores or metric not in other.best_scores:
                 continue
             difference = study.compare(anchor, other, metric)
@@ -78,12 +82,14 @@ def _best_answers(run: Run) -> list[str]:
     return said
 
 
-def _means(runs: Sequence[Run], samples: pd.Index) -> Table:
+def _means(runs: Sequence[Run], samples: pd.Index, goals: Sequence[str]) -> Table:
     photos = runs[0].best_scores.loc[samples, "photo"].nunique()
     table = plain_table(f"Mean ± standard deviation over {rests_on(len(samples), photos)}")
     table.add_column("", no_wrap=True)
     shown = [
-        metric for metric in (*_SHOWN, *_ASKED) if all(metric in run.best_scores for run in runs)
+        metric
+        for metric in dict.fromkeys((*goals, *_SHOWN, *_ASKED))
+        if all(metric in run.best_scores for run in runs)
     ]
     for metric in shown:
         arrow = "↑" if ALL_METRICS[metric].higher_is_better else "↓"

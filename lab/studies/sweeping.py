@@ -8,9 +8,11 @@ from typing import Any
 
 import optuna
 import torch
+from filelock import FileLock
 from optuna.trial import TrialState
 from rich.console import Console
 
+from lab.evaluation import Evaluation
 from lab.files import file_sha256, network_file_system
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
@@ -148,6 +150,7 @@ def begin_sweep(
     for values in (*question.extremes, *question.first):
         tried = sweep.build(values)
         if question.trains:
+            _refuse_evaluation(tried)
             _refuse_other_samples(built, tried, values, question.varied)
     for variant in question.applied:
         sweep.build({}, applied=variant)
@@ -196,6 +199,13 @@ def run_sweep(
             run_trials(sweep, 0, display.tell)
         else:
             run_in_processes(sweep, workers, display)
+    # Two commands that share a study end at the same time.
+    with FileLock(sweep.folder / "results.lock"):
+        return _conclude(sweep, study, console)
+
+
+def _conclude(sweep: Sweep, study: optuna.Study, console: Console) -> StudyResults:
+    """Score what needs no training, write all tables and pictures, and print what was found."""
     results = collect_results(sweep, study)
     write_results(results)
     print_results(results, console)
@@ -260,6 +270,19 @@ def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
             raise SettingsError(
                 f"{option} has no effect, because a sweep sets it itself: leave it out (of the "
                 f"options or of the question's base) and use {right}"
+            )
+
+
+def _refuse_evaluation(tried: Experiment) -> None:
+    """Raise ``SettingsError`` where methods would be scored by settings that trainings ignore."""
+    usual = Evaluation()
+    for name in Evaluation.__dataclass_fields__:
+        value = getattr(tried.evaluation, name)
+        if value != getattr(usual, name):
+            raise SettingsError(
+                f"evaluation.{name} is {value}, which trials do not follow: a training is scored "
+                "on its validation photos, under data.validation_masks. Leave it out, and score "
+                "what came of it by python -m lab.evaluate"
             )
 
 

@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from lab import select
 from lab import sweep as command
-from lab.results import open_run
+from lab.results import open_run, open_study
+from lab.selection.choosing import choose
+from lab.selection.keeping import spare_checkpoints
 from lab.strategies import METHODS
 from lab.studies import begin_sweep, run_sweep
 from lab.studies.board import make_board, markdown
@@ -129,7 +132,9 @@ def test_the_shipped_board_of_variants_runs_on_starter_photos(tmp_path, monkeypa
     assert "failed" not in capsys.readouterr().out
 
 
-def test_a_question_about_a_network_scores_it_under_every_setting(tmp_path, finished, monkeypatch):
+def test_a_question_about_a_network_scores_it_under_every_setting(
+    tmp_path, finished, monkeypatch, capsys
+):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     write_question(
         tmp_path / "sweeps",
@@ -157,3 +162,8 @@ def test_a_question_about_a_network_scores_it_under_every_setting(tmp_path, fini
     printed = (tmp_path / "printed.txt").read_text()
     assert "Use it: python -m lab.evaluate --checkpoint" in printed
     assert "Pruning" not in printed
+    # The network is a person's own file, which choosing among its settings deletes in no case.
+    assert select.main([str(sweep.folder), "--keep", "1"]) == 2
+    assert "a file of your own" in capsys.readouterr().err
+    assert spare_checkpoints(choose(open_study(sweep.folder), ["hole_ssim"]), 1) == []
+    assert reference.checkpoint.exists()

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lab import evaluate, report
+from lab import evaluate, report, select
+from lab.reporting.watching import is_done
 from lab.results import open_study
 from lab.selection.votes import completions_of
 from lab.studies import run_sweep
@@ -83,6 +84,41 @@ def test_the_studys_own_board_has_it_when_its_command_is_given_again(finished, s
     table = pd.read_csv(study / "board.csv", index_col="run")
     assert np.isnan(table.loc["entrants/service", "milliseconds"])
     assert table.loc["entrants/service", "hole_psnr"] > 0
+
+
+def again(study):
+    """Give the sweep's command again, on a copy of a finished study."""
+    sweep = begin_tiny(study.parents[1], {"trials": 2, "epochs": 1})
+    return run_sweep(sweep, 1, Terminal())
+
+
+def test_a_study_ends_whatever_its_entrants_lack_and_whichever_networks_are_gone(finished, study):
+    answers = shutil.copytree(finished / "answers", study / "some")
+    ratios = open_study(study).reference.best_scores["hole_ratio"]
+    for sample in ratios.index[ratios == ratios.max()]:
+        (answers / f"{sample}.png").unlink()
+    words = ["--study", study, "--entrant", f"service={answers}"]
+    assert run(*words, "--pictured", "0") == 0
+    assert select.main([str(study), "--keep", "1"]) == 0
+    results = again(study)
+    assert {run.label for run in results.study.entrants} == {"service"}
+    table = pd.read_csv(study / "board.csv", index_col="run")
+    assert table.loc["entrants/service", "samples"] < len(ratios)
+    assert table["milliseconds"].isna().sum() == 2  # of the entrant, and of the deleted network
+    assert is_done(open_study(study))
+    assert run(*words) == 0, "added once more, later than all else"
+    assert is_done(open_study(study))
+
+
+def test_intervals_on_the_terminal_are_those_of_the_page(finished, study, capsys):
+    assert run("--study", study, "--entrant", f"service={finished / 'answers'}") == 0
+    printed = capsys.readouterr().out
+    opened = open_study(study)
+    (service,) = opened.entrants
+    anchor = opened.compared_with
+    for metric in (*opened.goals, "hole_ssim"):
+        told = opened.compare(anchor, service, metric).sentence
+        assert f"{anchor.label}: {metric} against service: {told}" in printed
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import threading
+import time
 
 import numpy as np
 import optuna
@@ -411,6 +413,34 @@ def test_an_importance_that_optuna_doubts_is_not_told(begin, recwarn):
     assert set(importance(begin(name="one"), quality, lacking=8)) == {LEARNING_RATE, HOLE}
     assert importance(begin(name="two"), quality, lacking=1) == {}
     assert not [warning for warning in recwarn if "importance" in str(warning.message)]
+
+
+def test_trainings_are_not_compared_with_methods_on_other_holes(begin, tmp_path):
+    for settings in (["--evaluation.boundary_attack=1.0"], ["--evaluation.dilation=3"]):
+        with pytest.raises(SettingsError, match=r"evaluation\..*(do not follow|need triplets)"):
+            begin(settings=settings)
+    assert not list(tmp_path.rglob("study.db"))
+
+
+def test_two_commands_that_end_together_take_turns(begin, monkeypatch):
+    sweep = begin({"trials": 1, "epochs": 1})
+    run(sweep)
+    at_once, most = [], []
+
+    def conclude(*_):
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.2)
+        at_once.pop()
+
+    monkeypatch.setattr("lab.studies.sweeping._conclude", conclude)
+    quiet = Console(quiet=True)
+    threads = [threading.Thread(target=run_sweep, args=(sweep, 1, quiet)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
 
 
 def test_options_without_effect_spoil_nothing(begin):

@@ -3,6 +3,7 @@
 Writes pairs of photo and mask, so many in each bin of hole ratio as the deployment notes say: valid
 and test1 of 1000, test2 of 800. The same photos and options give the same files; DEST/manifest.json
 lists them with hashes. The sets have no photo in common where PHOTOS has enough for all three.
+Where training on PHOTOS leaves its photos for validation alone, or for tests, only those are taken.
 """
 
 from argparse import Namespace
@@ -70,6 +71,10 @@ def _run(given: Namespace) -> int:
     line.close()
     bins = ", ".join(f"{count} in {name}" for name, count in manifest["bins"].items())
     say(f"{given.dest}: {len(manifest['pairs'])} pairs of {given.size} pixels ({bins})")
+    if manifest["split"] is None:
+        say("note: all of PHOTOS was taken: a network trained on this folder has seen most of it")
+    else:
+        say(f"the photos are of the split {manifest['split']}, which training on PHOTOS leaves out")
     if manifest["shared"]:
         say("note: PHOTOS has too few photos for three sets: they have some in common")
     return 0

@@ -8,13 +8,11 @@ from typing import Protocol
 from torch import Tensor
 
 from data_prep.commands import DataError
-from lab.data.photo_sets import list_photos
+from lab.data.photo_sets import list_photos, sides_in
 from lab.data.shard_set import ShardMember, placed_samples
-from lab.formats.shards import INDEX, TEST_SPLIT, VALIDATION_SPLIT, IndexedShard, read_index
+from lab.formats.shards import INDEX, IndexedShard, read_index
+from lab.formats.sides import never_trained_on
 from lab.imaging import Crop, CropReader, as_image
-
-# Of Places2, photos that nothing is trained on.
-_PREFERRED_SPLITS = (VALIDATION_SPLIT, TEST_SPLIT)
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,13 @@ class PoolPhoto:
 
 
 class PhotoPool(Protocol):
-    """Photos to choose from."""
+    """Photos to choose from.
 
+    ``split`` is the one that they are of, which training on the folder leaves alone; None where
+    there is no such split, and they are all photos of the folder.
+    """
+
+    split: str | None
     photos: list[PoolPhoto]
 
     def read(self, chosen: Iterable[PoolPhoto], size: int) -> Iterator[tuple[PoolPhoto, Tensor]]:
@@ -44,7 +47,8 @@ class PhotoPool(Protocol):
 def open_pool(folder: Path) -> PhotoPool:
     """Open a folder of photos, or of shards that ``data_prep.places2`` has finished.
 
-    Of shards, the validation photos are taken if there are any, then the test photos, else all.
+    The validation photos are taken if training on the folder leaves them alone, else the test
+    photos if it does, else all: what was trained on is filled too well.
 
     Raises:
         DataError: no such folder, unfinished shards, no photos, or too many that cannot be read.
@@ -56,8 +60,9 @@ def open_pool(folder: Path) -> PhotoPool:
 
 class _FolderPool:
     def __init__(self, folder: Path) -> None:
+        self.split = never_trained_on(sides_in(folder))
         try:
-            found = list_photos(folder)
+            found = list_photos(folder, self.split)
         except ValueError as error:
             raise DataError(str(error)) from error
         self._paths = {photo.name: photo.path for photo in found.photos}
@@ -76,7 +81,8 @@ class _ShardPool:
         self._folder = folder
         try:
             splits = read_index(folder).splits
-            chosen = next(([name] for name in _PREFERRED_SPLITS if name in splits), list(splits))
+            self.split = never_trained_on(splits)
+            chosen = list(splits) if self.split is None else [self.split]
             self._open([shard for split in chosen for shard in splits[split]])
         except ValueError as error:
             raise DataError(str(error)) from error

@@ -16,6 +16,7 @@ import simplejpeg
 
 from lab.imaging import PhotoBytes, UnreadablePhotoError, decode_photo
 from lab.imaging.budgets import decoding_bytes, memory_of
+from lab.imaging.metadata import orientation_of, read_exif
 from lab.imaging.plain_jpeg import decode_plain_jpeg
 from lab.imaging.reading import open_header
 
@@ -23,7 +24,6 @@ JPEG_QUALITY = 95
 """Of photos that were shrunk; others keep their bytes."""
 
 _JPEG = b"\xff\xd8\xff"
-_ORIENTATION = 0x0112
 # Bytes that belong to nothing between two markers: many cameras leave some, and no pixel suffers.
 _HARMLESS = "extraneous bytes before marker"
 
@@ -77,7 +77,8 @@ def _decode_jpeg(data: bytes, name: str) -> tuple[int, int, np.ndarray | None]:
         # Headers only; as training opens it, which refuses decompression bombs.
         with open_header(data) as header:
             width, height = header.size
-            turn = header.getexif().get(_ORIENTATION, 1) if "exif" in header.info else 1
+            # By the same functions as training, which take it from XMP where EXIF has none.
+            turn = orientation_of(read_exif(header))
             plain = header.mode in ("RGB", "L") and turn == 1
         with memory_of(width * height * decoding_bytes()):
             pixels = simplejpeg.decode_jpeg(data, strict=True)

@@ -13,6 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from data_prep.commands import DataError
+from data_prep.places_layout import split_named
+from lab.formats.shards import OTHER_SPLIT
+from lab.formats.sides import split_of_folder
 from lab.imaging import PHOTO_SUFFIXES
 from lab.untrusted import MEBIBYTE, printable, read_bytes
 
@@ -83,6 +86,12 @@ def too_large(size: int) -> str | None:
 class FolderSource:
     """The photos below a folder, sorted; its own name is part of theirs, as in an archive.
 
+    But where it names a split and holds folders of several, as ``test/train`` and ``test/val``, its
+    name would hide theirs, and another stands for it.
+
+    The fingerprint is of the names of all files, and of the sizes and times of the photos: where
+    one was mended or replaced, the source is another.
+
     Args:
         folder: the unpacked archive; links in it are refused, not followed.
 
@@ -92,15 +101,14 @@ class FolderSource:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._root = folder.resolve().name
+        self._root = self._name_of(folder)
         self._position = 0
-        names = hashlib.sha256()
+        known = hashlib.sha256()
         self._total = 0
         for entry, name in self._walk(folder, self._root):
-            del entry
-            names.update(os.fsencode(name) + b"\0")
+            known.update(os.fsencode(name) + b"\0" + _state(entry) + b"\0")
             self._total += 1
-        self.fingerprint = names.hexdigest()
+        self.fingerprint = known.hexdigest()
 
     def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
         """Stream from ``start`` on; see ``PhotoSource``."""
@@ -125,6 +133,16 @@ class FolderSource:
         """How much of the folder has been streamed."""
         return self._position / max(1, self._total)
 
+    def _name_of(self, folder: Path) -> str:
+        """Return the first part of the photos' names."""
+        name = folder.resolve().name
+        splits = {
+            split_of_folder(entry.name)
+            for entry, _ in self._listed(folder, name)
+            if entry.is_dir(follow_symlinks=False)
+        }
+        return OTHER_SPLIT if split_named(name) and len(splits - {None}) > 1 else name
+
     def _walk(self, folder: Path, name: str) -> Iterator[tuple["os.DirEntry[str]", str]]:
         """Yield what lies below, links to folders among it, in the order of the names."""
         # Not by a function that calls itself: folders may be nested deeper than Python allows.
@@ -146,3 +164,14 @@ class FolderSource:
         except OSError as error:
             raise DataError(f"cannot list {printable(folder)}: {error.strerror}") from error
         return ((entry, f"{name}/{entry.name}") for entry in entries)
+
+
+def _state(entry: "os.DirEntry[str]") -> bytes:
+    """Return what changes when a photo's file does; nothing of files that are passed over."""
+    if not is_photo_name(entry.name):
+        return b""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return b""  # why, is said when it is streamed
+    return f"{found.st_size} {found.st_mtime_ns}".encode()

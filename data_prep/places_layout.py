@@ -7,8 +7,10 @@
     val_256.tar, val_large.tar            val_256/Places365_val_00000001.jpg
     test_256.tar, test_large.tar          test_256/Places365_test_00000001.jpg
 
-A folder's own name counts as the first part, so that an unpacked ``data_256`` is known again. Other
-folders are taken as they are, into one split called ``photos``.
+A folder's own name counts as the first part, so that an unpacked ``data_256`` is known again.
+``train``, ``val``, ``validation``, ``valid`` and ``test`` are known in any case, as where a folder
+is trained on as it is (``lab.formats.sides``). Other folders are taken as they are, into one split
+called ``photos``.
 """
 
 import hashlib
@@ -16,18 +18,17 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-_SPLIT_OF_FOLDER = {
-    "train": "train",
-    "data_256": "train",
-    "data_large": "train",
-    "val": "val",
-    "val_256": "val",
-    "val_large": "val",
-    "test": "test",
-    "test_256": "test",
-    "test_large": "test",
+from lab.formats.shards import OTHER_SPLIT, TEST_SPLIT, TRAINING_SPLIT, VALIDATION_SPLIT
+from lab.formats.sides import split_of_folder
+
+_SPLIT_OF_ARCHIVE = {
+    "data_256": TRAINING_SPLIT,
+    "data_large": TRAINING_SPLIT,
+    "val_256": VALIDATION_SPLIT,
+    "val_large": VALIDATION_SPLIT,
+    "test_256": TEST_SPLIT,
+    "test_large": TEST_SPLIT,
 }
-_OTHER = "photos"
 # Room for the suffix in a tar header's 100 bytes, which every reader knows.
 _KEY_BYTES = 90
 
@@ -43,22 +44,28 @@ class PhotoPlace:
 def photo_place(name: str) -> PhotoPlace:
     """Tell a photo's split and key from its path in the source.
 
+    The first folder that names a split decides: a category of ``val`` may be called ``train``.
     The key is the path below the split's folder, such as ``airfield/00000001``. It has only
     letters, digits, ``_``, ``-`` and ``/``: a dot would end it for WebDataset. Where a path had to
     be changed for that, a hash of it keeps the key unlike others.
     """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     folders = parts[:-1]
-    split, below = _OTHER, folders[1:]
+    split, below = OTHER_SPLIT, folders[1:]
     for depth, folder in enumerate(folders):
-        if folder in _SPLIT_OF_FOLDER:
-            split, below = _SPLIT_OF_FOLDER[folder], folders[depth + 1 :]
+        if named := split_named(folder):
+            split, below = named, folders[depth + 1 :]
             # The initial of the category, by which the folders of data_256 are grouped.
-            if folder.startswith("data_") and below and len(below[0]) == 1:
+            if folder.lower().startswith("data_") and below and len(below[0]) == 1:
                 below = below[1:]
             break
     path = PurePosixPath(*below, parts[-1])
     return PhotoPlace(split, _key(path.with_suffix("").as_posix()))
+
+
+def split_named(folder: str) -> str | None:
+    """Return the split that a folder names, by itself or as an official archive; None: none."""
+    return split_of_folder(folder) or _SPLIT_OF_ARCHIVE.get(folder.lower())
 
 
 def _key(path: str) -> str:

@@ -96,8 +96,8 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
 
     Returns:
         The manifest, as written: ``bins``, ``pairs`` (each with its bin, hole ratio, and the files
-        and hashes of photo and mask), and ``shared``: whether the photos are too few for the three
-        sets to have none in common.
+        and hashes of photo and mask), ``split``: of which the photos are, as by ``PhotoPool``, and
+        ``shared``: whether they are too few for the three sets to have none in common.
 
     Raises:
         DataError: too few photos or masks for a bin, and which; unreadable masks; the folder holds
@@ -106,7 +106,8 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
     counts = bin_counts(settings.name, settings.total)
     pool = open_pool(photos)
     usable = _usable_photos(pool, settings.size)
-    chosen = _choose_photos(usable, settings.name, counts, photos, settings.size)
+    place = str(photos) if pool.split is None else f"the split {pool.split} of {photos}"
+    chosen = _choose_photos(usable, settings.name, counts, place, settings.size)
     masks = _choose_masks(settings, counts)
     order = _interleaved(counts)
     width = max(4, len(str(len(order))))
@@ -138,6 +139,7 @@ def write_set(photos: Path, folder: Path, settings: SetSettings, on_progress: On
             "masks": list(settings.masks),
             "seed": settings.seed,
             "bins": {_bin_name(index): count for index, count in enumerate(counts)},
+            "split": pool.split,
             "shared": len(usable) < _needed_by_all(settings.name, sum(counts)),
             "pairs": sorted(pairs, key=lambda pair: str(pair["name"])),
         }
@@ -175,7 +177,7 @@ def _usable_photos(pool: PhotoPool, size: int) -> list[PoolPhoto]:
 
 
 def _choose_photos(
-    usable: list[PoolPhoto], name: str, counts: Sequence[int], folder: Path, size: int
+    usable: list[PoolPhoto], name: str, counts: Sequence[int], place: str, size: int
 ) -> list[PoolPhoto]:
     """Return the photos of a set: three places of one order, apart where photos are enough."""
     total = sum(counts)
@@ -184,7 +186,7 @@ def _choose_photos(
         for index, count in enumerate(counts):
             if filled + count > len(usable):
                 raise DataError(
-                    f"too few photos for the bin {_bin_name(index)}: {folder} has {len(usable)} "
+                    f"too few photos for the bin {_bin_name(index)}: {place} has {len(usable)} "
                     f"different ones of at least {size} pixels, and the set needs {total} "
                     f"({', '.join(str(count) for count in counts)} in its bins). "
                     f"Add photos, or give --total {len(usable)} or less"

@@ -22,12 +22,12 @@ from lab.data.photo_datasets import EpochSampler, RankSampler, SampleCutter, Tra
 from lab.data.photo_source import Feed
 from lab.data.shared_memory import SharedMemoryLoader
 from lab.files import file_sha256, file_state
+from lab.formats.shards import TEST_SPLIT, TRAINING_SPLIT, VALIDATION_SPLIT
+from lab.formats.sides import never_trained_on, split_of_folder
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
 from lab.processors import usable_processors
 from lab.untrusted import printable
 
-_TRAINING_FOLDERS = ("train",)
-_VALIDATION_FOLDERS = ("val", "validation", "valid")
 _UNREADABLE_SHARE = 0.10
 _LISTED = 10
 # Leaves room for an epoch and a suffix within the 255 bytes of a file name.
@@ -184,7 +184,8 @@ def find_photos(folder: str | Path, validation_share: float = 0.2) -> PhotoSplit
 
     If the folder has ``train/`` and one of ``val/``, ``validation/``, ``valid/``, they are the
     split and photos elsewhere are left alone. Otherwise content decides, as the module's docstring
-    says; where it would leave a side empty, the photo nearest to that side moves there.
+    says; where it would leave a side empty, the photo nearest to that side moves there. Beside one
+    of those folders, the photos in ``test/`` are for neither.
 
     Args:
         folder: searched as by ``list_photos``.
@@ -197,11 +198,14 @@ def find_photos(folder: str | Path, validation_share: float = 0.2) -> PhotoSplit
     check_share(validation_share)
     folder = Path(folder)
     paths, unlisted = _search(folder)
-    side_of = {path: _side(path.relative_to(folder).parts[0]) for path in paths}
-    sides = {_side(entry.name) for entry in folder.iterdir() if entry.is_dir()}
-    has_sides = {"training", "validation"} <= sides
+    side_of = {path: _side(folder, path) for path in paths}
+    held_out = never_trained_on(sides_in(folder))
+    has_sides = held_out == VALIDATION_SPLIT
     if has_sides:
-        paths = [path for path in paths if side_of[path] is not None]
+        paths = [path for path in paths if side_of[path] in (TRAINING_SPLIT, VALIDATION_SPLIT)]
+    elif held_out == TEST_SPLIT:
+        paths = [path for path in paths if side_of[path] != TEST_SPLIT]
+    unused = len(side_of) - len(paths)
     photo_set = _verify(folder, paths, unlisted)
     photos, unreadable = photo_set.photos, photo_set.unreadable
     if len(photos) < 2:
@@ -212,23 +216,27 @@ def find_photos(folder: str | Path, validation_share: float = 0.2) -> PhotoSplit
     if not has_sides:
         training, validation = _split_by_content(photos, validation_share)
         rule = f"by content, about {100 * validation_share:g} % for validation"
+        rule += f"; {unused} for tests are not used" if unused else ""
         return _checked(folder, PhotoSplit(training, validation, rule, unreadable))
-    training = tuple(photo for photo in photos if side_of[photo.path] == "training")
-    validation = tuple(photo for photo in photos if side_of[photo.path] == "validation")
+    training = tuple(photo for photo in photos if side_of[photo.path] == TRAINING_SPLIT)
+    validation = tuple(photo for photo in photos if side_of[photo.path] == VALIDATION_SPLIT)
     first_seen = {photo.sha256: photo for photo in reversed(training)}
     leaks = tuple(
         (first_seen[photo.sha256], photo) for photo in validation if photo.sha256 in first_seen
     )
-    elsewhere = len(side_of) - len(paths)
-    rule = "by their folders" + (f"; {elsewhere} elsewhere are not used" if elsewhere else "")
+    rule = "by their folders" + (f"; {unused} elsewhere are not used" if unused else "")
     return _checked(folder, PhotoSplit(training, validation, rule, unreadable, leaks))
 
 
-def list_photos(folder: str | Path) -> PhotoSet:
+def list_photos(folder: str | Path, side: str | None = None) -> PhotoSet:
     """Find the photos below a folder and decode each once, to know that it can be read.
 
     Subfolders are searched, links to folders followed once; what begins with a dot is skipped. A
     file counts as a photo by its suffix (``PHOTO_SUFFIXES``), in any case.
+
+    Args:
+        folder: to be searched.
+        side: a split that folders in it name, as by ``sides_in``: only photos below those.
 
     Raises:
         ValueError: no such folder, no photos, or more than 10 % of them unreadable. The first ten
@@ -236,7 +244,19 @@ def list_photos(folder: str | Path) -> PhotoSet:
     """
     folder = Path(folder)
     paths, unlisted = _search(folder)
+    if side is not None:
+        paths = [path for path in paths if _side(folder, path) == side]
+        if not paths:
+            raise ValueError(f"no photos for {side} in {folder}: fill that folder, or remove it")
     return _verify(folder, paths, unlisted)
+
+
+def sides_in(folder: Path) -> set[str]:
+    """Return the splits that a folder's own folders name; none where there is no such folder."""
+    if not folder.is_dir():
+        return set()
+    named = {split_of_folder(entry.name) for entry in folder.iterdir() if entry.is_dir()}
+    return {split for split in named if split is not None}
 
 
 def starter_photos() -> PhotoSplit:
@@ -376,11 +396,9 @@ def _plain_name(path: Path) -> str:
     return text.encode()[-_NAME_BYTES:].decode(errors="ignore")
 
 
-def _side(name: str) -> str | None:
-    """Return which side the photos below a folder of this name are for, if any."""
-    if name.lower() in _TRAINING_FOLDERS:
-        return "training"
-    return "validation" if name.lower() in _VALIDATION_FOLDERS else None
+def _side(folder: Path, path: Path) -> str | None:
+    """Return the split that the photo's folder in ``folder`` names, if any."""
+    return split_of_folder(path.relative_to(folder).parts[0])
 
 
 def _split_by_content(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from tarfile import BLOCKSIZE
@@ -19,8 +19,9 @@ from lab.data.shard_loader import ShardBatches, ShardStream
 from lab.files import file_sha256, file_state, replacing
 from lab.formats.plain import read_json
 from lab.formats.shards import (
+    OTHER_SPLIT,
     TEST_SPLIT,
-    TRAINING_SPLITS,
+    TRAINING_SPLIT,
     VALIDATION_SPLIT,
     IndexedShard,
     SampleRecord,
@@ -30,8 +31,10 @@ from lab.formats.shards import (
 )
 from lab.imaging.budgets import LARGEST_FILE
 from lab.processors import usable_processors
+from lab.untrusted import printable
 
 _PROOF = ".verified.json"
+_LISTED = 10
 _PACK_AGAIN = "pack the photos again with data_prep.places2, into a new folder"
 
 
@@ -113,13 +116,45 @@ class ShardSet:
         """Photos for validation."""
         return len(self.judged)
 
+    @cached_property
+    def leaks(self) -> tuple[tuple[ShardMember, ShardMember], ...]:
+        """Pairs (training photo, validation photo) of identical files.
+
+        Found when first asked for: the listings of 1.8 million photos take seconds. Only splits
+        can leak, and their photos stay where the user put them, but validation then flatters.
+
+        Raises:
+            ValueError: a listing is missing, damaged, or not as long as the index says.
+        """
+        if self.bound:
+            return ()
+        judged = {member.sha256 for member in self.judged}
+        first_seen: dict[str, ShardMember] = {}
+        for shard in self.training:
+            for sample, start in placed_samples(self.folder, shard):
+                if sample.sha256 in judged and sample.sha256 not in first_seen:
+                    first_seen[sample.sha256] = _member(self.folder / shard.name, sample, start)
+        return tuple(
+            (first_seen[member.sha256], member)
+            for member in self.judged
+            if member.sha256 in first_seen
+        )
+
     def summary(self) -> str:
-        """Say in one line what was found and how it was split."""
-        return (
+        """Return one line with the counts and how they were split, then what leaks."""
+        lines = [
             f"{self.training_count} photos for training in {len(self.training)} shards, "
             f"{self.validation_count} for validation ({self.rule}); "
             f"{self.left_out} unreadable when they were packed"
-        )
+        ]
+        lines += [
+            f"leak: {printable(seen)} and {printable(judged)} are the same file, and "
+            "validation flatters"
+            for seen, judged in self.leaks[:_LISTED]
+        ]
+        if len(self.leaks) > _LISTED:
+            lines.append(f"leak: and {len(self.leaks) - _LISTED} more")
+        return "\n".join(lines)
 
     def validation_photos(self, most: int | None) -> tuple[ShardPhoto, ...]:
         """The first validation photos; None takes all."""
@@ -134,8 +169,7 @@ class ShardSet:
         stream = ShardStream(
             [self.folder / shard.name for shard in self.training],
             self.training_count,
-            sum(shard.bytes for shard in self.training)
-            / sum(shard.photos for shard in self.training),
+            sum(shard.bytes for shard in self.training) / _photos(self.training),
             self._trains if self.bound else None,
             cutter,
             samples,
@@ -150,9 +184,9 @@ def open_shards(folder: Path, validation_share: float) -> ShardSet:
     """Open the shards that ``data_prep.places2`` wrote, and prove that they are what it wrote.
 
     A shard's hash is computed once and remembered in the folder, until the file changes; later
-    calls look at sizes and times. The validation split is for validation, if there is one. Else
-    content splits the photos, as it does in a folder. The test split is kept out of both, unless
-    there is nothing else.
+    calls look at sizes and times. The validation split is for validation, if there is one beside
+    one for training, and photos of neither are left alone. Else content splits the photos, as it
+    does in a folder. The test split is kept out of both, unless there is nothing else.
 
     Args:
         folder: with an index.
@@ -168,23 +202,28 @@ def open_shards(folder: Path, validation_share: float) -> ShardSet:
     _prove(folder, every)
     splits = dict(index.splits)
     test = splits.pop(TEST_SPLIT, ()) if len(splits) > 1 else ()
-    training = tuple(shard for name in TRAINING_SPLITS for shard in splits.get(name, ()))
     validation = splits.get(VALIDATION_SPLIT, ())
+    elsewhere = splits.get(OTHER_SPLIT, ())
+    training = splits.get(TRAINING_SPLIT, ())
+    if not training:
+        training, elsewhere = elsewhere, ()
     if training and validation:
         judged = [
             _member(folder / shard.name, sample, start)
             for shard in validation
             for sample, start in placed_samples(folder, shard)
         ]
-        training_count, bound = sum(shard.photos for shard in training), 0.0
+        training_count, bound = _photos(training), 0.0
         rule = "by their splits"
+        if elsewhere:
+            rule += f"; {_photos(elsewhere)} elsewhere are not used"
     else:
         training = tuple(shard for shards in splits.values() for shard in shards)
         judged, bound = _judged(folder, training, validation_share)
-        training_count = sum(shard.photos for shard in training) - len(judged)
+        training_count = _photos(training) - len(judged)
         rule = f"by content, about {100 * validation_share:g} % for validation"
     if test:
-        rule += f"; {sum(shard.photos for shard in test)} for tests are not used"
+        rule += f"; {_photos(test)} for tests are not used"
     if not training_count or not judged:
         raise ValueError(
             f"{training_count} photos for training and {len(judged)} for validation in {folder} "
@@ -201,6 +240,11 @@ def open_shards(folder: Path, validation_share: float) -> ShardSet:
         sha256(known.encode()).hexdigest()[:12],
         index.left_out,
     )
+
+
+def _photos(shards: Sequence[IndexedShard]) -> int:
+    """Return how many photos are in shards."""
+    return sum(shard.photos for shard in shards)
 
 
 def _judged(

@@ -18,9 +18,11 @@ from lab.untrusted import MEBIBYTE, below
 INDEX = "index.json"
 """The file by which a folder is known to hold shards."""
 
-TRAINING_SPLITS = ("train", "photos")
+TRAINING_SPLIT = "train"
 VALIDATION_SPLIT = "val"
 TEST_SPLIT = "test"
+OTHER_SPLIT = "photos"
+"""Of photos whose folders do not say what they are for."""
 
 LARGEST_LISTING = 256 * MEBIBYTE
 """Bytes of a shard's listing: of a million photos in one shard."""

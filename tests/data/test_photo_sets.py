@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lab.data.photo_sets import find_photos, list_photos, starter_photos
+from lab.data.photo_sets import find_photos, list_photos, sides_in, starter_photos
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -141,6 +141,37 @@ def test_one_of_the_two_folders_is_no_split(tmp_path):
     put_photos(tmp_path / "train", 6)
 
     assert "by content" in find_photos(tmp_path).rule
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Train", "TEST"), ("val", "test")])
+def test_photos_for_tests_beside_one_side_are_not_trained_on(tmp_path, train, test):
+    put_photos(tmp_path / train, 6)
+    put_photo(tmp_path / "more.png", 9)
+    put_photo(tmp_path / test / "t.png", 11)
+
+    split = find_photos(tmp_path)
+    used = {*names(split.training), *names(split.validation)}
+    assert used == {"more", *(f"{train}-p{number:03d}" for number in range(6))}
+    assert "by content, about 20 % for validation; 1 for tests are not used)" in split.summary()
+
+
+def test_a_folder_of_tests_alone_is_a_folder_of_photos(tmp_path):
+    put_photos(tmp_path / "test", 6)
+
+    split = find_photos(tmp_path)
+    assert split.training_count + split.validation_count == 6
+    assert "not used" not in split.summary()
+
+
+def test_photos_of_one_side_alone_are_listed(tmp_path):
+    put_photos(tmp_path / "train", 2)
+    put_photo(tmp_path / "Valid" / "v.png", 10)
+    (tmp_path / "test").mkdir()
+
+    assert sides_in(tmp_path) == {"train", "val", "test"}
+    assert names(list_photos(tmp_path, "val").photos) == ["Valid-v"]
+    with pytest.raises(ValueError, match=f"no photos for test in {tmp_path}: fill"):
+        list_photos(tmp_path, "test")
 
 
 def test_a_photo_on_both_sides_is_reported(tmp_path):

@@ -329,6 +329,57 @@ def test_test_photos_neither_train_nor_validate(tmp_path):
     assert "6 for tests are not used" in source.summary()
 
 
+def packed_folder(folder, sides, *options):
+    """Pack a folder of photos, given by the numbers of those on each side."""
+    members = [
+        member(f"photos/{side}/{place}.jpg", jpeg(number))
+        for side, numbers in sides.items()
+        for place, number in enumerate(numbers)
+    ]
+    shards = folder / "shards"
+    assert places2.main([str(unpack(members, folder) / "photos"), str(shards), *options]) == 0
+    return shards
+
+
+def test_photos_beside_the_sides_are_left_alone_as_in_a_folder(tmp_path):
+    shards = packed_folder(tmp_path, {"train": range(3), "valid": [3], "more": [4, 5], "test": [6]})
+    source, plain = module(shards).source, module(tmp_path / "photos").source
+    assert (source.training_count, source.validation_count) == (3, 1)
+    assert (plain.training_count, plain.validation_count) == (3, 1)
+    assert source.rule == "by their splits; 2 elsewhere are not used; 1 for tests are not used"
+    names, _ = epoch_of(module(shards, batch_size=1), 0)
+    assert sorted(names) == ["0", "1", "2"]
+
+
+# A photo may be shrunk on both sides.
+@pytest.mark.parametrize("options", [(), ("--size", "32")])
+def test_a_photo_on_both_sides_is_reported(tmp_path, options):
+    shards = packed_folder(tmp_path, {"train": [0, 1, 1, 2], "val": [3, 1]}, *options)
+    source = module(shards).source
+    ((seen, judged),) = source.leaks
+    assert (seen.key, judged.key) == ("1", "1")
+    assert source.summary().splitlines()[1:] == [
+        f"leak: {shards}/train-000000.tar: 1 and {shards}/val-000000.tar: 1 are the same file, "
+        "and validation flatters"
+    ]
+    assert source.validation_count == 2
+
+
+def test_many_leaks_are_not_all_listed(tmp_path):
+    source = module(packed_folder(tmp_path, {"train": range(13), "val": range(13)})).source
+    lines = source.summary().splitlines()[1:]
+    assert len(source.leaks) == 13
+    assert len(lines) == 11
+    assert lines[-1] == "leak: and 3 more"
+
+
+def test_without_sides_nothing_leaks(easyformat, train_only):
+    for shards in (easyformat, train_only):
+        source = module(shards).source
+        assert source.leaks == ()
+        assert "leak" not in source.summary()
+
+
 def test_the_digest_tells_contents_apart_and_not_places(easyformat, train_only, tmp_path):
     moved = shutil.copytree(easyformat, tmp_path / "moved")
     assert module(moved).source.digest == module(easyformat).source.digest

@@ -13,6 +13,7 @@ from data_prep.commands import DataError
 from data_prep.evaluation_sets import main
 from data_prep.places2 import main as places2
 from data_prep.stratified_sets import DOCUMENTED, bin_counts
+from lab.data import read_evaluation_set
 from lab.imaging import decode_photo, read_mask
 from lab.masks.silhouettes import draw_figure, write_silhouettes
 from lab.metrics.regions import hole_ratio, ratio_bin
@@ -154,6 +155,55 @@ def test_shards_serve_as_photos_and_their_validation_split_is_taken(tmp_path):
         shown = decode_photo(tmp_path / "set" / pair["photo"]["file"]).astype(float)
         truth = photo_pixels(number).reshape(32, 2, 32, 2, 3).mean((1, 3))
         assert np.abs(shown - truth).mean() < 5
+
+
+def put_sides(photos, folder, sides):
+    """Divide photos among folders; returns the hashes of each folder's."""
+    paths, hashes = iter(sorted(photos.iterdir())), {}
+    for side, count in sides.items():
+        (folder / side).mkdir(parents=True)
+        contents = [next(paths).read_bytes() for _ in range(count)]
+        for number, content in enumerate(contents):
+            (folder / side / f"{number}.png").write_bytes(content)
+        hashes[side] = {hashlib.sha256(content).hexdigest() for content in contents}
+    return hashes
+
+
+@pytest.mark.parametrize(
+    ("sides", "taken", "split"),
+    [
+        ({"train": 20, "val": 5, "more": 5}, ["val"], "val"),
+        ({"Train": 20, "Valid": 5, "test": 5}, ["Valid"], "val"),
+        ({"train": 20, "test": 5}, ["test"], "test"),
+        ({"train": 5}, ["train"], None),
+        ({"val": 5}, ["val"], None),
+        ({"one": 3, "two": 2}, ["one", "two"], None),
+    ],
+)
+def test_photos_that_are_trained_on_are_not_taken_where_there_are_others(
+    photos, tmp_path, capsys, sides, taken, split
+):
+    folder = tmp_path / "photos"
+    hashes = put_sides(photos, folder, sides)
+    assert places2([str(folder), str(tmp_path / "shards")]) == 0
+    for place in (folder, tmp_path / "shards"):
+        capsys.readouterr()
+        dest = tmp_path / f"set-of-{place.name}"
+        manifest = make(place, dest, "--set", "valid", "--total", "5")
+        used = {pair["photo"]["source_sha256"] for pair in manifest["pairs"]}
+        assert used == set().union(*(hashes[side] for side in taken))
+        assert manifest["split"] == split
+        said = capsys.readouterr().out
+        assert ("has seen most of it" in said) == (split is None)
+        assert (f"the split {split}, which training on PHOTOS leaves out" in said) == bool(split)
+        assert len(read_evaluation_set(dest).records) == 5
+
+
+def test_too_few_photos_of_a_split_are_said_to_be_of_it(photos, tmp_path, capsys):
+    put_sides(photos, tmp_path / "photos", {"train": 20, "val": 5})
+    options = ["--set", "valid", "--total", "6", *SIZE]
+    assert main([str(tmp_path / "photos"), str(tmp_path / "set"), *options]) == 2
+    assert f"the split val of {tmp_path / 'photos'} has 5 different" in capsys.readouterr().err
 
 
 def test_no_photo_of_a_damaged_shard_is_passed_over(tmp_path, capsys):

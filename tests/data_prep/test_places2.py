@@ -14,12 +14,15 @@ from PIL import Image
 
 from data_prep.places2 import main
 from data_prep.places_layout import photo_place
-from lab.imaging import decode_photo
+from lab.data.photo_sets import find_photos
+from lab.data.shard_set import open_shards
+from lab.imaging import decode_photo, read_source
 from tests.data_prep.making import (
     data_256,
     easyformat,
     jpeg,
     member,
+    photo_pixels,
     read_json,
     unpack,
     val_256,
@@ -28,6 +31,11 @@ from tests.data_prep.making import (
 from tests.timing import within_processor_seconds
 
 ROOT = Path(__file__).parents[2]
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>'
+)
 
 
 def pack(source, dest, *options):
@@ -162,6 +170,30 @@ def test_photos_are_shrunk_on_request_and_never_enlarged(tmp_path):
     assert np.abs(before - decode_photo(tmp_path / "after.jpg")).mean() < 4
 
 
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_photos_whose_orientation_stands_in_xmp_alone_are_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    wide = Image.fromarray(np.hstack([photo_pixels(0, 96), photo_pixels(1, 96)]))
+    files = {}
+    for name, options in {
+        "xmp": {"xmp": XMP % orientation},
+        "exif": {"exif": exif},
+    }.items():
+        files[name] = tmp_path / f"{name}.jpg"
+        wide.save(files[name], quality=95, **options)
+    members = [member(f"val_256/{name}.jpg", path.read_bytes()) for name, path in files.items()]
+    source = write_tar(tmp_path / "a.tar", members)
+
+    upright = read_source(files["xmp"])
+    pack(source, tmp_path / "as_they_are")
+    listing = read_json(tmp_path / "as_they_are" / "val-000000.json")
+    assert [sample[4:] for sample in listing["samples"]] == 2 * [[upright.height, upright.width]]
+    pack(source, tmp_path / "shrunk", "--size", "48")
+    shrunk = samples(tmp_path / "shrunk", "val")
+    assert shrunk["xmp"] == shrunk["exif"]
+
+
 def test_keys_are_unlike_each_other_and_fit_for_webdataset(tmp_path):
     names = ["a.b.jpg", "a_b.jpg", "ä.jpg", "a b.jpg", "x" * 120 + ".jpg", "y/" * 60 + "z.jpg"]
     members = [member(f"photos/{name}", jpeg(n)) for n, name in enumerate(names)]
@@ -172,6 +204,45 @@ def test_keys_are_unlike_each_other_and_fit_for_webdataset(tmp_path):
     assert photo_place("places365_standard/train/train_station/platform/1.jpg").key == (
         "train_station/platform/1"
     )
+
+
+@pytest.mark.parametrize("train", ["train", "Train"])
+@pytest.mark.parametrize("val", ["val", "VAL", "validation", "valid", "Valid"])
+def test_packing_keeps_the_sides_that_a_folder_has(tmp_path, train, val):
+    members = [
+        *(member(f"photos/{train}/{number}.jpg", jpeg(number)) for number in range(4)),
+        *(member(f"photos/{val}/a/{number}.jpg", jpeg(number)) for number in range(4, 6)),
+        member("photos/Test/6.jpg", jpeg(6)),
+    ]
+    index = pack(unpack(members, tmp_path) / "photos", tmp_path / "shards")
+    assert {name: split["photos"] for name, split in index["splits"].items()} == {
+        "train": 4,
+        "val": 2,
+        "test": 1,
+    }
+    assert list(samples(tmp_path / "shards", "val")) == ["a/4", "a/5"]
+    plain, packed = find_photos(tmp_path / "photos"), open_shards(tmp_path / "shards", 0.2)
+    assert "by their folders" in plain.rule
+    assert "by their splits" in packed.rule
+    hashes = {photo.sha256 for photo in plain.validation}
+    assert {photo.sha256 for photo in packed.validation_photos(None)} == hashes
+
+
+@pytest.mark.parametrize("root", ["valid", "Test", "train", "data_256"])
+@pytest.mark.parametrize("sides", [("train", "val"), ("train", "test")])
+def test_a_folder_that_holds_sides_is_itself_none(tmp_path, root, sides):
+    members = [member(f"{root}/{side}/{n}.jpg", jpeg(n)) for n, side in enumerate(sides)]
+    index = pack(unpack(members, tmp_path) / root, tmp_path / "shards")
+    assert index["splits"].keys() == set(sides)
+    assert list(samples(tmp_path / "shards", sides[1])) == ["1"]
+
+
+def test_a_category_may_be_called_as_a_side(tmp_path):
+    folder = unpack([member(f"val/{name}/1.jpg", jpeg(0)) for name in ("train", "dog")], tmp_path)
+    index = pack(folder / "val", tmp_path / "shards")
+    assert index["splits"].keys() == {"val"}
+    assert list(samples(tmp_path / "shards", "val")) == ["dog/1", "train/1"]
+    assert photo_place("photos/val/train/1.jpg").split == "val"
 
 
 def test_a_second_photo_of_the_same_name_is_left_out(tmp_path):

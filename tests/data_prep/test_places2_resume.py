@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import data_prep.shards
 import lab.files
 from data_prep.packing import pack_photos
+from data_prep.photo_sources import FolderSource
 from data_prep.places2 import main
 from data_prep.tar_source import TarSource
 from tests.data_prep.making import jpeg, member, read_json, write_tar
@@ -87,6 +89,43 @@ def test_a_kill_at_any_moment_loses_only_the_shard_being_written(source, expecte
         assert finished.items() <= stamps(dest).items()
         assert not list(dest.glob(".*.partial"))
     assert not run_and_kill(source, tmp_path / "whole", moves + 1)
+
+
+def test_a_folder_is_gone_on_with_unless_its_photos_changed(source, tmp_path, capsys):
+    with tarfile.open(source) as archive:
+        for info in archive:
+            if not info.name.startswith(".."):
+                archive.extract(info, tmp_path, filter="data")
+    folder = tmp_path / "places365_standard"
+    (folder / "notes.txt").write_text("of no photo")
+    assert main([str(folder), str(tmp_path / "whole"), *OPTIONS]) == 0
+    for dest in (tmp_path / "resumed", tmp_path / "mended"):
+        assert run_and_kill(folder, dest, 6)
+    finished = stamps(tmp_path / "resumed")
+    assert finished
+    (folder / "notes.txt").write_text("what is no photo may change")
+    assert main([str(folder), str(tmp_path / "resumed"), *OPTIONS]) == 0
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "whole")
+    assert finished.items() <= stamps(tmp_path / "resumed").items()
+
+    damaged = sorted(folder.rglob("*x.jpg"))[0]
+    for mend in (
+        lambda: damaged.write_bytes(jpeg(99)),
+        # As many bytes as before.
+        lambda: os.utime(damaged, ns=(0, damaged.stat().st_mtime_ns + 1)),
+    ):
+        before = FolderSource(folder).fingerprint
+        mend()
+        assert FolderSource(folder).fingerprint != before
+        for dest in ("whole", "mended"):
+            assert main([str(folder), str(tmp_path / dest), *OPTIONS]) == 2
+            assert "holds the shards of another source: name a new" in capsys.readouterr().err
+    assert main([str(folder), str(tmp_path / "new"), *OPTIONS]) == 0
+    left_out = [
+        {name for name, _ in read_json(tmp_path / dest / "index.json")["left_out"]}
+        for dest in ("whole", "new")
+    ]
+    assert left_out[0] - left_out[1] >= {damaged.relative_to(tmp_path).as_posix()}
 
 
 def test_kill_after_kill(source, expected, tmp_path):

@@ -1,10 +1,10 @@
-"""Maps of objects, one a photo, found by the photo's name."""
+"""Maps of objects, one a photo, found by the photo's place and name."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lab.checks import UserError
 from lab.imaging import PHOTO_SUFFIXES
@@ -15,31 +15,58 @@ from lab.untrusted import printable
 class InstanceMaps:
     """A folder, searched recursively, with a map for each photo: ``beach.png`` for ``beach.jpg``.
 
+    Where photos in several folders have one name, the maps lie in folders called alike.
+
     Attributes:
         folder: of the maps.
     """
 
     folder: Path
 
-    def file_of(self, stem: str) -> Path:
-        """The map of the photo whose file is called ``stem`` without its suffix.
+    def file_of(self, place: str) -> Path:
+        """The map of a photo.
+
+        Args:
+            place: the photo's path without its suffix, with all of its folders that are known, and
+                ``/`` between them.
 
         Raises:
-            UserError: there is none, or several.
+            UserError: there is none, or several; or it is another photo's already.
         """
-        found = self._by_stem.get(stem, ())
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(printable(path.relative_to(self.folder)) for path in found)
+        parts = PurePosixPath(place).parts
+        stem = printable(parts[-1])
+        found = self._by_stem.get(parts[-1], ())
+        # The folders that a map lies in say whose it is, as far as the photo lies in such.
+        own = [path for path in found if self._parts(path) == parts[-len(self._parts(path)) :]]
+        nearest = max((len(self._parts(path)) for path in own), default=0)
+        chosen = [path for path in own if len(self._parts(path)) == nearest] or found
+        if len(chosen) > 1:
+            names = ", ".join(printable(path.relative_to(self.folder)) for path in chosen)
             raise UserError(
-                f"several instance maps could be of the photo {printable(stem)}: {names}; keep one"
+                f"several instance maps could be of the photo {stem}: {names}; keep one, or put "
+                "each into folders called as those of its photo"
             )
-        raise UserError(
-            f"the photo {printable(stem)} has no instance map in {printable(self.folder)}: put "
-            f"{printable(stem)}.png there, of the photo's size, or leave instances out of "
-            "data.guides"
-        )
+        if not chosen:
+            raise UserError(
+                f"the photo {stem} has no instance map in {printable(self.folder)}: put "
+                f"{stem}.png there, of the photo's size, or leave instances out of data.guides"
+            )
+        (path,) = chosen
+        other = self._given_to.setdefault(path, place)
+        if other != place:
+            raise UserError(
+                f"{printable(path)} would be the instance map of two photos, {printable(other)} "
+                f"and {printable(place)}: put each one's map into folders called as its own"
+            )
+        return path
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        return path.relative_to(self.folder).with_suffix("").parts
+
+    @cached_property
+    def _given_to(self) -> dict[Path, str]:
+        """Whose map each file was so far, in this process."""
+        return {}
 
     @cached_property
     def _by_stem(self) -> Mapping[str, Sequence[Path]]:

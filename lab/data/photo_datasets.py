@@ -119,8 +119,8 @@ class KnownPhoto(Protocol):
         ...
 
     @property
-    def stem(self) -> str:
-        """What its file is called, without folders and suffix."""
+    def place(self) -> str:
+        """Where its file lies or lay, as far as is known, without its suffix."""
         ...
 
     @property
@@ -154,7 +154,7 @@ class SampleCutter:
         key: Sequence[int],
         crop: int = 0,
         central: bool = False,
-        stem: str = "",
+        place: str = "",
     ) -> Batch:
         """Return one sample, without a batch axis.
 
@@ -164,20 +164,20 @@ class SampleCutter:
             key: what the sample is for; together with the seed, all that its draws depend on.
             crop: which crop of the photo it is; the first is called as the photo is.
             central: take the central square in place of a random crop, mirrored half of the time.
-            stem: what the photo's file is called, which its map of objects is found by.
+            place: of the photo's file, without suffix, which its map of objects is found by.
 
         Raises:
             UnreadablePhotoError: the file, or its map of objects, cannot be read.
             ValueError: a map of objects is missing, or has another size than the photo.
         """
         generator = np.random.default_rng([self.seed, *key])
-        place = Crop() if central else _random_crop(generator, self.reader.smallest_side)
+        square = Crop() if central else _random_crop(generator, self.reader.smallest_side)
         instance_ids = None
         if self.instance_maps is None:
-            pixels = self.reader.read(file, place)
+            pixels = self.reader.read(file, square)
         else:
-            its_map = self.instance_maps.file_of(stem)
-            pixels, instance_ids = self.reader.read_with_instances(file, its_map, place)
+            its_map = self.instance_maps.file_of(place)
+            pixels, instance_ids = self.reader.read_with_instances(file, its_map, square)
         size = self.reader.size
         # No photo's name has a tilde: no sample is called like another photo.
         sample = photo if crop == 0 else f"{photo}~crop{crop}"
@@ -208,7 +208,7 @@ class TrainingPhotos(Dataset[Batch]):
 
     def __getitem__(self, key: EpochKey) -> Batch:
         photo = self._photos[key.sample % len(self._photos)]
-        return self._cutter.cut(photo.path, photo.name, key, stem=photo.stem)
+        return self._cutter.cut(photo.path, photo.name, key, place=photo.place)
 
 
 class ValidationPhotos(Dataset[Batch]):
@@ -235,7 +235,7 @@ class ValidationPhotos(Dataset[Batch]):
         photo, crop = self._samples[index]
         content = int(photo.sha256[:16], 16)
         return self._cutter.cut(
-            photo.path, photo.name, (content, crop), crop, central=crop == 0, stem=photo.stem
+            photo.path, photo.name, (content, crop), crop, central=crop == 0, place=photo.place
         )
 
 

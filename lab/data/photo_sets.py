@@ -79,9 +79,9 @@ class Photo:
     width: int
 
     @property
-    def stem(self) -> str:
-        """What its file is called, without folders and suffix."""
-        return self.path.stem
+    def place(self) -> str:
+        """Its path, without suffix."""
+        return self.path.with_suffix("").as_posix()
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,7 @@ class ShardStream:
         key = sample.key
         photo = PhotoBytes(f"{sample.shard}: {key}", sample.data)
         drawn_for = int.from_bytes(sha256(key.encode()).digest()[:8])
-        stem = key.rpartition("/")[2]
-        return self._cutter.cut(photo, key, (epoch, drawn_for, number), stem=stem)
+        return self._cutter.cut(photo, key, (epoch, drawn_for, number), place=key)
 
 
 class SentSamples(IterableDataset[list[Batch] | None]):

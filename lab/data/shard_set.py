@@ -80,9 +80,9 @@ class ShardPhoto:
         return self.path.sha256
 
     @property
-    def stem(self) -> str:
-        """What its file was called, without folders and suffix."""
-        return self.path.key.rpartition("/")[2]
+    def place(self) -> str:
+        """Where its file lay below the folder of its split, without suffix."""
+        return self.path.key
 
 
 @dataclass(frozen=True)

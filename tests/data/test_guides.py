@@ -138,9 +138,11 @@ def test_a_map_that_is_missing_ambiguous_or_of_another_size_is_named(folder, tmp
         Image.fromarray(np.zeros((150, 201), np.uint8)).save(tmp_path / f"p{index}.png")
     with pytest.raises(ValueError, match=r"p\d\.png is 201x150 .* but its photo is 200x150"):
         read(tmp_path)
-    (tmp_path / "others").mkdir()
     for index in range(8):
-        (tmp_path / f"others/p{index}.png").write_bytes((folder / "maps/p0.png").read_bytes())
+        (tmp_path / f"p{index}.png").unlink()
+        for other in ("some", "others"):
+            (tmp_path / other).mkdir(exist_ok=True)
+            (tmp_path / other / f"p{index}.png").write_bytes((folder / "maps/p0.png").read_bytes())
     with pytest.raises(UserError, match=r"several instance maps could be of the photo p\d"):
         read(tmp_path)
 

@@ -119,6 +119,10 @@ PERCEPTUAL_METRICS: Mapping[str, Metric] = {
 ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS, **PERCEPTUAL_METRICS}
 """Every metric that results may hold and be compared by, by name."""
 
+REVISIONS: Mapping[str, int] = {"hole_texture": 2, "hole_texture_mismatch": 2}
+"""Of metrics that earlier versions computed otherwise, the number of today's form: what was scored
+by another cannot be compared. Texture's scales were half a pixel apart in the first."""
+
 
 @torch.no_grad()
 def measure(

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lab.evaluation import Evaluation
 from lab.files import file_sha256, network_file_system
+from lab.metrics import REVISIONS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
@@ -335,6 +336,7 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
     photos = built.data.source
     return {
         "goal": sweep.question.goals,
+        **{f"{goal}'s form": REVISIONS[goal] for goal in sweep.question.goals if goal in REVISIONS},
         **{name: fit.pop(name) for name in ("threads", "precision")},
         **({"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}),
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},

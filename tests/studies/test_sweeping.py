@@ -422,6 +422,16 @@ def test_trainings_are_not_compared_with_methods_on_other_holes(begin, tmp_path)
     assert not list(tmp_path.rglob("study.db"))
 
 
+def test_a_study_does_not_go_on_by_a_measure_that_computes_something_else(begin, monkeypatch):
+    goals = {"goal": ["hole_ssim", "hole_texture"]}
+    monkeypatch.setattr("lab.studies.sweeping.REVISIONS", {})
+    begin(goals)
+    monkeypatch.undo()
+    with pytest.raises(SettingsError, match=r"hole_texture's form: None then, 2 now.*--fresh"):
+        begin(goals)
+    assert begin(goals, fresh=True).open().get_trials()
+
+
 def test_two_commands_that_end_together_take_turns(begin, monkeypatch):
     sweep = begin({"trials": 1, "epochs": 1})
     run(sweep)

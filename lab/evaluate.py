@@ -31,8 +31,8 @@ EXAMPLE = """\
   python -m lab.evaluate --set sets/test1 --hand-out holes    # for a program that is not here
   python -m lab.evaluate --set sets/test1 --entrant service=ANSWERS --entrant other=ANSWERS
   python -m lab.evaluate --photos PHOTOS --masks MASKS --entrant service=ANSWERS --removal
-  python -m lab.evaluate --study runs/loss_weights --hand-out holes      # a study's own holes, and
-  python -m lab.evaluate --study runs/loss_weights --entrant service=ANSWERS
+  python -m lab.evaluate --study STUDY --hand-out holes       # such as runs/loss_weights
+  python -m lab.evaluate --study STUDY --entrant service=ANSWERS
   python -m lab.evaluate --table compression --checkpoint full=FILE --checkpoint 600m=FILE \\
       --set sets/valid sets/test1 sets/test2
 """

@@ -315,19 +315,26 @@ def test_a_removal_is_measured_by_what_needs_no_truth(tmp_path, capsys):
 
 
 def test_a_later_evaluation_shows_nothing_of_an_earlier_one(pairs, tmp_path, capsys):
-    """Of other sets, networks or entrants under the same name, whose samples are called alike."""
+    """Of other sets or networks under the same name, whose samples are called alike."""
     checkpoint = tmp_path / "network.pt"
     torch.save(describe_network(InpaintSANet(width=8), 1, ""), checkpoint)
     other = shutil.copytree(pairs, tmp_path / "other")
     words = ["--runs", tmp_path, "--baseline", "telea", "--pictured", "1"]
-    assert run(*words, "--checkpoint", checkpoint, "--set", pairs, other) == 0
     folder = tmp_path / "evaluation"
-    assert {run.name for run in open_study(folder).trials} == {"set", "other"}
-    named = ["--checkpoint", f"a={checkpoint}", "--checkpoint", f"b={checkpoint}"]
-    assert run(*words, *named, "--set", pairs) == 0
-    assert {run.label for run in open_study(folder).runs} == {"a", "b", "telea"}
+    assert run(*words, "--checkpoint", checkpoint, "--set", pairs) == 0
+    assert {run.label for run in open_study(folder).runs} == {"network.pt", "telea"}
     assert run(*words, "--checkpoint", checkpoint, "--set", pairs, other) == 0
     assert {run.name for run in open_study(folder).runs} == {"set", "other"}
+    assert run(*words, "--checkpoint", checkpoint, "--set", pairs, other) == 0, "once more"
+    kept = (folder / "set" / "photos.csv").read_bytes()
+    named = ["--checkpoint", f"a={checkpoint}", "--checkpoint", f"b={checkpoint}"]
+    capsys.readouterr()
+    for options in ([*named, "--set", pairs], ["--checkpoint", checkpoint, "--set", pairs]):
+        assert run(*words, *options) == 2
+        said = capsys.readouterr().err
+        assert "other evaluations lie in" in said
+        assert "(other, set)" in said
+    assert (folder / "set" / "photos.csv").read_bytes() == kept
 
 
 def test_votes_on_a_removal_by_one_network_are_counted(tmp_path, capsys):

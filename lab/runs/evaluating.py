@@ -114,7 +114,7 @@ def make_room(
         sets: the names of what is scored in folders of its own below it.
 
     Raises:
-        SettingsError: a training or a study lies there, and would be lost.
+        SettingsError: a training or a study lies there, and would be lost; or other evaluations.
     """
     has_run = (folder / SETTINGS).exists()
     is_training = has_run and "checkpoint" not in recorded(folder)
@@ -123,11 +123,14 @@ def make_room(
             f"a {'training' if is_training else 'study'} lies in {folder}, whose scores would be "
             "replaced: give this evaluation another --name"
         )
-    _remove_others(folder / "networks", () if alone else networks)
     # Sets that were scored one by one below it would stand beside as if they were networks.
-    for earlier in folder.glob("*/"):
-        if earlier.name not in (*_ROOMS, *sets) and _is_evaluation(earlier):
-            shutil.rmtree(earlier)
+    others = [path.name for path in sorted(folder.glob("*/")) if _is_evaluation(path)]
+    if others := [name for name in others if name not in (*_ROOMS, *sets)]:
+        raise SettingsError(
+            f"other evaluations lie in {folder} ({', '.join(others)}), and would stand among this "
+            "one's results: give this one another --name, or remove them"
+        )
+    _remove_others(folder / "networks", () if alone else networks)
     if alone or not has_run:
         return
     for path in (folder / SETTINGS, folder / RECORD, photo_table(folder).path):
@@ -144,7 +147,7 @@ def make_room_for_sets(folder: Path, sets: Collection[str]) -> None:
         sets: their names.
 
     Raises:
-        SettingsError: a training or a study lies there.
+        SettingsError: a training or a study lies there, or evaluations of other sets.
     """
     make_room(folder, alone=False, networks=(), sets=sets)
     for name in _ROOMS:

@@ -151,7 +151,7 @@ def make_room_for_sets(folder: Path, sets: Collection[str]) -> None:
     """
     make_room(folder, alone=False, networks=(), sets=sets)
     for name in _ROOMS:
-        shutil.rmtree(folder / name, ignore_errors=True)
+        _remove_others(folder / name, ())
 
 
 def _is_evaluation(folder: Path) -> bool:

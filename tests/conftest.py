@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from lab.processors import usable_processors
+from tests import forking
 
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -43,6 +44,8 @@ def pytest_xdist_auto_num_workers(config):
 def pytest_configure(config):
     """Give files out as sorted below: xdist would leave the dearest, of few tests, to the end."""
     config.option.loadscopereorder = False
+    if forking.POSSIBLE:
+        forking.fork_what_is_spawned()
 
 
 def pytest_collection_modifyitems(config, items):

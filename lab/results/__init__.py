@@ -7,6 +7,7 @@ from lab.results.artifacts import (
     fetch_to_go_on,
     open_store,
     store_run,
+    store_unfinished,
 )
 from lab.results.findings import cautions, findings, on_seeds, score_text, verdict
 from lab.results.opening import (
@@ -82,6 +83,7 @@ __all__ = [
     "score_text",
     "shown_address",
     "store_run",
+    "store_unfinished",
     "study_of",
     "trial_folder",
     "trial_label",

@@ -3,9 +3,9 @@
 Each machine puts what its trials leave into an artifact store of Optuna's, a folder that all can
 reach or a bucket, and notes it in the study the way Optuna does, so that Optuna Dashboard shows it.
 Whoever reads the study fetches what is not here yet. A trial's files in the store: its tables and
-settings, an archive of pictures and a network an epoch, ``last.ckpt``, from which another machine
-goes on, and a few pictures of the last epoch for the dashboard. What is noted is whole: the file is
-written first.
+settings, an archive of pictures and a network an epoch, ``last.ckpt`` and ``unfinished.ckpt``, from
+which another machine goes on, and a few pictures of the last epoch for the dashboard. What is noted
+is whole: the file is written first.
 """
 
 import io
@@ -43,6 +43,7 @@ from lab.formats.runs import (
     SETTINGS,
     last_checkpoint,
     read_record,
+    unfinished_checkpoint,
     write_record,
 )
 from lab.results.run import ResultsError
@@ -57,6 +58,7 @@ _FETCHED = "fetched.json"  # in a run's folder that was fetched: how many epochs
 
 _TABLES = "tables.zip"
 _LAST = "last.ckpt"
+_UNFINISHED = "unfinished.ckpt"
 _NETWORK = re.compile(r"epoch-(\d{3,6})\.pt")
 _PICTURES = re.compile(r"epoch-(\d{3,6})-pictures\.zip")
 _SHOWN = 4  # pictures in the dashboard
@@ -124,23 +126,7 @@ def store_run(study: optuna.Study, trial: int, run: Path, address: str) -> None:
         UpdateFinishedTrialError: the trial has ended.
         EnvironmentFaultError: the store cannot be reached.
     """
-    storage = study._storage
-    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, trial)
-    frozen = storage.get_trial(trial_id)
-    known = _names(study, frozen)
-    store = open_store(address)
-
-    def put(name: str, file: BinaryIO, kind: str = "application/octet-stream") -> None:
-        key = known.get(name) or str(uuid4())
-        with _reaching(address):
-            store.write(key, file)
-        if name not in known:
-            meta = ArtifactMeta(key, name, kind, None)
-            storage.set_trial_system_attr(
-                trial_id, ARTIFACTS_ATTR_PREFIX + key, json.dumps(asdict(meta))
-            )
-            known[name] = key
-
+    files = _TrialFiles(study, trial, address)
     pictures = sorted((run / "visuals").glob("*/*.png"))
     by_epoch: dict[str, list[Path]] = {}
     for path in pictures:
@@ -150,23 +136,75 @@ def store_run(study: optuna.Study, trial: int, run: Path, address: str) -> None:
     fixed = [path for path in pictures if path.stem in ("truth", "hole")]
     for number, (epoch, paths) in enumerate(sorted(by_epoch.items())):
         name = f"epoch-{epoch}-pictures.zip"
-        if name not in known:
-            put(name, _zipped(run, [*paths, *(fixed if number == 0 else [])]), "application/zip")
+        if name not in files.known:
+            paths = [*paths, *(fixed if number == 0 else [])]
+            files.put(name, _zipped(run, paths), "application/zip")
     for path in sorted((run / "checkpoints").glob("epoch-*.pt")):
-        if path.name not in known:
-            with path.open("rb") as file:
-                put(path.name, file)
+        if path.name not in files.known:
+            files.put_path(path.name, path)
     latest = max(by_epoch, default="")
     shown = [path for path in by_epoch.get(latest, []) if _SHOWN_PICTURE.fullmatch(path.name)]
     for number, path in enumerate(shown[:_SHOWN], start=1):
-        with path.open("rb") as file:
-            put(f"completed-{number}.png", file, "image/png")
-    tables = [run / name for name in (SETTINGS, RECORD, SCORES, LOSSES)]
-    put(_TABLES, _zipped(run, [path for path in tables if path.exists()]), "application/zip")
+        files.put_path(f"completed-{number}.png", path, "image/png")
+    files.put_tables(run)
     if last_checkpoint(run).exists():
-        with last_checkpoint(run).open("rb") as file:
-            put(_LAST, file)
-    storage.set_trial_user_attr(trial_id, _STORED, len(by_epoch))
+        files.put_path(_LAST, last_checkpoint(run))
+    if _UNFINISHED in files.known:
+        files.put(_UNFINISHED, io.BytesIO())  # of an epoch that has ended: it takes no more room
+    study._storage.set_trial_user_attr(files.trial_id, _STORED, len(by_epoch))
+
+
+def store_unfinished(study: optuna.Study, trial: int, run: Path, address: str) -> None:
+    """Put into the store what a trial's run has kept within an epoch.
+
+    It replaces what was kept there before; the epoch's end empties it.
+
+    Args:
+        study: Optuna's.
+        trial: its number.
+        run: its folder, whose earlier epochs are in the store already.
+        address: of the store.
+
+    Raises:
+        UpdateFinishedTrialError: the trial has ended.
+        EnvironmentFaultError: the store cannot be reached.
+    """
+    files = _TrialFiles(study, trial, address)
+    if _TABLES not in files.known:
+        files.put_tables(run)
+    files.put_path(_UNFINISHED, unfinished_checkpoint(run))
+
+
+class _TrialFiles:
+    """What of a trial is in a store, and how more is put there."""
+
+    def __init__(self, study: optuna.Study, trial: int, address: str) -> None:
+        self._storage, self._address = study._storage, address
+        self.trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+            study._study_id, trial
+        )
+        self.known = _names(study, self._storage.get_trial(self.trial_id))
+        self._store = open_store(address)
+
+    def put(self, name: str, file: BinaryIO, kind: str = "application/octet-stream") -> None:
+        """Put a file there, in the place of one of that name."""
+        key = self.known.get(name) or str(uuid4())
+        with _reaching(self._address):
+            self._store.write(key, file)
+        if name not in self.known:
+            meta = ArtifactMeta(key, name, kind, None)
+            self._storage.set_trial_system_attr(
+                self.trial_id, ARTIFACTS_ATTR_PREFIX + key, json.dumps(asdict(meta))
+            )
+            self.known[name] = key
+
+    def put_path(self, name: str, path: Path, kind: str = "application/octet-stream") -> None:
+        with path.open("rb") as file:
+            self.put(name, file, kind)
+
+    def put_tables(self, run: Path) -> None:
+        tables = [run / name for name in (SETTINGS, RECORD, SCORES, LOSSES)]
+        self.put(_TABLES, _zipped(run, filter(Path.exists, tables)), "application/zip")
 
 
 def fetch_runs(study: optuna.Study, folder: Path, networks: bool = True) -> None:
@@ -225,24 +263,34 @@ def fetch_to_go_on(study: optuna.Study, trial: int, run: Path) -> bool:
     """
     address = artifacts_of(study, run.parents[1])
     names = _names(study, study.get_trials(deepcopy=False)[trial])
-    if address is None or _LAST not in names:
+    kept = {_LAST: last_checkpoint(run), _UNFINISHED: unfinished_checkpoint(run)}
+    kept = {name: path for name, path in kept.items() if name in names}
+    if address is None or not kept:
         return False
     store = open_store(address)
-    # Not known as a checkpoint before all the rest is here.
-    waiting = run / "checkpoints" / "fetched-last.ckpt"
+    # Not known as checkpoints before all the rest is here.
+    waiting = {path.with_name(f"fetched-{name}"): path for name, path in kept.items()}
     try:
         with _reaching(address):
-            _download(store, names[_LAST], waiting)
+            for temporary, path in [*waiting.items()]:
+                _download(store, names[path.name], temporary)
+                if temporary.stat().st_size == 0:
+                    temporary.unlink()
+                    del waiting[temporary]
+            if not waiting:
+                return False
             _fetch(store, names, run, lambda name: name == _TABLES)
             for pattern in (_PICTURES, _NETWORK):
                 _fetch(store, names, run, _after(pattern, 0))
     except ArtifactNotFound:
-        waiting.unlink(missing_ok=True)
+        for temporary in waiting:
+            temporary.unlink(missing_ok=True)
         return False
     record = read_record(run)
     record.pop("id", None)
     write_record(run, record)
-    waiting.replace(last_checkpoint(run))
+    for temporary, path in waiting.items():
+        temporary.replace(path)
     return True
 
 

@@ -23,6 +23,7 @@ from lab.results import (
     fetch_runs,
     fetch_to_go_on,
     store_run,
+    store_unfinished,
     trial_folder,
 )
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
@@ -270,22 +271,34 @@ def _run_trial(
         end(state=TrialState.FAIL)
         tell(replace(event, kind=kind, reason=reason))
 
+    unfinished = unfinished_checkpoint(claim.folder)
+    stored_at: float | None = None  # when what was kept within an epoch was last put into the store
+
     def put_into_store() -> None:
         if store is not None:
             hold.check()
             store_run(study, number, claim.folder, store)
 
+    def put_unfinished_into_store() -> None:
+        nonlocal stored_at
+        if store is None or not unfinished.exists() or unfinished.stat().st_mtime == stored_at:
+            return
+        hold.check()
+        store_unfinished(study, number, claim.folder, store)
+        stored_at = unfinished.stat().st_mtime
+
     def end(values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
         put_into_store()
         hold.tell(values, state)
         # It is never gone on with.
-        unfinished_checkpoint(claim.folder).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
     def on_step(progress: StepProgress) -> None:
         hold.glance()
         # The last epoch's `last.ckpt`, which another machine could go on from, is there by now.
         if progress.step == 1 and progress.epoch > 1:
             put_into_store()
+        put_unfinished_into_store()
         tell(replace(event, kind="step", progress=progress))
 
     try:

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -59,7 +58,7 @@ class Study:
     """A study of two workers in a folder, and what of it must not change any more."""
 
     def __init__(self, folder: Path, address: str | None) -> None:
-        self.site = Site(folder, partial(start_command, cold=True), **QUESTION)
+        self.site = Site(folder, start_command, **QUESTION)
         self.address = address
         self.options = ("--workers", "2", "--threads", "1")
         if address is not None:
@@ -192,11 +191,19 @@ def _kill(process: subprocess.Popen, target: str) -> bool:
 
 
 def _workers(parent: int) -> list[int]:
-    """The processes of a sweep that train."""
+    """The processes of a sweep that train: those of its group that clear nothing up after others.
+
+    What begins processes for it (`tests.forking`) is in a group of its own.
+    """
     said = subprocess.run(
-        ["ps", "--ppid", str(parent), "-o", "pid=,args="], capture_output=True, text=True
+        ["ps", "--ppid", str(parent), "-o", "pid=,pgid=,args="], capture_output=True, text=True
     ).stdout
-    return sorted(int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line)
+    found = [line.split(maxsplit=2) for line in said.splitlines()]
+    return sorted(
+        int(number)
+        for number, group, words in found
+        if int(group) == parent and "resource_tracker" not in words
+    )
 
 
 def communicate(process: subprocess.Popen, began: float) -> Outcome:

@@ -25,6 +25,7 @@ from lab.results import (
     fetch_to_go_on,
     open_store,
     store_run,
+    store_unfinished,
     trial_folder,
 )
 
@@ -113,6 +114,43 @@ def test_another_trial_goes_on_from_what_a_lost_one_left(two):
     # In W&B it is a run of its own.
     assert json.loads((mine / "run.json").read_text()) == {"photos": "digest"}
     assert not fetch_to_go_on(other.study, one.study.ask().number, trial_folder(other.folder, 2))
+
+
+def test_another_trial_goes_on_within_the_epoch_that_a_lost_one_was_in(two):
+    one, other = two
+    first = one.study.ask()
+    run = trial_folder(one.folder, first.number)
+    kept = run / "checkpoints" / "unfinished.ckpt"
+
+    def keep(content):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(content)
+        store_unfinished(one.study, first.number, run, one.store)
+
+    def fetched(number):
+        mine = trial_folder(other.folder, number)
+        assert fetch_to_go_on(other.study, 0, mine)
+        return files_below(mine, ["run.json"])
+
+    # In its first epoch there is no other checkpoint, and what it is a run of comes along.
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text("fit: {seed: 0}\n")
+    (run / "run.json").write_text("{}")
+    keep(b"epoch 1, step 7")
+    keep(b"epoch 1, step 9")
+    assert fetched(11) == files_below(run, ["run.json"])
+    assert fetched(11)["checkpoints/unfinished.ckpt"] == b"epoch 1, step 9"
+    # When an epoch ends, it takes no more room, and nobody goes on from it.
+    kept.unlink()
+    one.train(first, 1)
+    assert fetched(12) == files_below(run, ["run.json"])
+    assert "checkpoints/unfinished.ckpt" not in fetched(12)
+    keep(b"epoch 2, step 3")
+    assert fetched(13) == files_below(run, ["run.json"])
+    assert {"checkpoints/unfinished.ckpt", "checkpoints/last.ckpt"} <= fetched(13).keys()
+    # Readers of results have no use for it.
+    fetch_runs(other.study, other.folder)
+    assert not list(trial_folder(other.folder, 0).rglob("*.ckpt"))
 
 
 def test_the_dashboard_finds_pictures_of_the_last_epoch(two):

@@ -1,5 +1,6 @@
 """One study on several machines: who is alive, who is lost, and that none is robbed."""
 
+import io
 import os
 import signal
 import subprocess
@@ -13,17 +14,20 @@ import pytest
 import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from rich.console import Console
 
 from lab import heartbeats
 from lab.heartbeats import Heart, Sign, Watch
 from lab.parsing import SettingsError
 from lab.results import alone_in, database_of, note_storage, open_storage, open_study
 from lab.results import storage as results_storage
-from lab.studies import Question, Search, run_sweep
+from lab.runs import fit_run
+from lab.studies import Question, Search, run_sweep, worker
 from lab.studies.holders import TrialLostError, holding, signs_of
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
 from tests.studies.sites import Site, all_epochs, ended, epochs_trained
+from tests.test_faults import assert_equal
 from tests.tiny import read_photos, wait_until
 
 QUESTION = Question(
@@ -427,3 +431,41 @@ def test_every_machine_has_all_results_where_files_come_together(server, tmp_pat
     more = begin_tiny(tmp_path / "b", changes, storage=address, trials=3)
     run_sweep(more, 1)
     assert len(open_study(one.folder, address).ranked) == 3
+
+
+def test_only_through_a_store_a_lost_machines_trial_goes_on_within_its_epoch(tmp_path, monkeypatch):
+    changes = {"trials": 1, "epochs": 1}
+    options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}
+    shared = {
+        "storage": f"journal:{tmp_path / 'studies.journal'}",
+        "artifacts": str(tmp_path / "store"),
+        "lost_after": 5.0,
+    }
+    whole = begin_tiny(tmp_path / "whole", changes, **options)
+    run_sweep(whole, 1)
+
+    def until_step_three(*given, on_step, **more):
+        def step(progress):
+            on_step(progress)
+            if progress.step == 3:
+                raise KeyboardInterrupt
+
+        return fit_run(*given, on_step=step, **more)
+
+    lost = begin_tiny(tmp_path / "a", changes, **options, **shared)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "fit_run", until_step_three)
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(lost, 1)
+    console = Console(file=io.StringIO(), width=200)
+    other = begin_tiny(tmp_path / "b", changes, **options, **shared)
+    assert run_sweep(other, 1, console).is_whole
+    said = console.file.getvalue()
+    assert "stands in for trial 0, whose machine was lost, and goes on within its first" in said
+    assert "Epoch 1 goes on after its step 2" in said
+    names = ("trial-001", "trial-000")
+    there, here = (
+        sweep.folder / "trials" / name for sweep, name in zip((other, whole), names, strict=True)
+    )
+    assert_equal(there, here)
+    assert not (there / "checkpoints" / "unfinished.ckpt").exists()

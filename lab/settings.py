@@ -200,7 +200,7 @@ def build_experiment(settings: Namespace) -> Experiment:
         packages = tuple(settings.get(_PACKAGES, ()))
         with allowed_imports(packages):
             built = parser.instantiate(kept)
-            text = parser.dump(kept, skip_unset=False)
+            text = _dumped(kept, parser)
         built.data.draw_for(built.model.network)
         built.model.prepare(built.data.size)
     except (OSError, TypeError, ValueError) as error:
@@ -287,9 +287,14 @@ def strategy_factory(
 
 
 def _plain(settings: Namespace) -> dict[str, Any]:
-    text = experiment_parser().dump(_kept(settings), skip_unset=False)
-    plain: dict[str, Any] = parse_yaml(text)
+    plain: dict[str, Any] = parse_yaml(_dumped(_kept(settings), experiment_parser()))
     return plain
+
+
+def _dumped(kept: Namespace, parser: ArgumentParser) -> str:
+    # Values were checked as they were parsed; once more takes three times as long as writing them.
+    text: str = parser.dump(kept, skip_unset=False, skip_validation=True)
+    return text
 
 
 def _kept(settings: Namespace) -> Namespace:

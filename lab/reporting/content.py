@@ -14,6 +14,7 @@ from lab.metrics import ALL_METRICS, REMOVAL_METRICS
 from lab.reporting.comparisons import compare_all
 from lab.reporting.pictures import Photo, shown_path
 from lab.reporting.plots import SCALES, caveat, study_figures
+from lab.reporting.sensitivity import sensitivity_figures
 from lab.results import ResultsError, Run, Study, cautions, findings, verdict
 from lab.selection.checkpoints import is_evaluation
 from lab.selection.guards import ALIVE, adversarial_kind
@@ -100,7 +101,9 @@ def page_data(
             _run(run, photos, stages, samples.index, shown) | {"cost": costs.get(run.name)}
             for run in study.runs
         ],
-        "figures": {} if optuna_study is None else study_figures(optuna_study, study.goals),
+        "figures": {}
+        if optuna_study is None
+        else {**sensitivity_figures(study), **study_figures(optuna_study, study.goals)},
         "caveat": "" if optuna_study is None else caveat(optuna_study),
         "scales": SCALES,
         "selection": _selection(study),

@@ -1,0 +1,70 @@
+"""A curve along one number, where one alone was varied: paired, with intervals, best upwards."""
+
+from dataclasses import replace
+
+import pytest
+
+from lab.reporting.sensitivity import sensitivity_figures
+from lab.results import Run, Study
+from tests.reporting.studies import write_run
+
+ATTACK = "evaluation.boundary_attack"
+# By how much scores fall from the share of attacked holes on.
+QUALITIES = {0.0: 0.3, 0.3: 0.2, 1.0: 0.0}
+PHOTOS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    runs = []
+    # As a ranking has them: not in the order of the numbers.
+    for share, quality in sorted(QUALITIES.items(), key=lambda each: -each[1] * (each[0] != 0)):
+        folder = tmp_path / str(share)
+        write_run(folder, PHOTOS, 1, quality)
+        values = {ATTACK: share, "evaluation.boundary_width": 3}
+        run = Run(folder.name, folder.name, folder, "hole_ssim", "complete", values)
+        runs.append(replace(run, is_reference=share == 0.0))
+    return Study("attacks", tmp_path, "", ["hole_ssim", "hole_l1"], runs)
+
+
+def test_a_curve_goes_along_the_numbers_from_the_reference(study):
+    figures = sensitivity_figures(study)
+    assert list(figures) == ["Sensitivity: hole_ssim", "Sensitivity: hole_l1"]
+    by_share = {run.values[ATTACK]: run for run in study.runs}
+    for goal in study.goals:
+        (curve,) = figures[f"Sensitivity: {goal}"]["data"]
+        assert curve["x"] == [0.0, 0.3, 1.0]
+        assert curve["y"][0] == curve["error_y"]["array"][0] == 0.0
+        for place in (1, 2):
+            found = study.compare(by_share[curve["x"][place]], by_share[0.0], goal)
+            ends = (
+                curve["y"][place] - curve["error_y"]["arrayminus"][place],
+                curve["y"][place] + curve["error_y"]["array"][place],
+            )
+            assert (found.mean, found.low, found.high) == pytest.approx((curve["y"][place], *ends))
+    layout = figures["Sensitivity: hole_l1"]["layout"]
+    assert layout["xaxis"]["title"]["text"] == "boundary_attack"
+    # All measures fall with the share here, and of an error that is a gain.
+    ssim, error = (figures[f"Sensitivity: {goal}"]["data"][0]["y"] for goal in study.goals)
+    assert ssim[2] < ssim[1] < 0 < error[1] < error[2]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {0.0: {ATTACK: "none"}},
+        {0.0: {ATTACK: True}},
+        {0.0: {"evaluation.boundary_width": 5}},
+        {0.0: {ATTACK: 1.0}},
+    ],
+    ids=["a name", "a switch", "two options", "one number twice"],
+)
+def test_no_curve_is_drawn_where_numbers_of_one_option_are_not_all_that_differs(study, values):
+    runs = [
+        replace(run, values=run.values | values.get(run.values[ATTACK], {})) for run in study.runs
+    ]
+    assert sensitivity_figures(replace(study, runs=runs)) == {}
+
+
+def test_two_values_are_no_curve(study):
+    assert sensitivity_figures(replace(study, runs=study.runs[:2])) == {}

@@ -202,6 +202,12 @@ class EpochTable:
             keys = ["epoch", *(["sample"] if "sample" in table else [])]
             if table.duplicated(keys).any():
                 raise ValueError(f"it has two rows of one {' and '.join(keys)}")
+            # What a later version measures, epochs before it lack, but then for every sample.
+            found = table[numbers].notna().groupby(table["epoch"])
+            partly = found.any() & ~found.all()
+            if partly.any(axis=None):
+                epoch, column = partly.stack().idxmax()
+                raise ValueError(f"of epoch {epoch}, some rows lack {column}")
         except (KeyError, OverflowError, ValueError) as error:
             raise UserError(
                 f"{self.path} is not what a run writes ({error}): remove the run's folder, or put "

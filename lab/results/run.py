@@ -190,9 +190,10 @@ class Run:
         return 0 if self.state in _WITHOUT_NETWORK else 1 + len(self.repeats)
 
     def scores_at(self, epoch: int | None) -> pd.DataFrame:
-        """The scores of an epoch, a row a sample; no rows where it was not scored."""
+        """The scores of an epoch, a row a sample, of what was measured then; no rows without."""
         chosen = self.scores[self.scores.index.get_level_values("epoch") == epoch]
-        return chosen.droplevel("epoch")
+        scores = chosen.droplevel("epoch")
+        return scores.dropna(axis="columns", how="all") if len(scores) else scores
 
     def mean(self, metric: str) -> float:
         """The metric's mean over the samples at the best epoch; NaN where it was not scored."""

@@ -349,6 +349,8 @@ class Study:
             table = pd.read_csv(StringIO(read_text(path, LARGEST_BOARD)))
             if {"run", *COST_COLUMNS} <= set(table):
                 table = table.astype(dict.fromkeys(COST_COLUMNS, float))
+                if table["run"].duplicated().any():
+                    raise ValueError("it has two rows of one run")
         except (OverflowError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}): remove it") from error
         if not {"run", *COST_COLUMNS} <= set(table):

@@ -188,6 +188,10 @@ def test_any_photos_name_comes_back(tmp_path, photo):
         ("epoch,photo,sample,hole_ratio\nx,a,a,0.2\n", "is not what a run writes"),
         ("epoch,photo,sample,hole_ratio\n1,a,a,0.2\n1,a,a,0.2\n", "two rows of one epoch and samp"),
         ('epoch,photo,sample,hole_ratio\n1,"a,0.2', "is not what a run writes"),
+        (
+            "epoch,photo,sample,hole_ratio,hole_ssim\n1,a,a,0.2,0.5\n1,b,b,0.2,\n",
+            "of epoch 1, some rows lack hole_ssim",
+        ),
     ],
 )
 def test_a_file_that_is_no_such_table_is_named(tmp_path, content, said):

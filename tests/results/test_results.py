@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab import report
 from lab.metrics import ANSWER_METRICS, METRICS
 from lab.results import (
     COMPARISON_COLUMNS,
@@ -152,6 +153,18 @@ def test_all_that_beat_every_trial_are_one_sentence(tmp_path):
     assert both.startswith("Telea and smooth, which need no training, are clearly better than")
 
 
+def test_what_an_epoch_was_not_measured_by_is_no_column_of_it(tmp_path):
+    run = write_study(tmp_path / "weights") / "trials" / "trial-000"
+    table = pd.read_csv(run / "photos.csv")
+    table.loc[table["epoch"] == 1, "hole_psnr"] = np.nan
+    table.to_csv(run / "photos.csv", index=False)
+    scores = open_run(run)
+    assert "hole_psnr" not in scores.scores_at(1)
+    assert "hole_psnr" in scores.scores_at(2)
+    # Nobody compares what is not there.
+    assert report.main([str(tmp_path / "weights")]) == 0
+
+
 def test_what_a_study_costs_is_read_from_its_board(tmp_path):
     folder = write_study(tmp_path / "weights")
     assert not len(open_study(folder).costs), "no board yet"
@@ -166,6 +179,11 @@ def test_what_a_study_costs_is_read_from_its_board(tmp_path):
     [
         ("board.csv", "", "costs"),
         ("board.csv", 'run,"parameters\n1', "costs"),
+        (
+            "board.csv",
+            "run,parameters,multiply_adds,milliseconds,peak_bytes\na,1,2,3,4\na,1,2,3,4\n",
+            "costs",
+        ),
         ("selection.json", "{", "selection"),
         ("selection.json", "[]", "selection"),
     ],

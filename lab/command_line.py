@@ -44,6 +44,9 @@ INTERRUPTED = 130
 NOBODY_READS = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
 """The exit status of a command whose output nobody reads to its end, as shells have it."""
 
+# Characters: three screens, where a library quotes all that stood in a file.
+_LONGEST_ERROR = 3000
+
 
 class _Output(io.TextIOWrapper):
     """Standard output that ends the command without a word where its reader has gone (``| head``).
@@ -132,8 +135,11 @@ def complain(error: object) -> None:
     """Print in one line why a command ends; an error of the system without its number."""
     if isinstance(error, OSError) and error.filename and error.strerror:
         error = f"{printable(error.filename)}: {error.strerror}"
-    # A library's message may hold what stood in a file, with its line breaks.
-    say(f"error: {' '.join(str(error).split())}", error=True)
+    # A library's message may hold what stood in a file, with its line breaks, and all of it.
+    text = " ".join(str(error).split())
+    if len(text) > _LONGEST_ERROR:
+        text = f"{text[: _LONGEST_ERROR // 2]} … {text[-_LONGEST_ERROR // 2 :]}"
+    say(f"error: {text}", error=True)
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -182,7 +182,7 @@ def _parse_once(options: tuple[str, ...]) -> Namespace:
 
 
 def _parse(options: Sequence[str], config: Path | None, parser: ArgumentParser) -> Namespace:
-    return parse_options(options, parser, config, groups=("fit", "evaluation"))
+    return parse_options(options, parser, config, groups=SETTING_GROUPS)
 
 
 def build_experiment(settings: Namespace) -> Experiment:

@@ -95,3 +95,11 @@ def test_what_is_read_to_its_end_is_whole():
 def test_why_a_command_ends_is_one_line_whatever_a_library_quotes(capsys):
     complain(ValueError('photos.csv is damaged ("1\n\n2"): remove it'))
     assert capsys.readouterr().err == 'error: photos.csv is damaged ("1 2"): remove it\n'
+
+
+def test_what_a_library_quotes_is_cut_to_three_screens(capsys):
+    complain(ValueError(f"photos.csv is damaged ({'x' * 9000}): remove it"))
+    said = capsys.readouterr().err
+    assert said.startswith("error: photos.csv is damaged (xxx")
+    assert said.endswith("xxx): remove it\n")
+    assert len(said) < 3100

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from lab import inpaint, sweep, train
+from lab.command_line import SETTING_GROUPS
 from lab.data import PhotoDataModule
 from lab.losses import LossWeights
 from lab.networks import NETWORKS, InpaintSANet
@@ -166,6 +167,14 @@ def test_a_misspelt_line_of_a_file_is_an_error_that_names_the_nearest(tmp_path, 
     with pytest.raises(SettingsError) as error:
         parse_experiment([], tmp_path / "config.yaml")
     assert_names(error, wrong, MISSPELT[wrong])
+
+
+@pytest.mark.parametrize("value", ["null", "3", "[1]"])
+@pytest.mark.parametrize("group", SETTING_GROUPS)
+def test_a_group_is_not_one_value(tmp_path, group, value):
+    (tmp_path / "config.yaml").write_text(f"{group}: {value}\n")
+    with pytest.raises(SettingsError, match=f"{group}.*(group of settings|Not a valid subclass)"):
+        parse_experiment([], tmp_path / "config.yaml")
 
 
 def test_a_right_option_is_not_blamed_for_another(tmp_path):

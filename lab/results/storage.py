@@ -343,7 +343,24 @@ def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
     found = name if name in names else (names[0] if len(names) == 1 else None)
     if found is None:
         raise ResultsError(f"the storage of {folder} holds no study {name!r}, but {names}")
-    return optuna.load_study(study_name=found, storage=opened)
+    study = optuna.load_study(study_name=found, storage=opened)
+    check_trials(study, folder)
+    return study
+
+
+def check_trials(study: optuna.Study, folder: Path) -> None:
+    """Look once at every trial of a study, for what no trial is.
+
+    Raises:
+        ResultsError: the database is damaged, where it opens all the same.
+    """
+    try:
+        study.get_trials(deepcopy=False)
+    except (AssertionError, LookupError, TypeError, ValueError) as error:
+        raise ResultsError(
+            f"the trials of {folder} are damaged ({_in_one_line(error, None)}): put their database "
+            "back as it was. Runs in it can still be opened one by one"
+        ) from error
 
 
 def trial_folder(folder: Path, number: int) -> Path:

@@ -42,6 +42,7 @@ from lab.results import (
     SettingsAlone,
     alone_in,
     artifacts_of,
+    check_trials,
     folder_name,
     is_shared,
     open_storage,
@@ -106,7 +107,7 @@ def begin_study(
     Raises:
         SettingsError: the study there was begun with another identity; says which settings. Or by
             something else than a sweep, with other goals. Or with another ``lost_after``.
-        ResultsError: the storage cannot be opened.
+        ResultsError: the storage cannot be opened, or is damaged.
     """
     plain = json.loads(json.dumps(identity, default=str))
     storage = open_storage(address, folder)
@@ -118,6 +119,7 @@ def begin_study(
             pruner=_pruner(question),
             load_if_exists=True,
         )
+        check_trials(study, folder)
         known = study.user_attrs.get("identity")
         found = [direction.name.lower() for direction in study.directions]
         if known is None and found != question.directions:

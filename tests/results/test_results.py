@@ -1,5 +1,8 @@
 """Runs and studies opened in one call: the documented columns, and folders that are neither."""
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +19,8 @@ from lab.results import (
     open_storage,
     open_study,
 )
+from lab.studies import Question
+from lab.studies.storage import begin_study
 from tests.reporting.studies import HOLE, write_baseline, write_study
 from tests.selection.run_folders import write_run
 from tests.tiny import fit_tiny
@@ -193,6 +198,24 @@ def test_damaged_tables_are_a_line_that_names_the_file(tmp_path, name, content, 
     (folder / name).write_text(content)
     with pytest.raises(ResultsError, match=f"{name} is damaged"):
         getattr(open_study(folder), asked)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE trials SET datetime_start = '2026-1x-29'",
+        "UPDATE trials SET state = 'DONE'",
+        "UPDATE trial_params SET distribution_json = '{'",
+    ],
+)
+def test_a_database_that_opens_and_is_damaged_is_a_line_for_readers_and_sweeps(tmp_path, damage):
+    folder = write_study(tmp_path / "weights")
+    with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+        connection.execute(damage)
+    with pytest.raises(ResultsError, match=r"the trials of .*weights are damaged \(.+\): put"):
+        open_study(folder)
+    with pytest.raises(ResultsError, match="are damaged"):
+        begin_study("weights", Question(question="", search={}, goal="hole_ssim"), None, folder, {})
 
 
 @pytest.mark.parametrize("name", ["a?b", "50%", "a%20b", "a#b", "a&b=c"])

@@ -2,10 +2,11 @@
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import optuna
 import pandas as pd
 
 from lab.formats.runs import SETTINGS
@@ -101,14 +102,21 @@ def page_data(
             _run(run, photos, stages, samples.index, shown) | {"cost": costs.get(run.name)}
             for run in study.runs
         ],
-        "figures": {}
-        if optuna_study is None
-        else {**sensitivity_figures(study), **study_figures(optuna_study, study.goals)},
+        "figures": {} if optuna_study is None else _figures(study, optuna_study),
         "caveat": "" if optuna_study is None else caveat(optuna_study),
         "scales": SCALES,
         "selection": _selection(study),
         "deck": _deck(study, photos),
     }
+
+
+def _figures(study: Study, optuna_study: optuna.Study) -> dict[str, Mapping[str, Any]]:
+    curves = sensitivity_figures(study)
+    plots = study_figures(optuna_study, study.goals)
+    if curves:
+        # Optuna sets choices side by side, as names are, and without intervals.
+        plots = {title: plot for title, plot in plots.items() if not title.startswith("Slices")}
+    return {**curves, **plots}
 
 
 def _samples(study: Study) -> pd.DataFrame:

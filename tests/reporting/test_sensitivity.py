@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import optuna
 import pytest
 
+from lab.reporting.content import page_data
 from lab.reporting.sensitivity import sensitivity_figures
 from lab.results import Run, Study
 from tests.reporting.studies import write_run
@@ -68,3 +70,17 @@ def test_no_curve_is_drawn_where_numbers_of_one_option_are_not_all_that_differs(
 
 def test_two_values_are_no_curve(study):
     assert sensitivity_figures(replace(study, runs=study.runs[:2])) == {}
+
+
+def test_on_the_page_it_stands_in_place_of_slices_without_intervals(study):
+    asked = optuna.create_study(direction="maximize")
+    choices = {ATTACK: optuna.distributions.CategoricalDistribution([0.0, 0.3, 1.0])}
+    for run in study.runs:
+        share = {ATTACK: run.values[ATTACK]}
+        asked.add_trial(
+            optuna.trial.create_trial(
+                value=run.mean("hole_ssim"), params=share, distributions=choices
+            )
+        )
+    one_goal = replace(study, optuna_study=asked, goals=["hole_ssim"])
+    assert list(page_data(one_goal, [], None)["figures"]) == ["Sensitivity: hole_ssim"]

@@ -180,6 +180,7 @@ def test_whichever_write_fails_training_goes_on_to_the_same_end(disk, photos, tm
     assert not fail_and_go_on(disk, photos, tmp_path / "past", last + 1, capsys)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_in_a_sweep_fails_no_trial(disk, photos, tmp_path):
     """Also where the database lies on another disk, and could be told that the trial failed."""
     changes = {"trials": 2}

@@ -110,6 +110,7 @@ def whole(tmp_path_factory):
     return trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "workers", "epoch", "step"),
     [("folder", 0, 1, 4), ("folder", 2, 2, 3), ("shards", 0, 2, 5), ("shards", 2, 2, 3)],

@@ -133,6 +133,7 @@ def test_a_small_photo_is_refused_in_words(exported, folder, capsys):
     assert "from 16 pixels a side on, and this one has 9x9" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_exported_quantized_and_timed(exported, folder, capsys):
     arguments = [f"{exported}/epoch-003.pt", "model.onnx", "--int8", "small.onnx"]
     assert export([*arguments, "--measure=3", "--calibrate=2", *SMALL_PHOTOS]) == 0

@@ -36,6 +36,7 @@ def pictured(folder):
     return completed.groupby("run")["sample"].agg(set).to_dict()
 
 
+@pytest.mark.slow
 def test_more_samples_are_completed_again_by_the_kept_checkpoints(folder, capsys):
     study = open_study(folder)
     samples = list(study.ranked[0].best_scores.index)

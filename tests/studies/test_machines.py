@@ -202,6 +202,7 @@ def test_what_is_told_in_the_last_moment_counts(machines):
     assert there.states() == [TrialState.COMPLETE]
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_lost_three_times_is_left_to_a_person(address, tmp_path):
     for number in range(3):
         machine = Machine(tmp_path / str(number), address)
@@ -407,6 +408,7 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
+@pytest.mark.slow
 def test_every_machine_has_all_results_where_files_come_together(server, tmp_path):
     address, store = server.database(), str(tmp_path / "store")
     changes = {"trials": 2, "epochs": 1, "goal": ["hole_l1", "hole_psnr"], "baselines": ["telea"]}
@@ -433,6 +435,7 @@ def test_every_machine_has_all_results_where_files_come_together(server, tmp_pat
     assert len(open_study(one.folder, address).ranked) == 3
 
 
+@pytest.mark.slow
 def test_only_through_a_store_a_lost_machines_trial_goes_on_within_its_epoch(tmp_path, monkeypatch):
     changes = {"trials": 1, "epochs": 1}
     options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}

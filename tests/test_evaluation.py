@@ -8,8 +8,9 @@ import torch
 
 from data_prep import clean_plate
 from lab import evaluate
+from lab.checks import UserError
 from lab.data import PhotoDataModule, read_evaluation_set
-from lab.evaluation import Evaluation, Tasks, judge
+from lab.evaluation import Evaluation, Tasks, judge, judging
 from lab.fills import OpenCVInpainting
 from lab.guides import find_edges
 from lab.imaging import dilate
@@ -124,6 +125,18 @@ def test_triplets_are_scored_against_the_background_round_the_person(triplets):
         expected = measure(completed, sample.truth[None], dilate(mask, 5))
         assert (one.sample, one.photo) == (sample.name, "clip.avi")
         assert one.metrics["hole_psnr"] == pytest.approx(float(expected["hole_psnr"]))
+
+
+def test_a_score_that_is_no_number_is_refused_by_its_sample(triplets, monkeypatch):
+    broken = judging.measure
+
+    def measured(*given):
+        found = broken(*given)
+        return found | {"hole_ssim": found["hole_ssim"] * torch.nan}
+
+    monkeypatch.setattr(judging, "measure", measured)
+    with pytest.raises(UserError, match=r"hole_ssim of \S+ is not finite"):
+        scores(OpenCVInpainting("telea"), Tasks(Evaluation(set=triplets), PhotoDataModule(size=32)))
 
 
 def test_guides_are_of_the_mask_that_is_filled_and_of_what_is_to_be_there(triplets):

@@ -20,7 +20,7 @@ from lab.parsing import SettingsError
 from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings, settle
 from lab.settings import build_experiment, parse_experiment
-from lab.training import NonFiniteLossError
+from lab.training import NonFiniteLossError, completion_module
 from tests.tiny import TINY, fit_tiny, is_newer, read_photos, tiny_experiment, wait_until
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.
@@ -254,6 +254,20 @@ def test_a_broken_network_ends_the_run_and_is_named(tmp_path, tensor, named):
             broken[0] = math.nan
     with pytest.raises(NonFiniteLossError, match=named):
         fit_run(experiment, tmp_path / "run", "run")
+
+
+def test_a_score_that_is_not_finite_ends_the_run_before_it_is_written(tmp_path, monkeypatch):
+    # Of what is pasted over, of which the finished picture shows nothing.
+    broken = completion_module.measure_answer
+
+    def measured(*given):
+        found = broken(*given)
+        return found | {name: values * math.nan for name, values in list(found.items())[:1]}
+
+    monkeypatch.setattr(completion_module, "measure_answer", measured)
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1, .* the metric answer_\w+ = nan\."):
+        fit_tiny(tmp_path / "run", "--fit.epochs=2")
+    assert not (tmp_path / "run" / "photos.csv").exists()
 
 
 class Overflowing(torch.nn.Module):

@@ -134,6 +134,13 @@ def _measure(completed: Tensor, task: Task) -> dict[str, Tensor]:
 
 def _scores(task: Task, metrics: dict[str, Tensor]) -> list[SampleScore]:
     ratios = hole_ratio(task.scored)
+    for metric, values in metrics.items():
+        if not bool(values.isfinite().all()):
+            sample = task.sample[int((~values.isfinite()).nonzero()[0])]
+            raise UserError(
+                f"{metric} of {sample} is not finite: what completes it answers with numbers that "
+                "are none. Nothing of this is kept: score another checkpoint"
+            )
     return [
         SampleScore(
             sample,

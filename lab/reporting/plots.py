@@ -205,7 +205,7 @@ def _plain(title: str, figure: Any, down: bool) -> Mapping[str, Any]:  # noqa: A
         plain["layout"]["annotations"] = _apart(plain["layout"]["annotations"])
     if title.startswith("Slices"):
         _colour_slices(plain["data"], down)
-        _mark_decades(plain)
+        mark_decades(plain)
         _unquote(plain)
     for trace in plain["data"]:
         style = trace.get("marker", {})
@@ -273,7 +273,7 @@ def _unquote(plain: dict[str, Any]) -> None:
             trace["x"] = [value.strip("'") for value in trace["x"]]
 
 
-def _mark_decades(plain: dict[str, Any]) -> None:
+def mark_decades(plain: dict[str, Any]) -> None:
     """Number logarithmic axes by powers of ten, or 1, 2 and 5 where there are few: no 3 and 7."""
     for trace in plain["data"]:
         axis = plain["layout"].get(f"xaxis{trace.get('xaxis', 'x')[1:]}", {})

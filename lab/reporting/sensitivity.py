@@ -1,65 +1,86 @@
 """What a goal gains or loses along one option, against the reference, paired by photo."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
+from lab.reporting.plots import mark_decades
 from lab.results import Run, Study
 from lab.studies.question import short_names
 
 _FEWEST_VALUES = 3
 
+# The largest over the smallest: on an even axis, most would lie beside each other.
+_LOGARITHMIC_FROM = 30.0
+
 
 def sensitivity_figures(study: Study) -> dict[str, Mapping[str, Any]]:
     """A curve for each goal where one number alone was varied, as plotly figures in values.
 
-    How much better each value is than the reference's, the mean over the samples with its 95 %
-    interval, as `Study.compare` says it; above 0 is better, whichever way the metric goes. Means of
-    their own would hide it: photos differ more than most settings do.
+    How much better each value is than the reference's (without one, the best's): the mean over the
+    samples with its 95 % interval, as `Study.compare` says it; above 0 is better, whichever way the
+    metric goes. Means of their own would hide it: photos differ more than most settings do.
     """
     along = _along_one_option(study)
     if along is None:
         return {}
     path, runs = along
-    reference = study.compared_with
-    assert reference is not None
+    anchor = study.compared_with
     figures: dict[str, Mapping[str, Any]] = {}
     for goal in study.goals:
-        values, means, below, above = [], [], [], []
+        differences = study.differences(goal)
+        points: list[tuple[float, float, float | None, float | None]] = []
         for run in runs:
-            values.append(run.values[path])
-            if run is reference:
-                means.append(0.0)
-                below.append(0.0)
-                above.append(0.0)
-                continue
-            found = study.compare(run, reference, goal)
-            means.append(found.mean)
-            below.append(found.mean - found.low)
-            above.append(found.high - found.mean)
-        curve = {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": values,
-            "y": means,
-            "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below},
-            "line": {"width": 1.8},
-            "marker": {"size": 8},
-            "meta": 0.5,
-        }
-        figures[f"Sensitivity: {goal}"] = {
-            "data": [curve],
-            "layout": {
-                "template": "none",
-                "height": 340,
-                "showlegend": False,
-                "paper_bgcolor": "rgba(0,0,0,0)",
-                "plot_bgcolor": "rgba(0,0,0,0)",
-                "margin": {"l": 60, "r": 24, "t": 12, "b": 48},
-                "xaxis": {"title": {"text": short_names([path])[path]}},
-                "yaxis": {"title": {"text": f"{goal}, better by"}, "zeroline": True},
-            },
-        }
+            value = float(run.values[path])
+            if run is anchor:
+                points.append((value, 0.0, 0.0, 0.0))
+            elif run.name in differences:
+                found = differences[run.name]
+                # One photo gives no interval, and then no bar is drawn.
+                below, above = found.mean - found.low, found.high - found.mean
+                has_ends = isfinite(below) and isfinite(above)
+                points.append((value, found.mean, *((below, above) if has_ends else (None, None))))
+        if len(points) >= _FEWEST_VALUES:
+            figures[f"Sensitivity: {goal}"] = _figure(short_names([path])[path], goal, points)
     return figures
+
+
+def _figure(
+    option: str, goal: str, points: list[tuple[float, float, float | None, float | None]]
+) -> dict[str, Any]:
+    values, means, below, above = (list(column) for column in zip(*points, strict=True))
+    is_wide = values[0] > 0 and values[-1] / values[0] >= _LOGARITHMIC_FROM
+    figure = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": values,
+                "y": means,
+                "error_y": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": above,
+                    "arrayminus": below,
+                },
+                "line": {"width": 1.8},
+                "marker": {"size": 8},
+                "meta": 0.5,
+            }
+        ],
+        "layout": {
+            "template": "none",
+            "height": 340,
+            "showlegend": False,
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 60, "r": 24, "t": 12, "b": 48},
+            "xaxis": {"title": {"text": option}, "type": "log" if is_wide else "linear"},
+            "yaxis": {"title": {"text": f"{goal}, better by"}, "zeroline": True},
+        },
+    }
+    mark_decades(figure)
+    return figure
 
 
 def _along_one_option(study: Study) -> tuple[str, list[Run]] | None:

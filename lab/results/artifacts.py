@@ -157,19 +157,23 @@ def store_run(study: optuna.Study, trial: int, run: Path, address: str) -> None:
 def store_unfinished(study: optuna.Study, trial: int, run: Path, address: str) -> None:
     """Put into the store what a trial's run has kept within an epoch.
 
-    It replaces what was kept there before; the epoch's end empties it.
+    It replaces what was kept there before; the epoch's end empties it. Nobody can go on from it
+    without the epochs before: those are put there first, as where a run goes on that another
+    machine began.
 
     Args:
         study: Optuna's.
-        trial: its number.
-        run: its folder, whose earlier epochs are in the store already.
+        trial: its number, of one that has not ended.
+        run: its folder.
         address: of the store.
 
     Raises:
-        UpdateFinishedTrialError: the trial has ended.
         EnvironmentFaultError: the store cannot be reached.
     """
     files = _TrialFiles(study, trial, address)
+    if last_checkpoint(run).exists() and _LAST not in files.known:
+        store_run(study, trial, run, address)
+        files = _TrialFiles(study, trial, address)
     if _TABLES not in files.known:
         files.put_tables(run)
     files.put_path(_UNFINISHED, unfinished_checkpoint(run))

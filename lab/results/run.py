@@ -148,11 +148,13 @@ class Run:
 
         The last one where ``counts_last``.
         """
-        if self.goal not in self.epochs or not len(self.epochs):
+        # Epochs of an earlier version may lack a goal that came later.
+        if self.goal not in self.epochs:
             return None
-        if self.counts_last:
-            return self.last
-        return best_epoch(self.goal, self.epochs[self.goal].to_dict())
+        means = self.epochs[self.goal].dropna()
+        if not len(means):
+            return None
+        return self.last if self.counts_last else best_epoch(self.goal, means.to_dict())
 
     @cached_property
     def best_scores(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.evaluation import Tasks
-from lab.faults import fault_of, ran_out_of_memory
+from lab.faults import EnvironmentFaultError, fault_of, ran_out_of_memory
 from lab.formats.runs import can_go_on, copy_run, photo_table, unfinished_checkpoint
 from lab.parsing import SettingsError, options_from
 from lab.results import (
@@ -284,8 +284,15 @@ def _run_trial(
         if store is None or not unfinished.exists() or unfinished.stat().st_mtime == stored_at:
             return
         hold.check()
-        store_unfinished(study, number, claim.folder, store)
         stored_at = unfinished.stat().st_mtime
+        try:
+            store_unfinished(study, number, claim.folder, store)
+        except (EnvironmentFaultError, OSError) as error:
+            # The epoch's end must come there; this only shortens what a lost machine costs.
+            warnings.warn(
+                f"what trial {number} has kept within an epoch is not in the store ({error})",
+                stacklevel=2,
+            )
 
     def end(values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
         put_into_store()

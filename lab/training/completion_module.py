@@ -232,7 +232,7 @@ class CompletionModule(lightning.LightningModule):
         """Log the means over all samples, whichever rank scored them.
 
         Raises:
-            NonFiniteLossError: a weight is NaN or infinite.
+            NonFiniteLossError: a weight, or a sample's score, is NaN or infinite.
         """
         # Behind a gate, an infinite weight leaves answers finite; no checkpoint may hold one.
         state = self.network.state_dict()
@@ -241,6 +241,11 @@ class CompletionModule(lightning.LightningModule):
             self._refuse_not_finite({f"the network's {broken}": state[broken].abs().amax()})
         if not self._score_sums:
             return
+        # What is not pasted over is measured, too, and a table of scores holds finite ones.
+        sums_by_name = {f"the metric {name}": sum_ for name, sum_ in self._score_sums.items()}
+        broken_metric = first_not_finite(sums_by_name)
+        if broken_metric is not None:
+            self._refuse_not_finite({broken_metric: sums_by_name[broken_metric]})
         sums = torch.stack(list(self._score_sums.values()))
         *totals, count = mean_over_ranks(torch.cat([sums, sums.new_tensor([self._scored])]))
         means = {

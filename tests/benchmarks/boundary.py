@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 
+from lab.metrics import ALL_METRICS
 from lab.results import open_study
 from lab.statistics import Floats, PairedDifference, paired_difference, seed_spread
 
@@ -22,7 +23,7 @@ GROUPS = {"as_drawn": "trained on holes as drawn", "attacked": "trained with 30 
 
 
 def losses(folders: Sequence[Path], metric: str) -> tuple[pd.DataFrame, list[str]]:
-    """A column a (share, study): what each sample gained against the hole as drawn; its photos."""
+    """A column a (share, study): each sample's metric less that under the hole as drawn; photos."""
     columns = {}
     for folder in folders:
         study = open_study(folder)
@@ -33,14 +34,16 @@ def losses(folders: Sequence[Path], metric: str) -> tuple[pd.DataFrame, list[str
     return pd.DataFrame(columns).sort_index(axis=1), list(plain["photo"])
 
 
-def difference(first: Floats, second: Floats | None, photos: Sequence[str]) -> PairedDifference:
-    """Of ``(samples, seeds)`` and another such table, or nothing; metrics that grow are better."""
+def difference(
+    first: Floats, second: Floats | None, photos: Sequence[str], metric: str
+) -> PairedDifference:
+    """How much better ``(samples, seeds)`` is than another such table, or than nothing."""
     tables = [first] if second is None else [first, second]
     other = np.zeros(len(first)) if second is None else second.mean(axis=1)
     return paired_difference(
         first.mean(axis=1),
         other,
-        True,
+        ALL_METRICS[metric].higher_is_better,
         photos,
         spread=seed_spread(tables, photos),
         trainings=(first.shape[1], 0 if second is None else second.shape[1]),
@@ -64,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = {share: [f"{share:.0%}"] for share in shares}
     for place, (name, title) in enumerate(GROUPS.items()):
         table, photos = found[name]
-        curve = [difference(table[share].to_numpy(), None, photos) for share in shares]
+        curve = [
+            difference(table[share].to_numpy(), None, photos, given.metric) for share in shares
+        ]
         for share, one in zip(shares, curve, strict=True):
             rows[share].append(one.interval)
         means = np.array([0.0, *(one.mean for one in curve)])
@@ -75,14 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         axes.errorbar(at, means, yerr=errors, marker="o", capsize=3, label=title)
     for share in shares:
         (attacked, photos), (plain, _) = found["attacked"], found["as_drawn"]
-        gained = difference(attacked[share].to_numpy(), plain[share].to_numpy(), photos)
+        pair = attacked[share].to_numpy(), plain[share].to_numpy()
+        gained = difference(*pair, photos, given.metric)
         rows[share].append(gained.interval)
     print("| share | " + " | ".join([*GROUPS.values(), "the second loses less by"]) + " |")
     for row in rows.values():
         print("| " + " | ".join(row) + " |")
     axes.axhline(0.0, color="0.7", linewidth=0.8)
     axes.set_xlabel("share of the holes whose border is attacked, %")
-    axes.set_ylabel(f"{given.metric}, against holes as drawn")
+    axes.set_ylabel(f"{given.metric}, better than under holes as drawn by")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

@@ -58,7 +58,8 @@ class Study:
     """A study of two workers in a folder, and what of it must not change any more."""
 
     def __init__(self, folder: Path, address: str | None) -> None:
-        self.site = Site(folder, start_command, **QUESTION)
+        self.site = Site(folder, self._begin, **QUESTION)
+        self.cold = False  # begun by a new Python, workers too, and not forked
         self.address = address
         self.options = ("--workers", "2", "--threads", "1")
         if address is not None:
@@ -66,6 +67,9 @@ class Study:
 
     def start(self) -> subprocess.Popen:
         return self.site.start(*self.options)
+
+    def _begin(self, *words: object, **options: object) -> subprocess.Popen:
+        return start_command(*words, cold=self.cold, **options)
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         storage = open_storage(self.address, self.site.study)
@@ -139,6 +143,7 @@ def kill_studies(asked: Asked, database: Callable[[], str | None]) -> Iterator[C
     for number in asked.cases:
         draws, target = asked.draws(number), TARGETS[number % len(TARGETS)]
         findings: list[str] = []
+        study.cold = number % 5 == 0
         while True:
             process, before = study.start(), study.epochs() if study.runs() else {}
             if draws.random() < 0.8:

@@ -1,5 +1,6 @@
 """A curve along one number, where one alone was varied: paired, with intervals, best upwards."""
 
+import json
 from dataclasses import replace
 
 import optuna
@@ -70,6 +71,32 @@ def test_no_curve_is_drawn_where_numbers_of_one_option_are_not_all_that_differs(
 
 def test_two_values_are_no_curve(study):
     assert sensitivity_figures(replace(study, runs=study.runs[:2])) == {}
+
+
+def test_one_photo_gives_no_bars_and_a_page_all_the_same(study, tmp_path):
+    for run in study.runs:
+        lines = (run.folder / "photos.csv").read_text().splitlines(keepends=True)
+        (run.folder / "photos.csv").write_text("".join(lines[:2]))
+    alone = replace(study, runs=[replace(run) for run in study.runs], goals=["hole_ssim"])
+    (curve,) = sensitivity_figures(alone)["Sensitivity: hole_ssim"]["data"]
+    assert curve["error_y"]["array"] == [0.0, None, None]
+    json.dumps(curve, allow_nan=False)
+
+
+def test_numbers_that_lie_decades_apart_have_a_logarithmic_axis(study):
+    decades = {0.0: 1e-5, 0.3: 1e-3, 1.0: 0.1}
+    runs = [replace(run, values={"rate": decades[run.values[ATTACK]]}) for run in study.runs]
+    axis = sensitivity_figures(replace(study, runs=runs))["Sensitivity: hole_ssim"]["layout"][
+        "xaxis"
+    ]
+    assert (axis["type"], axis["ticktext"]) == ("log", ["1e-05", "0.001", "0.1"])
+    even = sensitivity_figures(study)["Sensitivity: hole_ssim"]["layout"]["xaxis"]
+    assert even["type"] == "linear"
+
+
+def test_a_goal_that_was_not_measured_has_no_curve(study):
+    figures = sensitivity_figures(replace(study, goals=["hole_ssim", "hole_sharpness_error"]))
+    assert list(figures) == ["Sensitivity: hole_ssim"]
 
 
 def test_on_the_page_it_stands_in_place_of_slices_without_intervals(study):

@@ -19,7 +19,7 @@ from lab.results import (
     open_storage,
     open_study,
 )
-from lab.studies import Question
+from lab.studies import Question, Search
 from lab.studies.storage import begin_study
 from tests.reporting.studies import HOLE, write_baseline, write_study
 from tests.selection.run_folders import write_run
@@ -166,6 +166,8 @@ def test_what_an_epoch_was_not_measured_by_is_no_column_of_it(tmp_path):
     scores = open_run(run)
     assert "hole_psnr" not in scores.scores_at(1)
     assert "hole_psnr" in scores.scores_at(2)
+    for goal, best in (("hole_psnr", 4), ("hole_l1", 1)):
+        assert open_run(run, goal).best == best
     # Nobody compares what is not there.
     assert report.main([str(tmp_path / "weights")]) == 0
 
@@ -214,8 +216,9 @@ def test_a_database_that_opens_and_is_damaged_is_a_line_for_readers_and_sweeps(t
         connection.execute(damage)
     with pytest.raises(ResultsError, match=r"the trials of .*weights are damaged \(.+\): put"):
         open_study(folder)
+    question = Question(question="", search={"x": Search(low=0.0, high=1.0)}, goal="hole_ssim")
     with pytest.raises(ResultsError, match="are damaged"):
-        begin_study("weights", Question(question="", search={}, goal="hole_ssim"), None, folder, {})
+        begin_study("weights", question, None, folder, {})
 
 
 @pytest.mark.parametrize("name", ["a?b", "50%", "a%20b", "a#b", "a&b=c"])

@@ -436,6 +436,44 @@ def test_every_machine_has_all_results_where_files_come_together(server, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_stand_in_that_is_lost_too_hands_on_all_that_it_had(tmp_path, monkeypatch):
+    changes = {"trials": 1, "epochs": 2}
+    options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}
+    shared = {
+        "storage": f"journal:{tmp_path / 'studies.journal'}",
+        "artifacts": str(tmp_path / "store"),
+        "lost_after": 5.0,
+    }
+    whole = begin_tiny(tmp_path / "whole", changes, **options)
+    run_sweep(whole, 1)
+
+    def until(step):
+        def fit(*given, on_step, **more):
+            def count(progress):
+                on_step(progress)
+                if (progress.epoch, progress.step) == (2, step):
+                    raise KeyboardInterrupt
+
+            return fit_run(*given, on_step=count, **more)
+
+        return fit
+
+    for name, step in (("a", 2), ("b", 3)):
+        lost = begin_tiny(tmp_path / name, changes, **options, **shared)
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "fit_run", until(step))
+            with pytest.raises(KeyboardInterrupt):
+                run_sweep(lost, 1)
+    console = Console(file=io.StringIO(), width=200)
+    last = begin_tiny(tmp_path / "c", changes, **options, **shared)
+    assert run_sweep(last, 1, console).is_whole
+    assert "Epoch 2 goes on after its step 2" in console.file.getvalue()
+    trials = "trials/trial-002", "trials/trial-000"
+    there, here = (sweep.folder / name for sweep, name in zip((last, whole), trials, strict=True))
+    assert_equal(there, here)
+
+
+@pytest.mark.slow
 def test_only_through_a_store_a_lost_machines_trial_goes_on_within_its_epoch(tmp_path, monkeypatch):
     changes = {"trials": 1, "epochs": 1}
     options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}

@@ -341,6 +341,17 @@ def test_what_changes_no_result_may_change(tmp_path, option):
     refuse_other_settings(settle(tiny_experiment(option)), tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["pytorch-lightning_version", "state_dict", "loops"])
+def test_a_checkpoint_that_lacks_what_the_trainer_looks_up_is_said_in_a_line(tmp_path, lost):
+    run = tmp_path / "run"
+    fit_tiny(run, "--fit.epochs=1")
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    torch.save({name: value for name, value in content.items() if name != lost}, last)
+    with pytest.raises(SettingsError, match=f"it lacks {lost}. Put back a whole one; or remove"):
+        fit_tiny(run, "--fit.epochs=2")
+
+
 @pytest.mark.slow
 def test_a_killed_train_command_given_again_ends_as_if_never_killed(tmp_path, start):
     longer = ("--data.samples_per_epoch=64", *FOUR)

@@ -93,6 +93,10 @@ class _StepReporter(lightning.Callback):
         )
 
 
+# What Lightning looks up before it looks at anything else.
+_LIGHTNINGS = ("pytorch-lightning_version", "state_dict", "loops", "optimizer_states")
+
+
 class _WholeCheckpoints(TorchCheckpointIO):
     """Writes beside the old checkpoint and then replaces it; says of a damaged one what to do.
 
@@ -120,12 +124,16 @@ class _WholeCheckpoints(TorchCheckpointIO):
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
         try:
-            return read_checkpoint(Path(path))
+            content = read_checkpoint(Path(path))
+            lacks = [name for name in _LIGHTNINGS if name not in content]
+            if lacks:
+                raise UnreadableCheckpointError(Path(path), f"it lacks {', '.join(lacks)}")
         except UnreadableCheckpointError as error:
             raise SettingsError(
                 f"{error}. Put back a whole one; or remove it, and the run begins anew at its "
                 "first epoch"
             ) from error
+        return content
 
 
 def fit_run(

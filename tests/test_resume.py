@@ -341,7 +341,7 @@ def test_what_changes_no_result_may_change(tmp_path, option):
     refuse_other_settings(settle(tiny_experiment(option)), tmp_path)
 
 
-@pytest.mark.parametrize("lost", ["pytorch-lightning_version", "state_dict", "loops"])
+@pytest.mark.parametrize("lost", ["pytorch-lightning_version", "loops", "planned_steps"])
 def test_a_checkpoint_that_lacks_what_the_trainer_looks_up_is_said_in_a_line(tmp_path, lost):
     run = tmp_path / "run"
     fit_tiny(run, "--fit.epochs=1")
@@ -349,6 +349,17 @@ def test_a_checkpoint_that_lacks_what_the_trainer_looks_up_is_said_in_a_line(tmp
     content = torch.load(last, weights_only=True)
     torch.save({name: value for name, value in content.items() if name != lost}, last)
     with pytest.raises(SettingsError, match=f"it lacks {lost}. Put back a whole one; or remove"):
+        fit_tiny(run, "--fit.epochs=2")
+
+
+def test_a_checkpoint_without_one_of_the_weights_is_said_in_a_line(tmp_path):
+    run = tmp_path / "run"
+    fit_tiny(run, "--fit.epochs=1")
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    content["state_dict"].pop("network.refine_decoder.2.convolution.bias")
+    torch.save(content, last)
+    with pytest.raises(SettingsError, match=r"last.ckpt does not hold (.|\n)*Put back a whole one"):
         fit_tiny(run, "--fit.epochs=2")
 
 

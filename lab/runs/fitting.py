@@ -93,8 +93,13 @@ class _StepReporter(lightning.Callback):
         )
 
 
-# What Lightning looks up before it looks at anything else.
-_LIGHTNINGS = ("pytorch-lightning_version", "state_dict", "loops", "optimizer_states")
+# What Lightning and our module look up, whatever else is there.
+_NEEDED = (
+    *("pytorch-lightning_version", "state_dict", "loops", "optimizer_states"),
+    *("planned_steps", "random_state"),
+)
+_OTHER_WEIGHTS = "Error(s) in loading state_dict"  # as PyTorch says it
+_MENDED_BY = "Put back a whole one; or remove it, and the run begins anew at its first epoch"
 
 
 class _WholeCheckpoints(TorchCheckpointIO):
@@ -125,14 +130,11 @@ class _WholeCheckpoints(TorchCheckpointIO):
     ) -> dict[str, Any]:
         try:
             content = read_checkpoint(Path(path))
-            lacks = [name for name in _LIGHTNINGS if name not in content]
+            lacks = [name for name in _NEEDED if name not in content]
             if lacks:
                 raise UnreadableCheckpointError(Path(path), f"it lacks {', '.join(lacks)}")
         except UnreadableCheckpointError as error:
-            raise SettingsError(
-                f"{error}. Put back a whole one; or remove it, and the run begins anew at its "
-                "first epoch"
-            ) from error
+            raise SettingsError(f"{error}. {_MENDED_BY}") from error
         return content
 
 
@@ -295,6 +297,12 @@ def _fit(
             ckpt_path=checkpoint,
             weights_only=True,
         )
+    except RuntimeError as error:
+        if checkpoint is None or _OTHER_WEIGHTS not in str(error):
+            raise
+        raise SettingsError(
+            f"{checkpoint} does not hold this run's weights ({error}). {_MENDED_BY}"
+        ) from error
     finally:
         leave_group()
 

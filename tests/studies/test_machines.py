@@ -435,78 +435,74 @@ def test_every_machine_has_all_results_where_files_come_together(server, tmp_pat
     assert len(open_study(one.folder, address).ranked) == 3
 
 
-@pytest.mark.slow
-def test_a_stand_in_that_is_lost_too_hands_on_all_that_it_had(tmp_path, monkeypatch):
-    changes = {"trials": 1, "epochs": 2}
-    options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}
-    shared = {
-        "storage": f"journal:{tmp_path / 'studies.journal'}",
-        "artifacts": str(tmp_path / "store"),
-        "lost_after": 5.0,
-    }
-    whole = begin_tiny(tmp_path / "whole", changes, **options)
-    run_sweep(whole, 1)
-
-    def until(step):
-        def fit(*given, on_step, **more):
-            def count(progress):
-                on_step(progress)
-                if (progress.epoch, progress.step) == (2, step):
-                    raise KeyboardInterrupt
-
-            return fit_run(*given, on_step=count, **more)
-
-        return fit
-
-    for name, step in (("a", 2), ("b", 3)):
-        lost = begin_tiny(tmp_path / name, changes, **options, **shared)
-        with monkeypatch.context() as patch:
-            patch.setattr(worker, "fit_run", until(step))
-            with pytest.raises(KeyboardInterrupt):
-                run_sweep(lost, 1)
-    console = Console(file=io.StringIO(), width=200)
-    last = begin_tiny(tmp_path / "c", changes, **options, **shared)
-    assert run_sweep(last, 1, console).is_whole
-    assert "Epoch 2 goes on after its step 2" in console.file.getvalue()
-    trials = "trials/trial-002", "trials/trial-000"
-    there, here = (sweep.folder / name for sweep, name in zip((last, whole), trials, strict=True))
-    assert_equal(there, here)
+KEEPS_EVERY_STEP = ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]
 
 
-@pytest.mark.slow
-def test_only_through_a_store_a_lost_machines_trial_goes_on_within_its_epoch(tmp_path, monkeypatch):
-    changes = {"trials": 1, "epochs": 1}
-    options = {"settings": ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=16"]}
-    shared = {
-        "storage": f"journal:{tmp_path / 'studies.journal'}",
-        "artifacts": str(tmp_path / "store"),
-        "lost_after": 5.0,
-    }
-    whole = begin_tiny(tmp_path / "whole", changes, **options)
-    run_sweep(whole, 1)
+@pytest.fixture
+def begin_through_a_store(tmp_path):
+    """Begins a sweep in a folder of its own, whose files meet those of others in a store alone."""
 
-    def until_step_three(*given, on_step, **more):
-        def step(progress):
+    def begin(folder, changes):
+        return begin_tiny(
+            tmp_path / folder,
+            changes,
+            settings=KEEPS_EVERY_STEP,
+            storage=f"journal:{tmp_path / 'studies.journal'}",
+            artifacts=str(tmp_path / "store"),
+            lost_after=5.0,
+        )
+
+    return begin
+
+
+def lose(sweep, epoch, step, monkeypatch):
+    """Run a sweep whose machine is lost at a step."""
+
+    def fit_until(*given, on_step, **more):
+        def count(progress):
             on_step(progress)
-            if progress.step == 3:
+            if (progress.epoch, progress.step) == (epoch, step):
                 raise KeyboardInterrupt
 
-        return fit_run(*given, on_step=step, **more)
+        return fit_run(*given, on_step=count, **more)
 
-    lost = begin_tiny(tmp_path / "a", changes, **options, **shared)
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "fit_run", until_step_three)
+        patch.setattr(worker, "fit_run", fit_until)
         with pytest.raises(KeyboardInterrupt):
-            run_sweep(lost, 1)
+            run_sweep(sweep, 1)
+
+
+def assert_ends_as_undisturbed(sweep, trial, changes, folder):
+    """Run a sweep to its end; returns what it said."""
+    whole = begin_tiny(folder, changes, settings=KEEPS_EVERY_STEP)
+    run_sweep(whole, 1)
     console = Console(file=io.StringIO(), width=200)
-    other = begin_tiny(tmp_path / "b", changes, **options, **shared)
-    assert run_sweep(other, 1, console).is_whole
-    said = console.file.getvalue()
+    assert run_sweep(sweep, 1, console).is_whole
+    there = sweep.folder / "trials" / trial
+    assert_equal(there, whole.folder / "trials" / "trial-000")
+    assert not (there / "checkpoints" / "unfinished.ckpt").exists()
+    return console.file.getvalue()
+
+
+@pytest.mark.slow
+def test_only_through_a_store_a_lost_machines_trial_goes_on_within_its_epoch(
+    begin_through_a_store, tmp_path, monkeypatch
+):
+    changes = {"trials": 1, "epochs": 1}
+    lose(begin_through_a_store("a", changes), 1, 3, monkeypatch)
+    other = begin_through_a_store("b", changes)
+    said = assert_ends_as_undisturbed(other, "trial-001", changes, tmp_path / "whole")
     assert "stands in for trial 0, whose machine was lost, and goes on within its first" in said
     assert "Epoch 1 goes on after its step 2" in said
-    names = ("trial-001", "trial-000")
-    there, here = (
-        sweep.folder / "trials" / name for sweep, name in zip((other, whole), names, strict=True)
-    )
-    assert_equal(there, here)
-    assert not (there / "checkpoints" / "unfinished.ckpt").exists()
+
+
+@pytest.mark.slow
+def test_a_stand_in_that_is_lost_too_hands_on_all_that_it_had(
+    begin_through_a_store, tmp_path, monkeypatch
+):
+    changes = {"trials": 1, "epochs": 2}
+    for folder, step in (("a", 2), ("b", 3)):
+        lose(begin_through_a_store(folder, changes), 2, step, monkeypatch)
+    last = begin_through_a_store("c", changes)
+    said = assert_ends_as_undisturbed(last, "trial-002", changes, tmp_path / "whole")
+    assert "Epoch 2 goes on after its step 2" in said

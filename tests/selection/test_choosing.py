@@ -179,9 +179,19 @@ def test_an_epoch_with_a_value_that_is_not_finite_is_left_out_and_said(tmp_path)
     selection = choose(open_study(run), METRICS)
     assert names(selection, range(2)) == ["epoch-001", "epoch-003"]
     assert (
-        "epoch-002 is left out: hole_psnr is missing or not finite on 20 of 20"
-        in selection.notes[0]
+        "epoch-002 is left out: hole_psnr was not recorded (it has hole_ssim," in selection.notes[0]
     )
+
+
+def test_an_epoch_that_lacks_samples_is_left_out_and_said(tmp_path):
+    run = write_run(tmp_path, [0.5, 0.7, 0.6])
+    table = pd.read_csv(run / "photos.csv")
+    of_second = table.index[table["epoch"] == 2]
+    table.drop(of_second[:3]).to_csv(run / "photos.csv", index=False)
+    selection = choose(open_study(run), METRICS)
+    assert names(selection, range(2)) == ["epoch-001", "epoch-003"]
+    said = "epoch-002 is left out: hole_ssim is missing or not finite on 3 of 20 samples"
+    assert said in selection.notes[0]
 
 
 def test_trials_without_a_scored_epoch_are_left_out_and_said(tmp_path):

@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from lab import heartbeats
+from lab.faults import EnvironmentFaultError
 from lab.heartbeats import Heart, Sign, Watch
 from lab.parsing import SettingsError
 from lab.results import alone_in, database_of, note_storage, open_storage, open_study
@@ -506,3 +507,12 @@ def test_a_stand_in_that_is_lost_too_hands_on_all_that_it_had(
     last = begin_through_a_store("c", changes)
     said = assert_ends_as_undisturbed(last, "trial-002", changes, tmp_path / "whole")
     assert "Epoch 2 goes on after its step 2" in said
+
+
+def test_a_store_that_is_away_within_an_epoch_costs_a_warning(begin_through_a_store, monkeypatch):
+    def away(*given):
+        raise EnvironmentFaultError("the artifact store cannot be reached")
+
+    monkeypatch.setattr(worker, "store_unfinished", away)
+    with pytest.warns(UserWarning, match=r"trial 0 .* is not in the store \(the artifact store"):
+        assert run_sweep(begin_through_a_store("a", {"trials": 1, "epochs": 1}), 1).is_whole

@@ -139,7 +139,7 @@ def _scores(task: Task, metrics: dict[str, Tensor]) -> list[SampleScore]:
             sample = task.sample[int((~values.isfinite()).nonzero()[0])]
             raise UserError(
                 f"{metric} of {sample} is not finite: what completes it answers with numbers that "
-                "are none. Nothing of this is kept: score another checkpoint"
+                "are none. Leave it out, or score another checkpoint"
             )
     return [
         SampleScore(

@@ -20,6 +20,13 @@ SCALES: Mapping[str, Sequence[str]] = {
 """Worst to best, on a light page and on a dark one: viridis, whose lightness and hue are ordered
 for every eye, without the end that a page of that colour swallows; the best stands out most."""
 
+LAYOUT: Mapping[str, Any] = {
+    "height": 340,
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+}
+"""Of every plot on the page, which brings its colours and fonts."""
+
 _FEWEST_TRIALS = 2
 
 # Of an axis' height: a line of text.
@@ -192,9 +199,7 @@ def _plain(title: str, figure: Any, down: bool) -> Mapping[str, Any]:  # noqa: A
     figure.update_layout(
         template="none",
         title=None,
-        height=340,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        **LAYOUT,
         margin={"l": 60, "r": 24, "t": 36 if is_parallel else 12, "b": 48},
     )
     if title.startswith("Importance"):

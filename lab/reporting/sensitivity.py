@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from lab.reporting.plots import mark_decades
+from lab.reporting.plots import LAYOUT, mark_decades
 from lab.results import Run, Study
 from lab.studies.question import short_names
 
@@ -69,11 +69,8 @@ def _figure(
             }
         ],
         "layout": {
-            "template": "none",
-            "height": 340,
+            **LAYOUT,
             "showlegend": False,
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 60, "r": 24, "t": 12, "b": 48},
             "xaxis": {"title": {"text": option}, "type": "log" if is_wide else "linear"},
             "yaxis": {"title": {"text": f"{goal}, better by"}, "zeroline": True},

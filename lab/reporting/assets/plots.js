@@ -40,8 +40,9 @@ function showPlots() {
     return { element, drawing, figure };
   });
   place.append(data.caveat ? make('p', { class: 'caution' }, data.caveat) : '',
-    make('p', { class: 'hint' }, 'Optuna’s plots of the trials; point at a line, bar or dot to read its values.'
-      + (titles[0].startsWith('Sensitivity') ? ' Sensitivity is ours: how much better than the reference (without one, the best), paired by photo, with 95 % intervals; above 0 is better.' : '')
+    make('p', { class: 'hint' }, 'Point at a line, bar or dot to read its values.'
+      + (titles.every((title) => title.startsWith('Sensitivity')) ? '' : ' These are Optuna’s plots of the trials.')
+      + (titles[0].startsWith('Sensitivity') ? ' Sensitivity is how much better than the reference (without one, the best), paired by photo, with 95 % intervals; above 0 is better.' : '')
       + (titles.some((title) => title.startsWith('Parallel')) ? ' Colour follows the goal, as the bar beside the parallel coordinates says.' : '')),
     make('div', { class: 'plots' }, plots.map((plot) => plot.element)));
   const redraw = () => plots.filter((plot) => plot.drawing.childElementCount)

@@ -102,8 +102,8 @@ def open_store(address: str) -> ArtifactStore:
         return Boto3ArtifactStore(bucket)
     except ImportError as error:
         raise ResultsError(
-            f"{address} is reached by boto3, which is not installed: pip install "
-            "'background-inpainting-workbench[cluster]'"
+            f"{address} is reached by boto3, which is not installed: in the project's folder, "
+            "pip install --constraint constraints.txt '.[cluster]'"
         ) from error
 
 

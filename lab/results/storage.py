@@ -55,6 +55,16 @@ _JOURNAL = "journal:"
 
 # A machine that stops while it is alone in a study would hold all others up.
 _SECONDS_ALONE = 300
+
+# What goes to a server: asked for a sign while an epoch is silent, because networks forget who is;
+# given up where nothing arrives for as long as a machine may be silent before it is lost.
+_OVER_A_NETWORK = {
+    "connect_timeout": 30,
+    "keepalives_idle": 60,
+    "keepalives_interval": 30,
+    "keepalives_count": 8,
+    "tcp_user_timeout": 300_000,
+}
 _LONGEST_LINE = 2**20
 
 # Also in what is no address yet, because of a mistake in it.
@@ -160,7 +170,7 @@ def _open_database(url: URL) -> RDBStorage:
         options: dict[str, Any] = {"connect_args": {"timeout": 60}}
     else:
         # An epoch is long, and the server may have ended the connection meanwhile.
-        options = {"pool_pre_ping": True}
+        options = {"pool_pre_ping": True, "connect_args": _connection(url)}
     for attempt in count(1):
         try:
             return RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
@@ -169,6 +179,13 @@ def _open_database(url: URL) -> RDBStorage:
                 raise
             time.sleep(random.uniform(0.05, 0.5))
     raise AssertionError("the last attempt returns or raises")
+
+
+def _connection(url: URL) -> dict[str, Any]:
+    """How a database is connected to, beside its address; what that says itself comes first."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    return {name: value for name, value in _OVER_A_NETWORK.items() if name not in url.query}
 
 
 def database_of(study: optuna.Study) -> Engine | None:
@@ -279,7 +296,10 @@ def alone_in(address: str | None, folder: Path) -> Iterator[None]:
             if file is not None:
                 held.enter_context(FileLock(f"{file}.study-lock"))
             else:
-                engine = sqlalchemy.create_engine(database_url(address, folder), poolclass=NullPool)
+                url = database_url(address, folder)
+                engine = sqlalchemy.create_engine(
+                    url, poolclass=NullPool, connect_args=_connection(url)
+                )
                 connection = held.enter_context(engine.begin())
                 if connection.dialect.name == "postgresql":
                     connection.execute(

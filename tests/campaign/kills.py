@@ -57,9 +57,10 @@ _SECONDS, _SECONDS_TO_GO = 3600, 300
 class Study:
     """A study of two workers in a folder, and what of it must not change any more."""
 
-    def __init__(self, folder: Path, address: str | None) -> None:
+    def __init__(self, folder: Path, address: str | None, inside: tuple[str, ...] = ()) -> None:
         self.site = Site(folder, self._begin, **QUESTION)
         self.cold = False  # begun by a new Python, workers too, and not forked
+        self.inside = inside  # the words of a command that runs another on a host of its own
         self.address = address
         self.options = ("--workers", "2", "--threads", "1")
         if address is not None:
@@ -69,7 +70,7 @@ class Study:
         return self.site.start(*self.options)
 
     def _begin(self, *words: object, **options: object) -> subprocess.Popen:
-        return start_command(*words, cold=self.cold, **options)
+        return start_command(*words, cold=self.cold, before=self.inside, **options)
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         storage = open_storage(self.address, self.site.study)

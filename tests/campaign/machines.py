@@ -21,6 +21,7 @@ from tests.campaign.contained import Outcome, complaints, litter
 from tests.campaign.kills import Study, communicate, finish
 from tests.imaging.test_reading import smooth
 from tests.reporting.wandb_stand_in import StandIn
+from tests.studies.networks import Link, can_be_cut
 from tests.studies.servers import Server, programs
 from tests.test_faults import assert_equal
 from tests.tiny import TINY, start_command
@@ -170,40 +171,83 @@ def set_clocks_back(asked: Asked) -> Iterator[Case]:
 
 def stop_databases(asked: Asked) -> Iterator[Case]:
     """A study's server goes away while two workers train, and comes back."""
+    with _server() as server:
+        yield from _be_away(asked, server, server.end, server.begin, 20)
+
+
+def cut_networks(asked: Asked) -> Iterator[Case]:
+    """Nothing arrives at a study's server, or from it, and nobody is told."""
+    if not can_be_cut():
+        raise NotHere("no hosts to cut the network between: root, and apt-get install iproute2")
+    link = Link()
+    try:
+        with _server(link.here) as server:
+            # Longer than half of the cuts.
+            wait = "?connect_timeout=10&tcp_user_timeout=20000"
+            yield from _be_away(asked, server, link.cut, link.mend, 40, wait, link.inside)
+    finally:
+        link.remove()
+
+
+@contextmanager
+def _server(*host: str) -> Iterator[Server]:
     found = programs()
     if found is None:
         raise NotHere("no PostgreSQL server here: apt-get install postgresql")
-    server = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")))
+    server = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")), *host)
     try:
-        whole = Study(asked.folder / "whole", server.database())
-        ended = communicate(whole.start(), time.monotonic())
-        assert ended.status == 0, ended.err
-        for number in asked.cases:
-            draws = asked.draws(number)
-            study = Study(asked.folder / str(number), server.database())
-            process = study.start()
-            while process.poll() is None and not study.epochs():
-                time.sleep(0.1)
-            time.sleep(draws.uniform(0, 3))
-            server.end()
-            seconds = draws.uniform(0, 20)
-            time.sleep(seconds)
-            comes_back = bool(draws.random() < 0.5)
-            if comes_back:
-                server.begin()
-            ended = communicate(process, time.monotonic())
-            if not comes_back:
-                server.begin()
-            findings = complaints(ended)
-            if ended.status == 2 and "database failed" not in ended.err:
-                findings.append(f"it does not say that the database failed: {ended.err[-300:]}")
-            before, kept = study.ended(), study.kept()
-            findings += finish(study, whole, before, kept)
-            label = f"away for {seconds:.0f} s" if comes_back else "away until the sweep had ended"
-            yield Case(number, label, findings)
-            shutil.rmtree(study.site.folder)
+        yield server
     finally:
         server.stop()
+
+
+def _be_away(
+    asked: Asked,
+    server: Server,
+    begin: Callable[[], None],
+    end: Callable[[], None],
+    longest: float,
+    options: str = "",
+    inside: tuple[str, ...] = (),
+) -> Iterator[Case]:
+    """Make a study's database unreachable by ``begin``, and in half of the cases by ``end`` again.
+
+    Args:
+        asked: the cases.
+        server: of the database.
+        begin: what makes it unreachable.
+        end: what ends that.
+        longest: seconds of it.
+        options: of the address.
+        inside: the words of a command that runs another on a host of its own.
+    """
+    whole = Study(asked.folder / "whole", server.database() + options, inside)
+    ended = communicate(whole.start(), time.monotonic())
+    assert ended.status == 0, ended.err
+    for number in asked.cases:
+        draws = asked.draws(number)
+        study = Study(asked.folder / str(number), server.database() + options, inside)
+        process = study.start()
+        while process.poll() is None and not study.epochs():
+            time.sleep(0.1)
+        time.sleep(draws.uniform(0, 3))
+        begin()
+        seconds = draws.uniform(0, longest)
+        time.sleep(seconds)
+        comes_back = bool(draws.random() < 0.5)
+        if comes_back:
+            end()
+        ended = communicate(process, time.monotonic())
+        if not comes_back:
+            end()
+        findings = complaints(ended)
+        if ended.status == 2 and "database failed" not in ended.err:
+            findings.append(f"it does not say that the database failed: {ended.err[-300:]}")
+        before, kept = study.ended(), study.kept()
+        findings += finish(study, whole, before, kept)
+        label = f"away for {seconds:.0f} s" if comes_back else "away until the sweep had ended"
+        yield Case(number, label, findings)
+        shutil.rmtree(study.site.folder)
 
 
 @contextmanager
@@ -265,5 +309,6 @@ CHECKS = (
     Check("machine.files", _SAME, 24, spoil_files, smoke=0),
     Check("machine.clock", _SAME, 12, set_clocks_back, smoke=0),
     Check("machine.database", _SAME, 12, stop_databases, smoke=0),
+    Check("machine.network", _SAME, 12, cut_networks, smoke=0),
     Check("machine.wandb", "no run fails or waits for more than minutes", 6, hang_wandb, smoke=0),
 )

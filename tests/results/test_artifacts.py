@@ -73,8 +73,17 @@ def files_below(run, but=()):
 
 
 @pytest.fixture
-def two(tmp_path):
+def in_folder(tmp_path):
     store = str(tmp_path / "store")
+    return [Machine(tmp_path / name, tmp_path / "shared.db", store) for name in "ab"]
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def two(request, tmp_path):
+    """Two machines whose files meet in a folder, or in a bucket."""
+    if request.param == "folder":
+        return request.getfixturevalue("in_folder")
+    store = f"s3://{request.getfixturevalue('bucket')}"
     return [Machine(tmp_path / name, tmp_path / "shared.db", store) for name in "ab"]
 
 
@@ -175,8 +184,8 @@ def test_a_trial_that_was_ended_takes_no_more_files(two):
         one.train(trial, 2)
 
 
-def test_a_store_that_lacks_a_file_leaves_the_rest_readable(two, tmp_path):
-    one, other = two
+def test_a_store_that_lacks_a_file_leaves_the_rest_readable(in_folder, tmp_path):
+    one, other = in_folder
     one.train(one.study.ask(), 1)
     one.train(one.study.ask(), 1)
     metas = get_all_artifact_meta(one.study.get_trials()[0], storage=one.study._storage)
@@ -191,8 +200,8 @@ def test_a_store_that_lacks_a_file_leaves_the_rest_readable(two, tmp_path):
     "name",
     ["../config.yaml", "visuals/../epoch-001-completed.png", "/etc/x", "checkpoints/epoch-001.pt"],
 )
-def test_a_store_holds_nothing_but_what_a_run_writes(two, tmp_path, name):
-    one, other = two
+def test_a_store_holds_nothing_but_what_a_run_writes(in_folder, tmp_path, name):
+    one, other = in_folder
     one.train(one.study.ask(), 1)
     metas = get_all_artifact_meta(one.study.get_trials()[0], storage=one.study._storage)
     (key,) = (meta.artifact_id for meta in metas if meta.filename == "tables.zip")
@@ -213,45 +222,91 @@ def test_an_address_that_names_no_bucket_is_refused(address):
         open_store(address)
 
 
-@pytest.fixture
-def bucket(monkeypatch):
-    """An empty bucket on a stand-in for S3, which the test starts on loopback."""
-    boto3 = pytest.importorskip("boto3", reason="the [cluster] extra is not installed")
-    pytest.importorskip("moto", reason="the [cluster] extra is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy(),
-    )  # fmt: skip
-    end = time.monotonic() + 120
-    while True:
-        try:
-            boto3.client("s3").create_bucket(Bucket="studies")
-            break
-        except Exception:
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.2)
+class BucketServer:
+    """A stand-in for S3, which the tests start on loopback."""
+
+    def __init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.variables = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.variables},
+        )  # fmt: skip
+        end = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < end, "the server does not answer"
+                time.sleep(0.1)
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def bucket_server():
+    for needed in ("boto3", "moto", "flask"):
+        pytest.importorskip(needed, reason="the [cluster] and [cluster-test] extras are not here")
+    server = BucketServer()
     yield server
-    server.kill()
-    server.wait()
+    server.end()
 
 
-def test_files_come_together_in_a_bucket(tmp_path, bucket):
-    one, other = (Machine(tmp_path / n, tmp_path / "shared.db", "s3://studies") for n in "ab")
+@pytest.fixture
+def bucket(bucket_server, monkeypatch):
+    """The name of an empty bucket."""
+    import boto3
+
+    for name, value in bucket_server.variables.items():
+        monkeypatch.setenv(name, value)
+    name = f"studies-{time.monotonic_ns()}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+def test_a_bucket_that_lacks_a_file_leaves_the_rest_readable(tmp_path, bucket):
+    import boto3
+
+    one, other = (Machine(tmp_path / n, tmp_path / "shared.db", f"s3://{bucket}") for n in "ab")
+    one.train(one.study.ask(), 1)
+    one.train(one.study.ask(), 1)
+    client = boto3.client("s3")
+    for meta in get_all_artifact_meta(one.study.get_trials()[0], storage=one.study._storage):
+        client.delete_object(Bucket=bucket, Key=meta.artifact_id)
+    with pytest.warns(UserWarning, match="lacks files of trial 0"):
+        fetch_runs(other.study, other.folder)
+    assert len(photo_table(trial_folder(other.folder, 1)).read()) == 2
+
+
+def test_a_bucket_that_cannot_be_reached_is_said_in_one_line(tmp_path, bucket, monkeypatch):
+    one = Machine(tmp_path / "a", tmp_path / "shared.db", f"s3://{bucket}")
     trial = one.study.ask()
-    run = one.train(trial, 1, 2)
-    fetch_runs(other.study, other.folder)
-    assert files_below(trial_folder(other.folder, 0)) == files_below(run, but=["last.ckpt"])
-    assert fetch_to_go_on(other.study, 0, trial_folder(other.folder, 1))
-    bucket.kill()
-    bucket.wait()
-    with pytest.raises(EnvironmentFaultError, match="s3://studies cannot be reached") as caught:
-        one.train(trial, 3)
-    assert "\n" not in str(caught.value)
+    one.train(trial, 1)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        with pytest.raises(
+            EnvironmentFaultError, match=r"s3://studies.* cannot be reached"
+        ) as said:
+            one.train(trial, 2)
+    assert "\n" not in str(said.value)
+
+
+def test_a_bucket_that_nobody_made_is_said_in_one_line(tmp_path, bucket):
+    one = Machine(tmp_path / "a", tmp_path / "shared.db", "s3://nobody-made-it")
+    with pytest.raises(EnvironmentFaultError, match="s3://nobody-made-it") as said:
+        one.train(one.study.ask(), 1)
+    assert "\n" not in str(said.value)

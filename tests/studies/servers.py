@@ -22,12 +22,15 @@ def programs():
 
 
 class Server:
-    """A PostgreSQL server in a folder of its own, as its own user where the tests run as root."""
+    """A PostgreSQL server in a folder of its own, as its own user where the tests run as root.
 
-    def __init__(self, programs, folder):
-        self.programs, self.folder = programs, folder
+    It answers at one address, loopback's or that of a wire to another host.
+    """
+
+    def __init__(self, programs, folder, host="127.0.0.1"):
+        self.programs, self.folder, self.host = programs, folder, host
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port = free.getsockname()[1]
         self.user = {}
         if os.geteuid() == 0:
@@ -39,6 +42,8 @@ class Server:
             "initdb", "-D", folder / "data", "-U", "lab", "-A", "scram-sha-256", "--no-sync",
             "--pwfile", folder / "password",
         )  # fmt: skip
+        with (folder / "data" / "pg_hba.conf").open("a") as allowed:
+            allowed.write(f"host all all {host}/24 scram-sha-256\n")
         self.begin()
 
     def begin(self):
@@ -46,7 +51,7 @@ class Server:
         self.process = subprocess.Popen(
             [
                 self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port),
-                "-h", "127.0.0.1", "-k", self.folder, "-c", "fsync=off",
+                "-h", self.host, "-k", self.folder, "-c", "fsync=off",
             ],
             cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user,
         )  # fmt: skip
@@ -78,7 +83,7 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _address(self, name):
-        return f"postgresql://lab:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://lab:{PASSWORD}@{self.host}:{self.port}/{name}"
 
     def _run(self, program, *arguments):
         command = [self.programs / program, *arguments]

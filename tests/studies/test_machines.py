@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import optuna
 import pytest
@@ -27,7 +29,9 @@ from lab.studies import Question, Search, run_sweep, worker
 from lab.studies.holders import TrialLostError, holding, signs_of
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
-from tests.studies.sites import Site, all_epochs, ended, epochs_trained
+from tests.studies.networks import Link, can_be_cut
+from tests.studies.servers import Server, programs
+from tests.studies.sites import Site, all_epochs, assert_complete, ended, epochs_trained
 from tests.test_faults import assert_equal
 from tests.tiny import read_photos, wait_until
 
@@ -290,9 +294,10 @@ def test_a_study_keeps_the_time_after_which_its_machines_are_lost(address, tmp_p
 class SimulatedMachine(Site):
     """A site whose processes have a host name, a kernel and process numbers of their own."""
 
-    def __init__(self, name, folder, start, address, runs=None):
+    def __init__(self, name, folder, start, address, runs=None, inside=()):
         super().__init__(folder, start, trials=1, epochs=4, baselines=["telea"])
         self.name, self.address, self.runs = name, address, runs or folder / "runs"
+        self.inside = inside
         self.study = self.runs / "tiny"
         (folder / f"{name}.boot").write_text(f"{name}\n")
 
@@ -306,8 +311,8 @@ class SimulatedMachine(Site):
             "sweep", "tiny", "--workers", "1", "--threads", "1", "--storage", self.address,
             "--lost-after", "8", "--runs", self.runs, *options, folder=self.folder,
             before=[
-                "unshare", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                "sh", "-c", setup, "machine",
+                *self.inside, "unshare", "--uts", "--mount", "--pid", "--fork", "--kill-child",
+                "--mount-proc", "sh", "-c", setup, "machine",
             ],
         )  # fmt: skip
 
@@ -403,6 +408,85 @@ def test_a_stopped_process_is_not_robbed_and_a_stopped_machine_leaves_its_files_
     for process in (heart, worker):
         os.kill(process, signal.SIGCONT)
     said, _ = first.communicate(timeout=300)
+    assert "trial 0 lost: taken for lost and ended" in said
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == stamps
+    trials = two.trials()
+    assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+@pytest.fixture
+def link():
+    """The wire to another host."""
+    made = Link()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def server_at_a_wire(link):
+    found = programs()
+    if found is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    started = Server(found, Path(tempfile.mkdtemp(prefix="postgresql-")), link.here)
+    yield started
+    started.stop()
+
+
+cut_off = pytest.mark.skipif(
+    not can_be_cut(), reason="a network is cut between namespaces: root, and Debian's iproute2"
+)
+
+
+@pytest.mark.slow
+@cut_off
+def test_a_cut_network_is_waited_for_and_given_up_in_one_line(
+    tmp_path, start, server_at_a_wire, link
+):
+    # The address may say itself how long: here eight seconds.
+    address = f"{server_at_a_wire.database()}?tcp_user_timeout=8000&connect_timeout=5"
+    machine = SimulatedMachine("node-1", tmp_path, start, address, inside=link.inside)
+    first = machine.start()
+    wait_until(first, lambda: machine.checkpoint(0, "epoch-001.pt").exists())
+    link.cut()
+    time.sleep(5)
+    assert first.poll() is None
+    link.mend()
+    wait_until(first, lambda: machine.is_resumable(0, 2))
+    link.cut()
+    before, said = first.communicate(timeout=120)
+    assert first.returncode == 2
+    (line,) = said.splitlines()
+    assert "the study's database failed" in line
+    assert "the same command goes on" in line
+    link.mend()
+    after = machine.run()
+    assert_complete(machine, 1)
+    trained = epochs_trained(before, after)
+    assert trained.keys() == all_epochs([0])
+    assert sum(trained.values()) <= 5, "at most the epoch of the cut again"
+
+
+@pytest.mark.slow
+@cut_off
+@simulated
+def test_a_machine_that_was_cut_off_finds_its_trial_ended_and_takes_the_next(
+    tmp_path, start, server_at_a_wire, link
+):
+    address = server_at_a_wire.database()
+    one = SimulatedMachine("node-1", tmp_path / "a", start, address, inside=link.inside)
+    two = SimulatedMachine("node-2", tmp_path / "b", start, address)
+    store = ("--artifacts", tmp_path / "store")
+    first = one.start(*store)
+    wait_until(first, lambda: one.is_resumable(0, 2))
+    link.cut()
+    taken = ended(two.start())
+    assert "trial 1 stands in for trial 0" in taken
+    assert "goes on after its epoch" in taken
+    place = one.study / "trials" / "trial-000"
+    stamps = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    link.mend()
+    said, errors = first.communicate(timeout=300)
+    assert first.returncode == 0, errors
     assert "trial 0 lost: taken for lost and ended" in said
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == stamps
     trials = two.trials()

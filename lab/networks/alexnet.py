@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from lab.networks.building import build_with_weights
-from lab.networks.weight_files import WeightFile, locate_or_download, read_checkpoint
+from lab.networks.weight_files import Excerpt, WeightFile, locate_or_download, read_checkpoint
 
 # Stated in full by several independent projects; begins with the digits that the name carries.
 ALEXNET_WEIGHTS = WeightFile(
     name="alexnet-owt-7be5be79.pth",
     address="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    excerpt=Excerpt(
+        "alexnet-features.pth", "c6a8cad98fb1bb74432813b74fe0f3900fc743af2083d2daae5edf9d2d349773"
+    ),
 )
 
 

@@ -8,6 +8,8 @@ block pools by the maximum, and there are 1008 classes.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple, Self
 
 import torch
@@ -15,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.networks.building import build_with_weights
-from lab.networks.weight_files import WeightFile, locate_or_download, read_checkpoint
+from lab.networks.weight_files import Excerpt, WeightFile, locate_or_download, read_checkpoint
 
 # Stated in full by several independent projects; begins with the digits that the name carries.
 INCEPTION_WEIGHTS = WeightFile(
@@ -23,6 +25,10 @@ INCEPTION_WEIGHTS = WeightFile(
     address="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
     "pt_inception-2015-12-05-6726825d.pth",
     sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    excerpt=Excerpt(
+        "inception-2015-12-05-features.pth",
+        "d74e006393608b05822a1674df4a686a44053b0429765843d963dc7a3eb3f5d3",
+    ),
 )
 
 FEATURES = 2048
@@ -180,9 +186,12 @@ class InceptionV3(nn.Module):
 
     Photos are resized to 299x299, bilinear with antialiasing, as torchmetrics does; FID's numbers
     of other programs that resize otherwise differ in the first digit after the point.
+
+    Args:
+        logits: whether it has its last layer; without it there are no logits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logits: bool = True) -> None:
         super().__init__()
         self.Conv2d_1a_3x3 = _Normalized(3, 32, (3, 3), stride=2)
         self.Conv2d_2a_3x3 = _Normalized(32, 32, (3, 3))
@@ -200,14 +209,14 @@ class InceptionV3(nn.Module):
         self.Mixed_7a = _Mixed(768, _TO_COARSE, "halving")
         self.Mixed_7b = _Mixed(1280, _COARSE, "average", 192)
         self.Mixed_7c = _Mixed(2048, _COARSE, "maximum", 192)
-        self.fc = nn.Linear(FEATURES, CLASSES)
+        self.fc = nn.Linear(FEATURES, CLASSES) if logits else None
 
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode: what is frozen has no other."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """Of ``image (B, 3, H, W)`` in [0, 1]: features ``(B, 2048)``, logits ``(B, 1008)``.
 
         The logits are without the last layer's bias, as the Inception Score takes them.
@@ -221,20 +230,27 @@ class InceptionV3(nn.Module):
         for number in ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"):
             x = self.get_submodule(f"Mixed_{number}")(x)
         features = x.mean((2, 3))
-        return features, F.linear(features, self.fc.weight)
+        return features, None if self.fc is None else F.linear(features, self.fc.weight)
 
 
-def load_inception(weights: WeightFile = INCEPTION_WEIGHTS) -> InceptionV3:
+def load_inception(weights: WeightFile = INCEPTION_WEIGHTS, logits: bool = True) -> InceptionV3:
     """Build the network with its published weights, frozen.
+
+    Args:
+        weights: the file.
+        logits: whether its last layer is needed, which the excerpt of the file does not have.
 
     Raises:
         MissingWeightsError: the weights are not here and cannot be downloaded.
         WrongHashError: the file of weights is not the published one.
         UnreadableCheckpointError: the file cannot be read, or holds another network.
     """
-    path = locate_or_download(weights)
+    path = locate_or_download(replace(weights, excerpt=None) if logits else weights)
     state = read_checkpoint(path)
     # Published files of this network are older than the count of batches.
     for name in [name for name in state if name.endswith("running_var")]:
         state.setdefault(name.replace("running_var", "num_batches_tracked"), torch.tensor(0))
-    return build_with_weights(path, InceptionV3, state).requires_grad_(False)
+    if not logits:
+        state = {name: state[name] for name in state if not name.startswith("fc.")}
+    build = partial(InceptionV3, logits=logits)
+    return build_with_weights(path, build, state).requires_grad_(False)

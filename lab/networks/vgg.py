@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
 from lab.networks.building import check_finite
-from lab.networks.weight_files import WeightFile, locate_or_download, read_checkpoint
+from lab.networks.weight_files import Excerpt, WeightFile, locate_or_download, read_checkpoint
 
 VGGArchitecture = Literal["vgg16", "vgg19"]
 
@@ -25,6 +25,9 @@ VGG_WEIGHTS: dict[VGGArchitecture, WeightFile] = {
         name="vgg16-397923af.pth",
         address="https://download.pytorch.org/models/vgg16-397923af.pth",
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        excerpt=Excerpt(
+            "vgg16-features.pth", "39c0eb93c8363ef4b336ba5f777393e420bbe5f35046702030842d7307856c2c"
+        ),
     ),
     "vgg19": WeightFile(
         name="vgg19-dcbb9e9d.pth",

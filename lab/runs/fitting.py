@@ -327,5 +327,6 @@ def _quiet_lightning() -> None:
         ".*sync_dist=True.*",  # what is logged is the mean over the devices already
         ".*your dataloader is not resumable.*",  # but the data module has told ours where to begin
         ".*exists and is not empty.*",  # a run goes on there
+        ".*in eval mode at the start of training.*",  # what a loss compares features by
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from lab.contracts import JudgedPair, Lesson, LossInputs, Stages
 from lab.data import Batch
 from lab.guides import ask_network, blank_guides, guides_of
 from lab.losses import ATTENDED
-from lab.networks import load_network
+from lab.networks import load_network, tensors_sha256
 from lab.parsing import SettingsError
 from lab.training.adversarial_completion import AdversarialCompletion
 
@@ -177,11 +176,7 @@ class _Teacher:
         for layer in self._layers:
             if layer not in parts:
                 raise ValueError(unknown_name_message("layer of the teacher", layer, parts))
-        digest = sha256()
-        for name, tensor in sorted(network.state_dict().items()):
-            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        self.digest = digest.hexdigest()
+        self.digest = tensors_sha256(network.state_dict())
 
     def move(self, device: torch.device) -> None:
         if self._device != device:

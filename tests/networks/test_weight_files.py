@@ -25,8 +25,11 @@ from lab.networks import (
     WrongHashError,
     locate_or_download,
     read_checkpoint,
+    tensors_sha256,
     weight_files,
+    write_checkpoint,
 )
+from lab.networks.weight_files import Excerpt
 
 CONTENT = b"published weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -320,3 +323,37 @@ def test_other_files_are_refused(tmp_path):
         read_checkpoint(tmp_path / "tensor.pth")
     with pytest.raises(FileNotFoundError, match=r"absent\.pth"):
         read_checkpoint(tmp_path / "absent.pth")
+
+
+def test_an_excerpt_in_the_cache_stands_for_the_file(cache):
+    tensors = {"b": torch.arange(6.0).view(2, 3), "a": torch.tensor([1], dtype=torch.int64)}
+    excerpt = Excerpt("part.pth", tensors_sha256(tensors))
+    published = WeightFile("weights.pth", NOWHERE, SHA256, excerpt)
+    # Whatever file they lie in, and in whichever order.
+    write_checkpoint(cache / "part.pth", dict(reversed(tensors.items())))
+    assert locate_or_download(published) == cache / "part.pth"
+    (cache / "weights.pth").write_bytes(CONTENT)
+    assert locate_or_download(published) == cache / "weights.pth", "the whole file comes first"
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"a": torch.tensor([1.0, 3.0])},
+        {"a": torch.tensor([[1.0, 2.0]])},
+        {"a": torch.tensor([1.0, 2.0], dtype=torch.float64)},
+        {"b": torch.tensor([1.0, 2.0])},
+        {"a": torch.tensor([1.0, 2.0]), "b": torch.zeros(1)},
+    ],
+)
+def test_an_excerpt_of_other_tensors_is_refused(cache, tensors):
+    right = tensors_sha256({"a": torch.tensor([1.0, 2.0])})
+    write_checkpoint(cache / "part.pth", tensors)
+    with pytest.raises(WrongHashError, match="not the published ones: delete it"):
+        locate_or_download(WeightFile("w.pth", NOWHERE, SHA256, Excerpt("part.pth", right)))
+
+
+def test_an_excerpt_of_what_are_no_tensors_is_refused(cache):
+    write_checkpoint(cache / "part.pth", {"a": 1})
+    with pytest.raises(UnreadableCheckpointError, match="a is no tensor"):
+        locate_or_download(WeightFile("w.pth", NOWHERE, SHA256, Excerpt("part.pth", "0" * 64)))

@@ -197,7 +197,7 @@ def _reproduced(run: Run) -> dict[str, Any]:
     return {
         "config": run.settings_text,
         "train": None
-        if run.is_untrained or not run.settings_text
+        if run.is_untrained or run.only_scores or not run.settings_text
         else "python -m lab.train --config "
         + shlex.quote(shown_path(run.folder / SETTINGS))
         + " --name "

@@ -224,6 +224,11 @@ class Run:
         return self.state == "applied" or self.state in _WITHOUT_NETWORK
 
     @property
+    def only_scores(self) -> bool:
+        """Whether it scored a network that another run trained."""
+        return self.record.get("checkpoint") is not None
+
+    @property
     def checkpoint(self) -> Path | None:
         """The network of the best epoch, where it is still kept."""
         path = None if self.best is None else self.checkpoint_at(self.best)

@@ -118,6 +118,7 @@ def _print_use(results: StudyResults, console: Console) -> None:
     Of a setting with several seeds the best one: a network is what is kept, not a setting.
     """
     study = results.study
+    seed = f", its best seed by {study.goals[0]}"
     kept = [study.knee, *(study.best_by(goal) for goal in study.goals if study.ranked)]
     for setting in {run.name: run for run in kept if run is not None}.values():
         run = setting.best_seed
@@ -128,7 +129,7 @@ def _print_use(results: StudyResults, console: Console) -> None:
             use = f"python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
             console.print(
                 f"Keep epoch {run.best} of {run.label}"
-                f"{', its best seed' if setting.repeats else ''}: {run.checkpoint}",
+                f"{seed if setting.repeats else ''}: {run.checkpoint}",
                 soft_wrap=True,
                 highlight=False,
             )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import optuna
 import pandas as pd
@@ -47,6 +48,22 @@ def test_methods_and_the_best_epochs_of_the_runs_meet_in_the_votes(study, tmp_pa
     shown = {(pair["photo"], frozenset([pair["left"], pair["right"]])) for pair in deck}
     assert len(deck) == len(shown) == 2 * 6  # photos, pairs of four
     assert {name for _, pair in shown for name in pair} == {*trials, "baselines/Telea/epoch-000"}
+
+
+def test_only_what_was_trained_there_can_be_trained_again(study, tmp_path):
+    folder = tmp_path / "weights"
+    shutil.copytree(study, folder)
+    network = folder / "trials" / "trial-001" / "checkpoints" / "epoch-004.pt"
+    record = {"checkpoint": str(network)}
+    (folder / "trials" / "trial-000" / "run.json").write_text(json.dumps(record))
+    write_report(open_study(folder), tmp_path / "page")
+    runs = {
+        run["name"]: run for run in data_of((tmp_path / "page" / "index.html").read_text())["runs"]
+    }
+    assert runs["trial-000"]["train"] is None, "it scored a network of another run"
+    assert str(network) in runs["trial-000"]["use"]
+    assert "--config" in runs["trial-001"]["train"]
+    assert runs["baselines/Telea"]["train"] is None
 
 
 def test_all_pictures_of_the_study_come_along_as_links(study, tmp_path):

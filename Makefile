@@ -8,19 +8,19 @@ READY := $(VENV)/.ready
 # in one process, for its tests share what is costly.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: sweep test quick-test lint bench campaign lab clean
+.PHONY: sweep test all-tests lint bench campaign lab clean
 
 # The main job: vary the loss weights, train, track, rank.
 sweep: $(READY)
 	$(BIN)/python -m lab.sweep loss_weights $(ARGS)
 
-# The whole suite.
+# The suite, without the hundred tests that take longest.
 test: $(READY)
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
-
-# Without the tests that take minutes.
-quick-test: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
+
+# Those too, as CI does: killed studies, notebooks in a browser, compiled and exported networks.
+all-tests: $(READY)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
-# Kills, failing disks, mutated and hostile files: hours, and no part of `make test`, which tries a few.
+# Kills, failing disks, mutated and hostile files: hours, and no part of the tests, which try a few.
 campaign: $(READY)
 	nice $(BIN)/python -m tests.campaign $(ARGS)
 

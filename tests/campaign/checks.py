@@ -54,7 +54,7 @@ class Check:
         promise: what is held, for the table.
         count: how many cases the whole campaign tries.
         run: tries them.
-        smoke: how many `make test` tries.
+        smoke: how many `make all-tests` tries.
     """
 
     name: str

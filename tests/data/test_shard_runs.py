@@ -80,6 +80,7 @@ def test_train_says_what_it_found_and_refuses_altered_shards(shards, tmp_path, c
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_study_knows_the_shards_it_was_begun_with(shards, tmp_path):
     runs = tmp_path / "runs"
     settings = [option for option in TINY if not option.startswith("--fit.")]

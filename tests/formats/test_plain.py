@@ -77,6 +77,7 @@ on: yes
     }
 
 
+@pytest.mark.slow
 def test_the_limits_leave_room_for_what_is_nested_in_earnest():
     assert parse_yaml("[" * DEEPEST + "]" * DEEPEST)
     assert len(parse_yaml("[" + "1," * 40_000 + "1]")) == 40_001

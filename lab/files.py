@@ -6,11 +6,13 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -21,12 +23,21 @@ try:
 except ImportError:  # Windows, where folders cannot be synced, and litter of killed processes stays
     fcntl = None  # type: ignore[assignment]
 
+# NFS gives the exclusive lock of a file to who may write to it.
+_LOCKABLE = os.O_RDWR | getattr(os, "O_NONBLOCK", 0)
+
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _SHARED_BY_MACHINES = (
     *("nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "beegfs_nodev", "ceph"),
     *("fuse.ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "afs", "9p", "pvfs2"),
 )
+
+# What flock says where a file system has no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
+
+# Seconds after which a folder is litter where nobody can tell who holds it.
+_LONG_AGO = 24 * 3600
 
 # The disk writes in one go what waits for it together.
 _SYNCED_AT_ONCE = 16
@@ -123,7 +134,7 @@ def begin_new(path: Path, is_folder: bool) -> tuple[Path, int]:
             return temporary, os.open(os.devnull, os.O_RDONLY)
         # Somebody may take it for litter before it is held.
         with suppress(FileNotFoundError):
-            held = os.open(temporary, os.O_RDONLY)
+            held = os.open(temporary, os.O_RDONLY if is_folder else _LOCKABLE)
             with suppress(OSError):  # a file system without locks: nobody clears it away either
                 fcntl.flock(held, fcntl.LOCK_EX)
             if os.fstat(held).st_nlink:
@@ -209,6 +220,29 @@ def lock_run(folder: Path) -> FileLock | None:
     return lock
 
 
+def lock_open_file(file: IO[bytes]) -> bool:
+    """Wait until nobody else holds the lock of an open file, and take it; it ends as that closes.
+
+    Whoever was away for so long that the lock went to somebody else cannot write to the file any
+    more: NFS 4 refuses it.
+
+    Args:
+        file: open for writing, without which NFS gives no lock.
+
+    Returns:
+        bool: False where the file system, or the operating system, has no such locks.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    return True
+
+
 @cache
 def _clear_litter(folder: Path, suffix: str) -> None:
     """Remove what processes that were killed left in a folder; once a process is enough."""
@@ -218,12 +252,20 @@ def _clear_litter(folder: Path, suffix: str) -> None:
         if not re.fullmatch(rf"\.[0-9a-f]{{16}}\.{suffix}", path.name):
             continue
         with suppress(OSError):  # held by who is writing it, or gone
-            found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            is_folder = path.is_dir()
+            if is_folder and not _is_litter(path):
+                continue
+            found = os.open(path, os.O_NOFOLLOW | (os.O_RDONLY if is_folder else _LOCKABLE))
             try:
                 fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if is_folder else path.unlink()
             finally:
                 os.close(found)
+
+
+def _is_litter(folder: Path) -> bool:
+    """Whether a folder that looks like litter may be: NFS keeps locks of files alone."""
+    return network_file_system(folder) is None or time.time() - folder.stat().st_mtime > _LONG_AGO
 
 
 def _open_own(path: str, flags: int) -> int:

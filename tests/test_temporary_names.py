@@ -1,12 +1,16 @@
 """What is written appears whole, whatever lies in its folder, and whatever it is called."""
 
+import errno
+import fcntl
+import os
+import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from data_prep.pictures import write_png
-from lab.files import beside, replacing, replacing_folder
+from lab.files import begin_new, beside, replacing, replacing_folder
 from lab.imaging import read_image, write_image
 
 LONGEST = 255  # bytes of a name, in all usual file systems
@@ -53,3 +57,44 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, letter):
     with replacing_folder(tmp_path / longest) as folder:
         (folder / "a").touch()
     assert (tmp_path / longest / "a").exists()
+
+
+@pytest.fixture
+def as_on_nfs(monkeypatch):
+    """Locks as NFS 4 gives them: of files to who may write, of folders to one machine alone."""
+    locked = fcntl.flock
+
+    def flock(file, operation):
+        number = file if isinstance(file, int) else file.fileno()
+        may_write = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        if os.path.isdir(f"/proc/self/fd/{number}"):
+            return  # another machine knows nothing of it
+        if operation & fcntl.LOCK_EX and not may_write:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        locked(number, operation)
+
+    monkeypatch.setattr("lab.files.fcntl.flock", flock)
+    monkeypatch.setattr("lab.files.network_file_system", lambda path: "nfs4")
+
+
+def test_on_nfs_half_written_files_are_cleared_away_and_held_ones_are_not(tmp_path, as_on_nfs):
+    left, held = begin_new(tmp_path / "a.txt", is_folder=False)
+    os.close(held)  # as by a kill
+    written, held = begin_new(tmp_path / "b.txt", is_folder=False)
+    with replacing(tmp_path / "c.txt") as temporary:
+        temporary.write_text("c")
+    assert written.exists()
+    assert not left.exists()
+    os.close(held)
+
+
+def test_on_nfs_a_folder_that_another_machine_writes_is_left_alone(tmp_path, as_on_nfs):
+    written, held = begin_new(tmp_path / "page", is_folder=True)
+    long_ago, other = begin_new(tmp_path / "old page", is_folder=True)
+    os.utime(long_ago, (time.time() - 3 * 24 * 3600,) * 2)
+    with replacing_folder(tmp_path / "other page") as folder:
+        (folder / "a").touch()
+    assert written.exists()
+    assert not long_ago.exists()
+    for one in (held, other):
+        os.close(one)

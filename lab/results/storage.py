@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from lab.files import make_folder, replacing
+from lab.files import lock_open_file, make_folder, replacing
 from lab.formats.plain import read_json
 from lab.results.run import ResultsError
 
@@ -128,7 +128,12 @@ class _WholeLines(JournalFileBackend):
         """Add lines, or nothing."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         # Not made anew where somebody took it away: the trials would be gone without a word.
-        with get_lock_file(self._lock), open(self._file_path, "r+b", buffering=0) as file:
+        with ExitStack() as held:
+            file = held.enter_context(open(self._file_path, "r+b", buffering=0))
+            # Optuna's own lock is broken after 30 seconds: a machine that was away for longer, or
+            # stopped, would come back and cut off what others wrote meanwhile.
+            if not lock_open_file(file):
+                held.enter_context(get_lock_file(self._lock))
             start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
             file.seek(start)
             end = start + file.read().rfind(b"\n") + 1

@@ -38,6 +38,9 @@ _SET_BY_THE_SWEEP = {
     "--data.seed": "--seed",
 }
 
+# Twice the time for which a server of NFS 4 holds what a dead machine had open.
+_LEAST_ON_NFS = 180
+
 
 def default_workers() -> int:
     """How many processes a sweep takes when nobody says: one with a GPU, else one a core, up to 4.
@@ -104,8 +107,8 @@ def begin_sweep(
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
             raise SettingsError(f"{option} must be at least 1, not {value}")
-    if lost_after is not None and not 5 <= lost_after < math.inf:
-        raise SettingsError(f"--lost-after must be at least 5 seconds, not {lost_after:g}")
+    if lost_after is not None:
+        _check_lost_after(lost_after, storage)
     if artifacts is not None:
         if not artifacts.startswith("s3://"):
             artifacts = str(Path(artifacts).expanduser().resolve())
@@ -223,17 +226,42 @@ def _conclude(sweep: Sweep, study: optuna.Study, console: Console) -> StudyResul
     return results
 
 
+def _check_lost_after(seconds: float, storage: str | None) -> None:
+    """Refuse a time in which a living machine may be silent.
+
+    Raises:
+        SettingsError: too few seconds, for where the machines look for signs of life.
+    """
+    if not 5 <= seconds < math.inf:
+        raise SettingsError(f"--lost-after must be at least 5 seconds, not {seconds:g}")
+    if storage is None or not storage.startswith("journal:"):
+        return
+    place = Path(storage.removeprefix("journal:")).parent
+    kind = network_file_system(place) or ""
+    if kind.startswith("nfs") and seconds < _LEAST_ON_NFS:
+        raise SettingsError(
+            f"--lost-after {seconds:g} is too short on {kind} ({place}): its server holds files "
+            "for a dead machine some 90 seconds, in which others may be silent. Take at least "
+            f"{_LEAST_ON_NFS}"
+        )
+
+
 def _what_is_safe(sweep: Sweep) -> Iterator[str]:
     """What to know of a study whose file lies where other machines may write to it."""
     file = database_file(sweep.storage, sweep.folder)
     kind = None if file is None else network_file_system(file.parent)
+    if sweep.storage is not None and network_file_system(sweep.folder) == "nfs":
+        yield (
+            f"{sweep.folder} lies on NFS 3, which keeps the locks of a machine that died until "
+            "that is started again: its trial waits so long. Mount it as NFS 4 (-o vers=4.2)"
+        )
     if kind is None:
         return
     if sweep.storage is not None and sweep.storage.startswith("journal:"):
         yield (
             f"{file} lies on {kind}. Several machines may run this study where that file system "
             "keeps locks between them (NFS 4 does); where it does not, give --storage "
-            "postgresql://USER@HOST/DATABASE"
+            "postgresql://USER@HOST/DATABASE. All must run the same version of the workbench"
         )
     else:
         yield (

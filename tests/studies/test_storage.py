@@ -1,5 +1,11 @@
 """Where a study is kept, and how its trials are shared out: none twice, none lost."""
 
+import builtins
+import errno
+import multiprocessing
+import os
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -8,6 +14,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from optuna.storages.journal import JournalFileSymlinkLock
 from optuna.trial import TrialState
 
 from lab.formats.runs import photo_table
@@ -20,6 +27,7 @@ from lab.results import (
     open_study,
     trial_folder,
 )
+from lab.results import storage as results_storage
 from lab.studies import Question, Search, storage
 from lab.studies.storage import begin_study, claim_trial, retry_failed, set_aside
 
@@ -567,3 +575,68 @@ def test_folders_that_share_a_database_race_what_they_trained(tmp_path, shared):
         office.finish(office.claim())
     assert {x for x, _ in here.run()} <= {0.5, 0.5005}
     assert {x for x, _ in there.run()} <= {0.1, 0.2}
+
+
+class StopsAsItWrites:
+    """A file whose process stops between what it read and what it writes."""
+
+    def __init__(self, *given, **options):
+        self._file = builtins.open(*given, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *given):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def fileno(self):
+        return self._file.fileno()
+
+    def truncate(self, end):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return self._file.truncate(end)
+
+
+def note_and_stop(address, folder):
+    study = optuna.load_study(study_name="tiny", storage=open_storage(address, folder))
+    results_storage.open = StopsAsItWrites
+    study.set_user_attr("stopped", 1)
+
+
+def test_a_process_that_stops_while_it_writes_a_journal_loses_nobodys_lines(tmp_path, monkeypatch):
+    # Optuna's own lock, which others break, was broken after thirty seconds.
+    monkeypatch.setattr(JournalFileSymlinkLock.__init__, "__defaults__", (1,))
+    address, folder = f"journal:{tmp_path / 'study.log'}", tmp_path / "runs"
+    study = optuna.create_study(study_name="tiny", storage=open_storage(address, folder))
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=note_and_stop, args=(address, folder))
+    child.start()
+    _, status = os.waitpid(child.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    with ThreadPoolExecutor(1) as pool:
+        noted = pool.submit(study.set_user_attr, "meanwhile", 1)
+        time.sleep(2.5)
+        assert not noted.done(), "who writes is waited for"
+        os.kill(child.pid, signal.SIGCONT)
+        noted.result(timeout=60)
+    child.join(60)
+    assert child.exitcode == 0
+    study.set_user_attr("after", 1)
+    again = optuna.load_study(study_name="tiny", storage=open_storage(address, folder))
+    assert again.user_attrs == {"stopped": 1, "meanwhile": 1, "after": 1}
+
+
+def test_a_file_system_without_locks_is_written_to_under_optunas(tmp_path, monkeypatch):
+    def none(*given):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("lab.files.fcntl.flock", none)
+    address, folder = f"journal:{tmp_path / 'study.log'}", tmp_path / "runs"
+    study = optuna.create_study(study_name="tiny", storage=open_storage(address, folder))
+    study.set_user_attr("noted", 1)
+    again = optuna.load_study(study_name="tiny", storage=open_storage(address, folder))
+    assert again.user_attrs == {"noted": 1}
+    assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == []

@@ -770,9 +770,7 @@ def test_nfs_3_is_advised_against_and_a_short_patience_refused_on_nfs(begin, tmp
     changes, storage = {"trials": 1, "epochs": 1}, f"journal:{tmp_path}/study.log"
     mounts.write_text(MOUNTS.format(folder=tmp_path, kind="nfs4"))
     # Measured: where a client died, others waited 87 seconds for what it had read.
-    with pytest.raises(
-        SettingsError, match=r"--lost-after 60 is too short on nfs4 .* 180"
-    ):
+    with pytest.raises(SettingsError, match=r"--lost-after 60 is too short on nfs4 .* 180"):
         begin(changes, storage=storage, lost_after=60.0)
     sweep = begin(changes, storage=storage, lost_after=180.0)
     assert not any("NFS 3" in said for said in sweeping._what_is_safe(sweep))

@@ -12,6 +12,7 @@ from filelock import FileLock
 from optuna.trial import TrialState
 from rich.console import Console
 
+from lab.command_line import SETTING_GROUPS
 from lab.evaluation import Evaluation
 from lab.files import file_sha256, network_file_system
 from lab.metrics import REVISIONS
@@ -20,7 +21,7 @@ from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
 from lab.results import database_file, note_storage, open_storage, open_store
 from lab.runs import open_tasks, settle
-from lab.settings import Experiment
+from lab.settings import Experiment, parse_experiment, plain_settings
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
 from lab.studies.processes import run_in_processes
@@ -149,7 +150,7 @@ def begin_sweep(
     )
     built = settle(sweep.build({}))
     sweep = replace(sweep, precision=built.fit.precision)
-    sweep = replace(sweep, identity=_identity(sweep, built))
+    sweep = replace(sweep, identity=_known_then(_identity(sweep, built), begun))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
     for values in (*question.extremes, *question.first):
         tried = sweep.build(values)
@@ -370,6 +371,33 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
         **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
         "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",
         "scored": f"digest {open_tasks(built).digest}",
+    }
+
+
+def _known_then(identity: dict[str, Any], begun: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that a study's version did not know, where they stand at their defaults.
+
+    Args:
+        identity: of the study as it is asked for now.
+        begun: the identity that it was begun with; empty where it begins now.
+    """
+    news = identity.keys() - begun.keys()
+    if not begun or not news:
+        return identity
+    options = [
+        f"--{path}={value}"
+        for path, value in begun.items()
+        if path.partition(".")[0] in SETTING_GROUPS
+    ]
+    try:
+        defaults = plain_settings(parse_experiment(options))
+    except SettingsError:
+        return identity
+    values = dict(_flat(defaults))
+    return {
+        path: value
+        for path, value in identity.items()
+        if path not in news or path not in values or values[path] != value
     }
 
 

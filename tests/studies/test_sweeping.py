@@ -764,6 +764,21 @@ def test_what_is_safe_on_a_network_file_system_is_said(
     assert network_file_system(tmp_path / "of its own" / "runs") is None
 
 
+def test_a_study_of_an_earlier_version_goes_on_where_what_is_new_stands_at_its_default(begin):
+    changes = {"trials": 1, "epochs": 1}
+    sweep = begin(changes)
+    run_sweep(sweep, 1)
+    study = optuna.load_study(study_name="tiny", storage=f"sqlite:///{sweep.folder / 'study.db'}")
+    known = dict(study.user_attrs["identity"])
+    for unknown in ("data.smallest_crop", "model.objective.weights.ms_ssim"):
+        del known[unknown]
+    study.set_user_attr("identity", known)
+    results = run_sweep(begin(changes), 1)
+    assert len(results.study.ranked) == 1
+    with pytest.raises(SettingsError, match=r"data\.smallest_crop: None then, '0\.7' now"):
+        run_sweep(begin(changes, settings=["--data.smallest_crop=0.7"]), 1)
+
+
 def test_nfs_3_is_advised_against_and_a_short_patience_refused_on_nfs(begin, tmp_path, monkeypatch):
     mounts = tmp_path / "mountinfo"
     monkeypatch.setattr("lab.files._MOUNTS", mounts)

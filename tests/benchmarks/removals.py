@@ -1,6 +1,6 @@
-"""Six things taken out of starter photos, by methods and by a network: the picture of the README.
+"""Six things taken out of starter photos, by methods and by networks: the picture of the README.
 
-python -m tests.benchmarks.removals CHECKPOINT removals.png
+python -m tests.benchmarks.removals removals.png "knee=CHECKPOINT" "with style=CHECKPOINT"
 """
 
 import argparse
@@ -29,22 +29,24 @@ HOLES = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Complete all six, and write the sheet: a row a photo."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("checkpoint", type=Path)
     options.add_argument("picture", type=Path)
+    options.add_argument("networks", nargs="+", metavar="NAME=CHECKPOINT")
     given = options.parse_args(arguments)
+    networks = dict(network.split("=", 1) for network in given.networks)
     photos = starter_photos()
     paths = {photo.name: photo.path for photo in (*photos.training, *photos.validation)}
     rows = []
     for name in (*PEOPLE, *HOLES):
         photo = read_image(paths[name])
         mask = _mask(name, paths[name], tuple(photo.shape[1:]))
-        fills = [{"method": method} for method in METHODS] + [{"checkpoint": given.checkpoint}]
+        fills = [{"method": method} for method in METHODS]
+        fills += [{"checkpoint": checkpoint} for checkpoint in networks.values()]
         made = [lab.complete(paths[name], mask, **fill) for fill in fills]
         hole = show_hole(photo, made[0].mask)
         rows.append([photo, hole, *(one.tensor for one in made)])
         print(name, *(f"{one.name} {one.seconds:.1f} s" for one in made), sep=", ", flush=True)
-    columns = ["photo", "hole", *METHODS, "network"]
-    write_image(given.picture, contact_sheet(rows, columns, cell_size=256))
+    columns = ["photo", "hole", *METHODS, *networks]
+    write_image(given.picture, contact_sheet(rows, columns, cell_size=224))
 
 
 def _mask(name: str, path: Path, size: tuple[int, ...]) -> np.ndarray:

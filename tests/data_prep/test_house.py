@@ -13,7 +13,10 @@ FLOORS_BELOW = {
     *("losses", "metrics", "mask_sources", "strategies", "data", "variants"),
 }
 FILES = sorted((ROOT / "data_prep").rglob("*.py"))
-COMMANDS = {"places2", "clean_plate", "silhouettes", "evaluation_sets", "upscalers"}
+COMMANDS = {
+    *("places2", "clean_plate", "silhouettes", "evaluation_sets", "upscalers"),
+    "feature_weights",
+}
 
 
 def imports(tree):

@@ -202,7 +202,7 @@ def test_the_command_measures_by_features_or_says_in_a_line_why_not(
     assert said.count("\n") == 1
     monkeypatch.setattr("lab.networks.alexnet.load_alexnet.__defaults__", (nowhere,))
     inception = cache(filled(InceptionV3()).state_dict(), "inception.pth")
-    monkeypatch.setattr("lab.networks.inception.load_inception.__defaults__", (inception,))
+    monkeypatch.setattr("lab.networks.inception.load_inception.__defaults__", (inception, True))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert evaluate.main([*words, "--also", "lpips", "vsi", "kid"]) == 0

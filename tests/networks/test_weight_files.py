@@ -349,7 +349,7 @@ def test_an_excerpt_in_the_cache_stands_for_the_file(cache):
 def test_an_excerpt_of_other_tensors_is_refused(cache, tensors):
     right = tensors_sha256({"a": torch.tensor([1.0, 2.0])})
     write_checkpoint(cache / "part.pth", tensors)
-    with pytest.raises(WrongHashError, match="not the published ones: delete it"):
+    with pytest.raises(WrongHashError, match="not the expected ones: delete it"):
         locate_or_download(WeightFile("w.pth", NOWHERE, SHA256, Excerpt("part.pth", right)))
 
 

@@ -142,6 +142,17 @@ def complain(error: object) -> None:
     say(f"error: {text}", error=True)
 
 
+def end_at_once(error: object) -> NoReturn:
+    """End this process with one line, from a thread, where its main one waits and hears nothing.
+
+    Only where nothing is half-written: what is written here is written whole or not at all.
+    """
+    complain(error)
+    if sys.stdout.isatty():
+        print("\x1b[?25h", end="", flush=True)  # the cursor, which a progress display hides
+    os._exit(2)
+
+
 class CommandParser(argparse.ArgumentParser):
     """An argument parser whose help keeps its layout and whose errors name the nearest option.
 

@@ -1,8 +1,9 @@
-"""Signs of life where a study is kept, by which machines know of each other's trials.
+"""Signs of life, by which machines know of each other: of a study's trials, of one training.
 
 A process that runs a trial has a heart: a small process of its own (`beat_on`) that notes the time
 beside the trial. In a database, in the table that Optuna made for that; beside a journal, as the
-time of a file. Of its own, because a thread cannot beat while a long step holds the interpreter;
+time of a file. So has each machine of those that train one network, in the run's folder. Of its
+own, because a thread cannot beat while a long step holds the interpreter;
 and it ends with the process that it beats for, however that one ends. All times are the database's
 or the file server's, in UTC: no machine's clock or time zone counts.
 """
@@ -28,7 +29,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 LOST_AFTER = 300.0
-"""Seconds without a sign of life after which a trial counts as lost, where nobody says."""
+"""Seconds without a sign of life after which a trial, or a machine, counts as lost, where nobody
+says."""
 
 # Hearts beat that often within it, and whoever finds a trial lost looks again after two beats: a
 # database that was away, or whose clock was set, makes all trials look lost for a moment.
@@ -120,18 +122,20 @@ class SignsInDatabase:
 
 
 class SignsInFolder:
-    """Signs as the times of files, a file a running trial: for a study kept in a journal.
+    """Signs as the times of files, a file each: of a study kept in a journal, and of machines.
 
     The times are the file server's: it stamps a file whose time is set to "now", and what is asked
     "now" is the stamp of one more file. A file is opened before its time is read, since network
     file systems then ask the server, and otherwise may answer from memory.
 
     Args:
-        folder: of this study's files; all of its machines reach it.
+        folder: of these files; all machines reach it.
+        kind: what gives the signs: what is told here as a trial's id is the number of one of these.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "trial") -> None:
         self._folder = folder
+        self._kind = kind
 
     def begin(self, trial: int) -> None:
         """Note the first sign of a trial."""
@@ -165,12 +169,18 @@ class SignsInFolder:
         now = _time_of(clock)
         return {trial: Sign(at, (now - at).total_seconds()) for trial, at in times.items()}
 
+    def clear(self) -> None:
+        """Take the folder away, unless somebody still gives signs in it."""
+        (self._folder / "clock").unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()
+
     def order(self) -> dict[str, str]:
         """The folder."""
-        return {"folder": str(self._folder.absolute())}
+        return {"folder": str(self._folder.absolute()), "kind": self._kind}
 
     def _file(self, trial: int) -> Path:
-        return self._folder / f"trial-{trial}"
+        return self._folder / f"{self._kind}-{trial}"
 
     def _stamp(self, file: Path) -> None:
         file.touch()
@@ -180,7 +190,7 @@ class SignsInFolder:
 def _signs_by(order: Mapping[str, str]) -> SignsOfLife:
     """The signs of life at a place, by what its ``order`` said; for one heart."""
     if "folder" in order:
-        return SignsInFolder(Path(order["folder"]))
+        return SignsInFolder(Path(order["folder"]), order["kind"])
     # A connection a beat: hundreds of hearts leave the server its places, and one that was
     # restarted is found again. None may hang for ever in a network that went away.
     arguments: dict[str, Any] = {}

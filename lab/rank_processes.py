@@ -26,7 +26,7 @@ from lightning_fabric.plugins.environments.lightning import find_free_network_po
 from pytorch_lightning.strategies import DDPStrategy
 
 from lab.checks import UserError
-from lab.command_line import complain, without_ctrl_c
+from lab.command_line import end_at_once, without_ctrl_c
 from lab.faults import EnvironmentFaultError, fault_of
 from lab.layers import share_batch_normalization
 from lab.ranks import copy_from_first, gather_everywhere
@@ -83,6 +83,10 @@ class Place:
         """The other processes of this machine."""
         return [replace(self, device=device) for device in range(1, self.devices)]
 
+    def other_machines(self) -> list[int]:
+        """The numbers of the machines whose end this process answers for; its machine's first."""
+        return [] if self.device else [node for node in range(self.nodes) if node != self.node]
+
 
 def first_place(devices: int, nodes: int) -> Place:
     """The place of the process that was asked to train.
@@ -123,11 +127,15 @@ class SharedTraining(DDPStrategy):
     Args:
         place: of this process.
         agreed: what must be the same in all processes, by its name; compared before they begin.
+        on_meeting: called when all are there.
     """
 
-    def __init__(self, place: Place, agreed: Mapping[str, object]) -> None:
+    def __init__(
+        self, place: Place, agreed: Mapping[str, object], on_meeting: Callable[[], None]
+    ) -> None:
         super().__init__(cluster_environment=_Environment(place))
         self._agreed = dict(agreed)
+        self._on_meeting = on_meeting
 
     def _configure_launcher(self) -> None:
         """The processes are there."""
@@ -141,6 +149,7 @@ class SharedTraining(DDPStrategy):
         state = torch.get_rng_state()
         super().setup_distributed()
         torch.set_rng_state(state)
+        self._on_meeting()
         for number, other in enumerate(gather_everywhere(self._agreed)):
             for name, value in self._agreed.items():
                 if other.get(name) != value:
@@ -295,10 +304,10 @@ class Companions:
             if any(process.exitcode for process in self._processes):
                 if self._over.wait(_SECONDS_TO_NOTICE):
                     return
-                complain(self._failure() or "the process of another device ended")
+                failure = self._failure() or "the process of another device ended"
                 for process in self._processes:
                     process.kill()
-                os._exit(2)
+                end_at_once(failure)
             self._over.wait(1.0)
 
 

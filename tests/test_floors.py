@@ -29,7 +29,7 @@ FLOORS = [
     {"data", "statistics"},
     {"training", "results"},
     {"variants"},
-    {"tracking", "completion", "cost", "deployment", "rank_processes"},
+    {"tracking", "completion", "cost", "deployment", "machine_watch", "rank_processes"},
     {"evaluation", "network_table"},
     {"handing_out", "selection", "settings"},
     {"runs", "fillers"},

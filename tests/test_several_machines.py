@@ -2,6 +2,8 @@
 
 import os
 import signal
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
@@ -69,6 +71,47 @@ def test_a_machine_that_is_gone_ends_the_other_and_the_same_commands_go_on(
     scores, _, last = left_by(tmp_path / "run")
     assert scores.index.get_level_values("epoch").max() == kept + 1
     assert last["epoch"] == kept
+
+
+@pytest.mark.slow
+def test_a_machine_that_falls_silent_is_not_waited_for(tmp_path, machines):
+    options = ("--allow-imports", "tests", "--model.network=tests.soon_lost.SoonLost")
+    processes = machines(*options, "--fit.epochs=400", "--runs", tmp_path, "--name", "run")
+    run = tmp_path / "run"
+    wait_until(processes[0], (run / "checkpoints" / "last.ckpt").exists)
+    # As of a machine without power: its connections stay open, and its heart does not beat.
+    os.killpg(processes[1].pid, signal.SIGSTOP)
+    (heart,) = hearts_of(processes[1])
+    os.kill(heart, signal.SIGKILL)
+    status, _, said = run_to_its_end(processes[0])
+    assert status == 2
+    assert said.startswith("error: machine 1 gave no sign of life for 4 seconds: see what it said.")
+    assert said.count("\n") == 1
+    assert ends_alone(processes[0])
+    # And as it comes back, the other is gone.
+    os.killpg(processes[1].pid, signal.SIGCONT)
+    status, _, said = run_to_its_end(processes[1])
+    assert status == 2
+    assert said.count("\n") == 1
+
+    kept = read_photos(run).index.get_level_values("epoch").max()
+    again = (*options, f"--fit.epochs={kept + 1}", "--runs", tmp_path, "--name", "run")
+    for status, _, said in map(run_to_its_end, machines(*again)):
+        assert status == 0, said
+    assert left_by(run)[0].index.get_level_values("epoch").max() == kept + 1
+    assert not (run / "signs-of-life").exists()
+
+
+def hearts_of(process):
+    """The processes that beat for one."""
+    found = []
+    for place in Path("/proc").iterdir():
+        if place.name.isdecimal():
+            with suppress(OSError):
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == process.pid and b"beat_on" in (place / "cmdline").read_bytes():
+                    found.append(int(place.name))
+    return found
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lab.devices import compute_device
 from lab.formats.runs import last_checkpoint, unfinished_checkpoint
+from lab.machine_watch import MachineWatch
 from lab.networks import UnreadableCheckpointError, read_checkpoint, write_checkpoint
 from lab.parsing import SettingsError
 from lab.rank_processes import Companions, Place, SharedTraining, first_place
@@ -260,11 +261,12 @@ def _fit(
     }
     if fit.compile:
         experiment.model.compile_training()
+    machines = MachineWatch(folder, place.node, place.other_machines())
     trainer = lightning.Trainer(
         accelerator=fit.device,
         devices=fit.devices,
         num_nodes=fit.nodes,
-        strategy="auto" if alone else SharedTraining(place, agreed),
+        strategy="auto" if alone else SharedTraining(place, agreed, machines.begin),
         # PyTorch has it for GPUs only; for processors, `SharedTraining` puts ours in place.
         sync_batchnorm=not alone and compute_device(fit.device).type == "cuda",
         precision=trainer_precision(fit),
@@ -290,21 +292,22 @@ def _fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    try:
-        trainer.fit(
-            experiment.model,
-            datamodule=experiment.data,
-            ckpt_path=checkpoint,
-            weights_only=True,
-        )
-    except RuntimeError as error:
-        if checkpoint is None or _OTHER_WEIGHTS not in str(error):
-            raise
-        raise SettingsError(
-            f"{checkpoint} does not hold this run's weights ({error}). {_MENDED_BY}"
-        ) from error
-    finally:
-        leave_group()
+    with machines:
+        try:
+            trainer.fit(
+                experiment.model,
+                datamodule=experiment.data,
+                ckpt_path=checkpoint,
+                weights_only=True,
+            )
+        except RuntimeError as error:
+            if checkpoint is None or _OTHER_WEIGHTS not in str(error):
+                raise
+            raise SettingsError(
+                f"{checkpoint} does not hold this run's weights ({error}). {_MENDED_BY}"
+            ) from error
+        finally:
+            leave_group()
 
 
 def _came_of_ctrl_c(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, distance_to_known, erode, rim
+from lab.imaging.patch_distributions import draw_directions, laplacian_pyramid, patch_distance
 from lab.imaging.reading import (
     PHOTO_SUFFIXES,
     PhotoBytes,
@@ -60,15 +61,18 @@ __all__ = [
     "decode_photo",
     "dilate",
     "distance_to_known",
+    "draw_directions",
     "erode",
     "files_called_alike",
     "from_uint8",
     "image_files",
+    "laplacian_pyramid",
     "local_side_of",
     "ms_ssim",
     "ms_ssim_of_pyramid",
     "outline_hole",
     "paste_into_source",
+    "patch_distance",
     "photo_file",
     "read_image",
     "read_instances",

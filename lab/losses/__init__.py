@@ -40,6 +40,7 @@ from lab.losses.terms import (
     check_terms,
     judged_name,
 )
+from lab.losses.texture import HoleTexture
 
 __all__ = [
     "ATTENDED",
@@ -56,6 +57,7 @@ __all__ = [
     "GradNorm",
     "GradientRatio",
     "HoleSSIM",
+    "HoleTexture",
     "ImageFeatures",
     "LossWeights",
     "Objective",

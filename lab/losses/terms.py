@@ -21,6 +21,7 @@ from lab.losses.reconstruction import Distance, Reconstruction, Region, Stage
 from lab.losses.rim import RimTotalVariation
 from lab.losses.shift_guidance import ShiftGuidance
 from lab.losses.structure import MSSSIM, HoleSSIM
+from lab.losses.texture import HoleTexture
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,10 @@ TERMS: Mapping[str, Term] = MappingProxyType(
         **dict(_reconstruction()),
         "ms_ssim": Term(_same(MSSSIM()), "1 - MS-SSIM of the completed image"),
         "hole_ssim": Term(_same(HoleSSIM()), "1 - SSIM inside the hole, of the completed image"),
+        "hole_texture": Term(
+            _same(HoleTexture()),
+            "distance between the distributions of patches in the hole, without weights",
+        ),
         "rim_total_variation": Term(
             _same(RimTotalVariation()), "total variation over the hole and its rim; 0.1 in PConv"
         ),

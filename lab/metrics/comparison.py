@@ -5,10 +5,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lab.imaging import similarity_pyramid
+from lab.imaging import laplacian_pyramid, similarity_pyramid
 from lab.metrics.rim_step import rim_step
 from lab.metrics.sharpness import gradient_magnitude
-from lab.metrics.texture import laplacian_pyramid
 
 
 class Comparison:

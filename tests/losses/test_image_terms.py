@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 import torch
 
+import lab.losses.texture
 from lab.imaging.similarity import ms_ssim
-from lab.losses import MSSSIM, HoleSSIM, Perceptual, RimTotalVariation, Style, gram_matrix
+from lab.losses import (
+    MSSSIM,
+    HoleSSIM,
+    HoleTexture,
+    Perceptual,
+    RimTotalVariation,
+    Style,
+    gram_matrix,
+)
 from lab.metrics import measure
+from lab.metrics.texture import patch_directions
 
 
 def test_ms_ssim_is_of_the_completed_image(truth, mask, noise, make_inputs):
@@ -47,6 +57,29 @@ def test_total_variation_sees_a_step_at_the_rim_and_nothing_far_away(truth, mask
     busy[0, :, :5] = torch.rand(5, 47, generator=torch.Generator().manual_seed(4))
     inputs = make_inputs(busy, busy, mask * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1))
     assert float(RimTotalVariation()(inputs)) == 0.0
+
+
+def test_texture_is_the_metric_by_directions_of_its_own(
+    truth, mask, noise, make_inputs, monkeypatch
+):
+    inputs = make_inputs((truth + 0.2 * noise).clamp(0, 1), truth, mask)
+    measured = float(measure(inputs.completed, truth, mask)["hole_texture"].mean())
+    drawn = [float(HoleTexture()(inputs)) for _ in range(10)]
+    assert len(set(drawn)) == 10, "drawn anew"
+    assert np.mean(drawn) == pytest.approx(measured, rel=0.05)
+    monkeypatch.setattr(lab.losses.texture, "draw_directions", lambda count: patch_directions())
+    assert float(HoleTexture()(inputs)) == pytest.approx(measured, rel=1e-5)
+
+
+def test_texture_asks_what_patches_there_are_and_not_where(make_inputs):
+    stripes = torch.arange(96) % 8 < 4
+    photo, mask = stripes.float().expand(1, 3, 96, -1), torch.zeros(1, 1, 96, 96)
+    mask[..., 20:76, 16:80] = 1.0
+    shifted, blurred = photo.roll(4, dims=-1), torch.full_like(photo, 0.5)
+    texture = [float(HoleTexture()(make_inputs(fill, photo, mask))) for fill in (shifted, blurred)]
+    l1 = [float((fill - photo).abs().mean()) for fill in (shifted, blurred)]
+    assert texture[0] < 0.5 * texture[1]
+    assert l1[0] > l1[1]
 
 
 def test_the_gram_matrix_is_divided_by_all_its_sums(noise):

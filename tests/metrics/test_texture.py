@@ -6,8 +6,8 @@ import pytest
 import torch
 from skimage.data import brick, grass
 
-from lab.metrics import measure
-from lab.metrics.texture import laplacian_pyramid, texture_mismatch
+from lab.imaging import laplacian_pyramid
+from lab.metrics import measure, texture_mismatch
 
 
 def photo_of(picture, top=0):

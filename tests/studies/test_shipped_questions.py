@@ -18,6 +18,7 @@ ASKED_IN_VAIN = {
     "adversarial": "vgg16",
     "style": "vgg16",
     "distillation": "model.teacher",
+    "distillation_of_fills": "model.teacher",
     "dilation": "evaluation.set",
     "threshold": "evaluation.set",
 }

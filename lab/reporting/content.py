@@ -61,6 +61,7 @@ def page_data(
         "verdict": verdict(study),
         "cautions": cautions(study),
         "findings": findings(study),
+        "knee": None if study.knee is None else study.knee.name,
         "comparison": compare_all(study),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "serial": serial,

@@ -162,3 +162,15 @@ def write_study(folder, trials=3, epochs=4, photos=("cat", "lake"), goals=("hole
         )
     write_baseline(folder / "baselines" / "Telea", photos, quality=1.0, size=size)
     return folder
+
+
+def write_study_with_knee(folder):
+    """A study of two goals, whose second trial gives up little of one for half of the other."""
+    write_study(folder, trials=4, goals=("hole_ssim", "hole_l1"))
+    # From true and blurred to false and sharp.
+    for number, (first, second) in enumerate([(0.60, 0.4), (0.59, 0.2), (0.50, 0.15), (0.4, 0.1)]):
+        path = folder / "trials" / f"trial-{number:03d}" / "photos.csv"
+        table = pd.read_csv(path)
+        table["hole_ssim"], table["hole_l1"] = first, second
+        table.to_csv(path, index=False)
+    return folder

@@ -13,7 +13,7 @@ from lab.reporting import write_report
 from lab.results import open_study
 from lab.selection.votes import pair_id, read_votes
 from tests.reporting.seeing import is_colour, left_and_right, seen, set_slider, wait_for_pictures
-from tests.reporting.studies import colour_of, write_run, write_study
+from tests.reporting.studies import colour_of, write_run, write_study, write_study_with_knee
 from tests.timing import least_of_three
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)<⁄script>'
@@ -44,6 +44,17 @@ def test_the_slider_changes_all_pictures_together(report, open_page):
             assert is_colour(a, colour_of(photo, epoch, trial=2))
             assert is_colour(b, colour_of(photo, epoch, trial=0))
         assert page.locator("output").text_content() == f"Epoch {epoch} of 4"
+
+
+def test_of_several_goals_the_page_opens_with_the_knee_beside_the_reference(tmp_path, open_page):
+    study = open_study(write_study_with_knee(tmp_path / "weights"))
+    write_report(study, tmp_path / "report")
+    page = open_page(tmp_path / "report" / "index.html").page
+    a, b = (page.get_by_label(f"{side}: run") for side in "AB")
+    assert a.locator("option:checked").text_content() == "trial 1 (knee)"
+    assert b.locator("option:checked").text_content() == "trial 0 (best hole_ssim)"
+    assert is_colour(left_and_right(page)[0], colour_of(0, 4, trial=1))
+    assert page.get_by_text("knee · ").count() == 1
 
 
 def test_the_slider_works_by_keyboard(report, open_page):

@@ -2,11 +2,16 @@
 
 import shutil
 
-import pandas as pd
 import pytest
 
 from lab.results import cautions, findings, open_study, verdict
-from tests.reporting.studies import METRICS, add_pruned, write_baseline, write_study
+from tests.reporting.studies import (
+    METRICS,
+    add_pruned,
+    write_baseline,
+    write_study,
+    write_study_with_knee,
+)
 
 PHOTOS = ("cat", "lake")
 
@@ -68,15 +73,7 @@ def test_before_the_first_run_has_ended_there_is_no_verdict(tmp_path):
 
 
 def test_the_knee_gives_up_least_and_is_said_as_such(tmp_path):
-    goals = ("hole_ssim", "hole_l1")
-    folder = write_study(tmp_path / "weights", trials=4, goals=goals)
-    # From true and blurred to false and sharp; the second gives up nearly nothing for half of it.
-    for number, (first, second) in enumerate([(0.60, 0.4), (0.59, 0.2), (0.50, 0.15), (0.4, 0.1)]):
-        path = folder / "trials" / f"trial-{number:03d}" / "photos.csv"
-        table = pd.read_csv(path)
-        table["hole_ssim"], table["hole_l1"] = first, second
-        table.to_csv(path, index=False)
-    study = open_study(folder)
+    study = open_study(write_study_with_knee(tmp_path / "weights"))
     assert len(study.front) == 4
     assert study.knee.label == "trial 1"
     assert any(said.startswith("trial 1 is the knee of the front") for said in findings(study))

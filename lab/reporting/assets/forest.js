@@ -170,6 +170,7 @@ function runTags(run) {
   if (isRepeat(run)) tags.push('another seed');
   if (run.seeds > 1) tags.push(`${run.seeds} seeds`);
   if (['pruned', 'running', 'failed'].includes(run.state)) tags.push(run.state);
+  if (run.name === data.knee) tags.push('knee');
   if (run.reference) tags.push(run.name === data.comparison?.with ? 'reference' : 'named by the question');
   return tags;
 }
@@ -177,5 +178,5 @@ function runTags(run) {
 // What tells it from the others, where that is short; the board has a column of each.
 function varied(run) {
   const values = Object.entries(run.values).filter(([path]) => path !== 'variant');
-  return values.length && values.length < 4 ? [values.map(([path, value]) => `${data.names[path]} ${brief(value)}`).join(', ')] : [];
+  return values.length && values.length < 5 ? [values.map(([path, value]) => `${data.names[path]} ${brief(value)}`).join(', ')] : [];
 }

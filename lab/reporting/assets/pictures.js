@@ -76,12 +76,18 @@ function picturedWords() {
   return `${pictured} of ${counted(all, 'validation sample')} ${pictured === 1 ? 'is' : 'are'} pictured; “Photo by photo” below lists all, and how to picture more.`;
 }
 
+function standing(run) {
+  if (run.name === data.knee) return ' (knee)';
+  if (run !== shownRuns[0] || !data.isStudy) return '';
+  return data.goals.length > 1 ? ` (best ${data.goals[0]})` : ' (best)';
+}
+
 function sideControls(side) {
   const name = side.toUpperCase();
   const option = (value, text) => make('option', { value }, text);
   const run = make('select', { 'aria-label': `${name}: run`, onchange: () => changeSide(side, { run: run.value }) },
     make('optgroup', { label: data.isStudy ? 'Runs, best first' : 'Run' },
-      shownRuns.map((one) => option(one.name, one === shownRuns[0] && data.isStudy ? `${one.label} (best)` : one.label))),
+      shownRuns.map((one) => option(one.name, `${one.label}${standing(one)}`))),
     make('optgroup', { label: 'The photo' }, Object.entries(FIXED).map(([value, text]) => option(value, text))));
   const stage = make('select', { class: 'stage', 'aria-label': `${name}: stage`, onchange: () => changeSide(side, { stage: stage.value }) });
   const epoch = make('select', {

@@ -77,9 +77,10 @@ function showReproduce() {
 }
 
 function openingSides() {
-  const best = shownRuns[0];
-  const other = shownRuns.find((run) => run !== best && run.reference) ?? shownRuns[1] ?? best;
+  const best = shownRuns.find((run) => run.name === data.knee) ?? shownRuns[0];
   if (!best) return;
+  const others = shownRuns.filter((run) => run !== best);
+  const other = others.find((run) => run.name === data.comparison?.with) ?? others.find((run) => run.reference) ?? others[0] ?? best;
   state.a.run = best.name;
   state.b.run = other.name;
   if (other === best) state.a = { ...state.a, epoch: best.epochs[0] };

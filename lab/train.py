@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
+    from lab.formats.runs import SETTINGS
     from lab.runs import (
         StepProgress,
         TimeLeft,
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         has_ended,
         holding_run,
         is_first_machine,
+        refuse_evaluation,
         refuse_missing_means,
         refuse_other_settings,
     )
@@ -65,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         refuse_missing_means(experiment.fit)
         refuse_other_settings(experiment, folder)
+        if not (folder / SETTINGS).exists():  # a run of an earlier version goes on as it was begun
+            refuse_evaluation(experiment)
         console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
         if has_ended(experiment, folder):
             console.print(

@@ -39,6 +39,20 @@ def test_a_table_that_was_damaged_is_one_line_after_training_too(tmp_path, capsy
     assert "two rows of one epoch and sample" in said[-1]
 
 
+def test_settings_that_only_evaluations_follow_are_refused(tmp_path, capsys, monkeypatch):
+    command = [*TINY, "--runs", str(tmp_path), "--fit.epochs=1", "--evaluation.boundary_attack=0.3"]
+    assert train.main(command) == 2
+    said = capsys.readouterr().err
+    assert "evaluation.boundary_attack is 0.3, which trainings do not follow" in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+    # A run that was begun with one, when it was passed over in silence, goes on.
+    with monkeypatch.context() as earlier:
+        earlier.setattr("lab.runs.refuse_evaluation", lambda experiment: None)
+        assert train.main(command) == 0
+    assert train.main([*command, "--fit.epochs=2"]) == 0
+
+
 def test_variants_are_listed_and_taken_in_either_form(tmp_path, capsys):
     assert train.main(["--variant", "list"]) == 0
     listed = capsys.readouterr().out

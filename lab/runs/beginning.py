@@ -12,6 +12,7 @@ import yaml
 
 from lab.compiling import why_nothing_compiles
 from lab.devices import compute_device
+from lab.evaluation import Evaluation
 from lab.files import lock_run, replacing
 from lab.formats.plain import flatten
 from lab.formats.runs import SETTINGS, can_go_on, checkpoint_path, read_record, write_record
@@ -196,6 +197,23 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
             f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
             f"{path}): give this one another --name, or the same settings to go on"
         )
+
+
+def refuse_evaluation(experiment: Experiment) -> None:
+    """Refuse settings by which only methods and finished networks are scored.
+
+    Raises:
+        SettingsError: one of them is not what it is by itself.
+    """
+    usual = Evaluation()
+    for name in Evaluation.__dataclass_fields__:
+        value = getattr(experiment.evaluation, name)
+        if value != getattr(usual, name):
+            raise SettingsError(
+                f"evaluation.{name} is {value}, which trainings do not follow: they are scored "
+                "on their validation photos, under data.validation_masks. Leave it out, and score "
+                "what comes of it by python -m lab.evaluate"
+            )
 
 
 def _changed(before: Iterable[tuple[str, object]], now: Iterable[tuple[str, object]]) -> list[str]:

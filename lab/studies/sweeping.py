@@ -13,14 +13,13 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from lab.command_line import SETTING_GROUPS
-from lab.evaluation import Evaluation
 from lab.files import file_sha256, network_file_system
 from lab.metrics import REVISIONS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
 from lab.results import database_file, note_storage, open_storage, open_store
-from lab.runs import open_tasks, settle
+from lab.runs import open_tasks, refuse_evaluation, settle
 from lab.settings import Experiment, parse_experiment, plain_settings
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
@@ -155,7 +154,7 @@ def begin_sweep(
     for values in (*question.extremes, *question.first):
         tried = sweep.build(values)
         if question.trains:
-            _refuse_evaluation(tried)
+            refuse_evaluation(tried)
             _refuse_other_samples(built, tried, values, question.varied)
     for variant in question.applied:
         sweep.build({}, applied=variant)
@@ -302,19 +301,6 @@ def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:
             raise SettingsError(
                 f"{option} has no effect, because a sweep sets it itself: leave it out (of the "
                 f"options or of the question's base) and use {right}"
-            )
-
-
-def _refuse_evaluation(tried: Experiment) -> None:
-    """Raise ``SettingsError`` where methods would be scored by settings that trainings ignore."""
-    usual = Evaluation()
-    for name in Evaluation.__dataclass_fields__:
-        value = getattr(tried.evaluation, name)
-        if value != getattr(usual, name):
-            raise SettingsError(
-                f"evaluation.{name} is {value}, which trials do not follow: a training is scored "
-                "on its validation photos, under data.validation_masks. Leave it out, and score "
-                "what came of it by python -m lab.evaluate"
             )
 
 

@@ -3,9 +3,9 @@
 A process that runs a trial has a heart: a small process of its own (`beat_on`) that notes the time
 beside the trial. In a database, in the table that Optuna made for that; beside a journal, as the
 time of a file. So has each machine of those that train one network, in the run's folder. Of its
-own, because a thread cannot beat while a long step holds the interpreter;
-and it ends with the process that it beats for, however that one ends. All times are the database's
-or the file server's, in UTC: no machine's clock or time zone counts.
+own, because a thread cannot beat while a long step holds the interpreter; and it ends with the
+process that it beats for, however that one ends. All times are the database's or the file server's,
+in UTC: no machine's clock or time zone counts.
 """
 
 import json

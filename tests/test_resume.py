@@ -35,6 +35,7 @@ VARIANTS = {
         "--model.optimization.schedule=cosine",
         "--model.optimization.warmup_steps=5",
         "--model.optimization.gradient_clip=0.5",
+        "--model.objective.weights.hole_texture=0.5",  # which draws at every step
     ),
     "no discriminator": ("--model.objective.weights.adversarial=0",),
     "loader process": ("--data.workers=1",),

@@ -23,6 +23,7 @@ from tests import forking
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
+LEAST_FREE = 500_000_000  # bytes; the dearest test writes a tenth of that
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -60,6 +61,18 @@ def pytest_runtest_setup(item):
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
+
+
+def pytest_runtest_logreport(report):
+    """End on a full disk, where thousands of tests would fail one by one, of something else."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE and "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.exit(
+            f"{free / 1e9:.2f} GB are left where temporary files go ({folder}), and the tests stop "
+            f"below {LEAST_FREE / 1e9:.2f}: free some, or let TMPDIR name another folder",
+            returncode=1,
+        )
 
 
 @pytest.fixture(autouse=True)

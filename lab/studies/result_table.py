@@ -152,7 +152,8 @@ def write_contact_sheet(results: StudyResults) -> Path | None:
         return None
     columns = {run.label: run for run in study.baselines if run.label in _ON_SHEETS}
     worth: list[tuple[str, Run | None]] = [
-        ("worst", study.worst),
+        # By several goals, the worst by one is often the best by another.
+        ("worst", study.worst if len(study.goals) == 1 else None),
         ("reference", study.reference),
         *((f"best {goal}", study.best_by(goal)) for goal in study.goals),
         ("knee", study.knee),

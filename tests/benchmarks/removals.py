@@ -1,6 +1,6 @@
 """Six things taken out of starter photos, by methods and by networks: the picture of the README.
 
-python -m tests.benchmarks.removals removals.png "knee=CHECKPOINT" "with style=CHECKPOINT"
+python -m tests.benchmarks.removals removals.png "knee=CHECKPOINT"
 """
 
 import argparse

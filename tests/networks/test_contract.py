@@ -53,6 +53,7 @@ SMALL = {
     "FillSelector": [
         {"width": 16, "dilations": (1, 2)},
         {"width": 8, "shrink": 2, "patch_match": False},
+        {"width": 8, "dilations": (1,), "corrects": False},
     ],
     "GlobalLocal": [
         {"width": 8},

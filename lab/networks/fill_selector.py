@@ -84,6 +84,8 @@ class FillSelector(nn.Module):
         self.register_buffer("first_logits", logits, persistent=False)
         planes = 3 * len(fills) + 1
         self.entry = nn.Conv2d(planes * shrink * shrink, width, 1)
+        if not corrects:
+            _drop_bias(self.entry)
         self.blocks = nn.Sequential(
             *(_ResidualBlock(width, d, normalized=not corrects) for d in self.dilations)
         )
@@ -164,11 +166,19 @@ class _ResidualBlock(nn.Module):
         self.before_second = _InstanceNorm(width) if normalized else nn.Identity()
         nn.init.kaiming_normal_(self.first.weight)
         start_at_zero(self.second)
+        if normalized:
+            _drop_bias(self.first)
+            _drop_bias(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.first(F.silu(self.before_first(x)))
         changed: Tensor = x + self.second(F.silu(self.before_second(inner)))
         return changed
+
+
+def _drop_bias(layer: nn.Conv2d) -> None:
+    """Instance norm, which everything passes before it counts, would take it away again."""
+    layer.register_parameter("bias", None)
 
 
 class _InstanceNorm(nn.GroupNorm):

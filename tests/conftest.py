@@ -23,7 +23,7 @@ from tests import forking
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 )
-LEAST_FREE = 500_000_000  # bytes; the dearest test writes a tenth of that
+LEAST_FREE = 500_000_000  # bytes
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",

@@ -44,9 +44,8 @@ class FillSelector(nn.Module):
             network, but only once for a sample that comes again (`lab.fills.patch_match_fill`).
         corrects: add to the mixture what no fill has. In minutes of training that is nearly all
             that is learned, and where it is wrong it leaves stains of colour. A network that only
-            chooses learns to choose, by normalized features and from a mixture of two fills; it
-            trains faster, can leave no colour in the hole that none of its fills has there, and
-            holds its own on photos larger than those of its training.
+            chooses has normalized features, begins at a mixture of two fills, and leaves no colour
+            in the hole beyond those that its fills have there.
 
     Raises:
         ValueError: an argument below 1, no block, or a shrink that is no power of 2.

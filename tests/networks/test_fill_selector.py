@@ -83,3 +83,5 @@ def test_weights_of_one_are_not_taken_for_the_other():
     names = set(built.state_dict())
     assert not any(name.startswith(("correction", "drawing", "enlarging")) for name in names)
     assert built.last_layer is built.choice
+    with pytest.raises(RuntimeError, match="Missing key"):
+        FillSelector(width=8, dilations=(1,)).load_state_dict(built.state_dict())

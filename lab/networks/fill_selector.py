@@ -11,6 +11,7 @@ channels back into blocks leaves their grid in the photo once an adversarial los
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -30,6 +31,26 @@ _FIRST_OF_TWO = 0.45
 # Fills differ by little; the layers should see it.
 _CONTRAST = 4.0
 _LEAST_WIDTH = 16
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen at each pixel.
+
+    Attributes:
+        fills: what is chosen among, ``(B, fills, 3, H, W)`` in [-1, 1].
+        shares: of each fill, ``(B, fills, H, W)``, of the sum 1.
+        correction: what is added to the mixture, ``(B, 3, H, W)``; None of one that only chooses.
+    """
+
+    fills: Tensor
+    shares: Tensor
+    correction: Tensor | None
+
+    @property
+    def mixture(self) -> Tensor:
+        """The fills by their shares, ``(B, 3, H, W)`` in [-1, 1]."""
+        return (self.shares[:, :, None] * self.fills).sum(dim=1)
 
 
 class FillSelector(nn.Module):
@@ -72,16 +93,16 @@ class FillSelector(nn.Module):
         self.shrink = shrink
         self.patch_match = patch_match
         self.corrects = corrects
-        fills = [*SMOOTH_FILLS, "patch-match"] if patch_match else SMOOTH_FILLS
+        self.fills = (*SMOOTH_FILLS, "patch-match") if patch_match else SMOOTH_FILLS
         first = {_FIRST: _FIRST_SHARE}
         if patch_match and not corrects:
             first = {_FIRST: _FIRST_OF_TWO, "patch-match": _FIRST_OF_TWO}
-        rest = (1.0 - sum(first.values())) / (len(fills) - len(first))
-        shares = [first.get(fill, rest) for fill in fills]
+        rest = (1.0 - sum(first.values())) / (len(self.fills) - len(first))
+        shares = [first.get(fill, rest) for fill in self.fills]
         logits = torch.tensor(shares).log()[:, None, None]
         self.first_logits: Tensor
         self.register_buffer("first_logits", logits, persistent=False)
-        planes = 3 * len(fills) + 1
+        planes = 3 * len(self.fills) + 1
         self.entry = nn.Conv2d(planes * shrink * shrink, width, 1)
         if not corrects:
             _drop_bias(self.entry)
@@ -90,7 +111,7 @@ class FillSelector(nn.Module):
         )
         if not corrects:
             self.blocks.append(nn.Sequential(_InstanceNorm(width), nn.SiLU()))
-        self.choice = nn.Conv2d(width, len(fills), 1)
+        self.choice = nn.Conv2d(width, len(self.fills), 1)
         start_at_zero(self.choice)
         if corrects:
             # Half of the channels at twice the size, and so on up to the image's.
@@ -119,9 +140,16 @@ class FillSelector(nn.Module):
         Returns:
             Stages: one image, float32 ``(B, 3, H, W)`` in [0, 1].
         """
+        choice = self.choose(image, mask)
+        mixed = choice.mixture
+        if choice.correction is not None:
+            mixed = mixed + mask * choice.correction
+        return Stages(images=((mixed.clamp(-1.0, 1.0) + 1.0) / 2.0,))
+
+    def choose(self, image: Tensor, mask: Tensor) -> Choice:
+        """What the answer is made of, for whoever wants to know; takes what `forward` takes."""
         height, width = image.shape[-2:]
-        hole = mask > 0.5
-        fills = self._fills(image, hole)  # (B, fills, 3, H, W)
+        fills = self._fills(image, mask > 0.5)
         differences = _CONTRAST * (fills[:, 1:] - fills[:, :1]).flatten(1, 2)
         planes = torch.cat((fills[:, 0], differences, mask), dim=1)
         planes = pad_to_multiple(planes, self.shrink)
@@ -130,11 +158,10 @@ class FillSelector(nn.Module):
         features = self.blocks(self.entry(blocks))
         logits = F.interpolate(self.choice(features), planes.shape[-2:], mode="bilinear")
         shares = (self.first_logits + logits[..., :height, :width].float()).softmax(dim=1)
-        mixed = (shares[:, :, None] * fills).sum(dim=1)
+        correction = None
         if self.corrects:
-            correction = self._correction(features, planes)[..., :height, :width]
-            mixed = mixed + mask * correction.float()
-        return Stages(images=((mixed.clamp(-1.0, 1.0) + 1.0) / 2.0,))
+            correction = self._correction(features, planes)[..., :height, :width].float()
+        return Choice(fills, shares, correction)
 
     def _correction(self, features: Tensor, planes: Tensor) -> Tensor:
         """What is added to the mixture, ``(B, 3, H, W)`` of the padded planes' size."""

@@ -85,3 +85,21 @@ def test_weights_of_one_are_not_taken_for_the_other():
     assert built.last_layer is built.choice
     with pytest.raises(RuntimeError, match="Missing key"):
         FillSelector(width=8, dilations=(1,)).load_state_dict(built.state_dict())
+
+
+@pytest.mark.parametrize("corrects", [False, True])
+def test_what_was_chosen_adds_up_to_the_answer(corrects):
+    photo, mask = a_photo_with_a_hole()
+    network = FillSelector(width=8, dilations=(1,), corrects=corrects)
+    answer = trained_to(network, photo, mask, torch.zeros(3, 1, 1), steps=5)
+    with torch.no_grad():
+        choice = network.choose(photo, mask)
+    fills = all_fills(photo, mask)
+    assert choice.shares.shape == (2, len(network.fills), 40, 44)
+    assert torch.allclose(choice.shares.sum(dim=1), torch.ones(2, 40, 44))
+    assert torch.allclose((choice.fills + 1) / 2, fills, atol=1e-6)
+    added = (2 * answer - 1 - choice.mixture) * mask
+    expected = mask * choice.correction if corrects else torch.zeros_like(added)
+    inside = ((answer > 0) & (answer < 1)).float()
+    assert torch.allclose(added * inside, expected * inside, atol=1e-5)
+    assert (choice.correction is not None) == corrects

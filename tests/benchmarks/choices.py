@@ -10,6 +10,7 @@ photos put everywhere alike. Above 0, what the network did helped.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -37,10 +38,9 @@ class Mixture(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Stages:
         choice = self.network.choose(image, mask)
-        mixture = choice.mixture
         if self.shares is not None:
-            mixture = (self.shares.view(1, -1, 1, 1, 1) * choice.fills).sum(dim=1)
-        return Stages(images=((mixture.clamp(-1.0, 1.0) + 1.0) / 2.0,))
+            choice = replace(choice, shares=self.shares.view(1, -1, 1, 1))
+        return Stages(images=((choice.mixture.clamp(-1.0, 1.0) + 1.0) / 2.0,))
 
 
 def shares_by_photo(network: FillSelector, tasks: Sequence[Task]) -> pd.DataFrame:

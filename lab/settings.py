@@ -303,15 +303,16 @@ def _kept(settings: Namespace) -> Namespace:
 
 
 def _with_variants(options: Sequence[str]) -> list[str]:
-    """Put the settings of each ``--variant=NAME`` in its place."""
+    """Put the settings of each ``--variant=NAME``, or ``NAME+NAME``, in its place."""
     words: list[str] = []
     remaining = iter(options)
     for option in remaining:
         if option.partition("=")[0] != "--variant":
             words.append(option)
             continue
-        name = option.partition("=")[2] if "=" in option else next(remaining, "")
-        if name not in VARIANTS:
-            raise SettingsError(unknown_name_message("variant", name, VARIANTS))
-        words += options_from(VARIANTS[name].settings)
+        names = option.partition("=")[2] if "=" in option else next(remaining, "")
+        for name in names.split("+"):
+            if name not in VARIANTS:
+                raise SettingsError(unknown_name_message("variant", name, VARIANTS))
+            words += options_from(VARIANTS[name].settings)
     return words

@@ -23,6 +23,8 @@ COARSEST = 16
 
 _LEAST_CONTRAST = 0.5 / 255
 
+_OPPONENT_AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
+
 
 def laplacian_pyramid(image: Tensor) -> list[Tensor]:
     """What each scale adds to the next coarser one, the finest first; what is left, last.
@@ -58,6 +60,30 @@ def draw_directions(
     return F.normalize(directions.flatten(1), dim=1).reshape(directions.shape)
 
 
+def draw_opponent_directions(count: int) -> Tensor:
+    """As `draw_directions`, but each sees one axis of colour: luminance, or one of two of hue.
+
+    Patches that differ in luminance and in hue differ along most of `draw_directions`, whichever it
+    is, so that streaks of any hue make up for a want of contrast; along these they do not.
+
+    Yu-Ichi Ohta, Takeo Kanade, Toshiyuki Sakai, "Color Information for Region Segmentation" (1980):
+    on these axes, red + green + blue, red - blue, and twice green - red - blue, the colours of
+    photos are nearly uncorrelated.
+
+    Args:
+        count: how many; a multiple of 3, for each axis as many.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if count % len(_OPPONENT_AXES):
+        raise ValueError(f"the three axes share the directions: take a multiple of 3, not {count}")
+    axes = F.normalize(torch.tensor(_OPPONENT_AXES), dim=1)
+    axes = axes.repeat(count // len(axes), 1)
+    patterns = F.normalize(torch.randn(count, PATCH * PATCH), dim=1)
+    return torch.einsum("nc,np->ncp", axes, patterns).reshape(count, 3, PATCH, PATCH)
+
+
 def patch_distance(
     scales: Sequence[Tensor],
     region: Tensor,
@@ -73,7 +99,7 @@ def patch_distance(
             distance is 0.
         references: pyramid of the photos that they are held against, whose contrast counts.
         beside: the middles of the patches there; empty as for ``region``.
-        directions: that patches are projected on (`draw_directions`).
+        directions: that patches are projected on (`draw_directions`, `draw_opponent_directions`).
     """
     distances = []
     for scale, reference in zip(scales, references, strict=True):

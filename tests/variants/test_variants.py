@@ -150,11 +150,15 @@ def test_photos_whose_stated_guides_lack_one_of_the_variants_network_are_refused
         trainer.fit(module, lab.photos(size=32, guides=[]))
 
 
-def test_variants_combine_and_options_go_on_top():
-    experiment = tiny_experiment(
-        "--variant=channel_gate", "--variant", "structural_loss", "--variant=tiled",
-        "--model.strategy.rows=3",
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    "variants",
+    [
+        ["--variant=channel_gate", "--variant", "structural_loss", "--variant=tiled"],
+        ["--variant=channel_gate+structural_loss", "--variant=tiled"],
+    ],
+)
+def test_variants_combine_and_options_go_on_top(variants):
+    experiment = tiny_experiment(*variants, "--model.strategy.rows=3")
     kinds = {type(module) for module in experiment.model.network.modules()}
     assert GatedChannelTransformation in kinds
     assert experiment.model.objective.weights.ms_ssim == 1.0
@@ -170,9 +174,10 @@ def test_what_is_applied_changes_the_strategy_alone():
     assert isinstance(tiny_experiment("--variant=published").model.strategy, Direct)
 
 
-def test_an_unknown_variant_names_the_nearest():
+@pytest.mark.parametrize("asked", ["chanel_gate", "published+chanel_gate"])
+def test_an_unknown_variant_names_the_nearest(asked):
     with pytest.raises(SettingsError, match=r"no variant is called 'chanel_gate'.*'channel_gate'"):
-        tiny_experiment("--variant=chanel_gate")
+        tiny_experiment(f"--variant={asked}")
 
 
 def test_the_documented_structural_loss_gives_no_gradient():

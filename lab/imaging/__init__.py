@@ -13,12 +13,7 @@ from lab.imaging.instance_reading import read_instances
 from lab.imaging.mask_reading import MaskReading, read_mask
 from lab.imaging.metadata import PhotoMetadata
 from lab.imaging.morphology import dilate, distance_to_known, erode, rim
-from lab.imaging.patch_distributions import (
-    draw_directions,
-    draw_opponent_directions,
-    laplacian_pyramid,
-    patch_distance,
-)
+from lab.imaging.patch_distributions import draw_directions, laplacian_pyramid, patch_distance
 from lab.imaging.reading import (
     PHOTO_SUFFIXES,
     PhotoBytes,
@@ -67,7 +62,6 @@ __all__ = [
     "dilate",
     "distance_to_known",
     "draw_directions",
-    "draw_opponent_directions",
     "erode",
     "files_called_alike",
     "from_uint8",

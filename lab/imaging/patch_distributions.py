@@ -5,9 +5,11 @@ Laine and Jaakko Lehtinen, "Progressive Growing of GANs" (ICLR 2018), section 5.
 
 Differs from the paper: of one photo and not of a set, so of the region's patches alone; and each
 scale is divided by the contrast that the true photo has there, where the paper divides both sides
-by their own, which would take a blur's want of contrast away.
+by their own, which would take a blur's want of contrast away. And each projection sees luminance or
+hue alone (`draw_directions`).
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +25,7 @@ COARSEST = 16
 
 _LEAST_CONTRAST = 0.5 / 255
 
-_OPPONENT_AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
+_COLOR_AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
 
 
 def laplacian_pyramid(image: Tensor) -> list[Tensor]:
@@ -49,39 +51,33 @@ def laplacian_pyramid(image: Tensor) -> list[Tensor]:
 def draw_directions(
     count: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Random directions of length 1 to project patches on, ``(count, 3, 7, 7)``.
+    """Random directions to project patches on, ``(count, 3, 7, 7)``.
 
-    Args:
-        count: how many.
-        generator: by which they are drawn, on the processor; PyTorch's own where None is given.
-        dtype: of the directions.
-    """
-    directions = torch.randn((count, 3, PATCH, PATCH), generator=generator, dtype=dtype)
-    return F.normalize(directions.flatten(1), dim=1).reshape(directions.shape)
+    Each sees one axis of colour, luminance or one of two of hue, and a random pattern on it. Along
+    directions that mix the colours, as the paper's do, whatever varies makes up for whatever does
+    not: a blur is called better with streaks of any hue on it, and a network that is trained by
+    them draws these.
 
-
-def draw_opponent_directions(count: int) -> Tensor:
-    """As `draw_directions`, but each sees one axis of colour: luminance, or one of two of hue.
-
-    Patches that differ in luminance and in hue differ along most of `draw_directions`, whichever it
-    is, so that streaks of any hue make up for a want of contrast; along these they do not.
-
-    Yu-Ichi Ohta, Takeo Kanade, Toshiyuki Sakai, "Color Information for Region Segmentation" (1980):
-    on these axes, red + green + blue, red - blue, and twice green - red - blue, the colours of
-    photos are nearly uncorrelated.
+    The axes are those of Yu-Ichi Ohta, Takeo Kanade, Toshiyuki Sakai, "Color Information for Region
+    Segmentation" (1980), on which the colours of photos are nearly uncorrelated: red + green +
+    blue, red - blue, and twice green - red - blue. All are as long as lets gray patches differ by
+    as much as along directions of length 1 that mix the colours.
 
     Args:
         count: how many; a multiple of 3, for each axis as many.
+        generator: by which they are drawn, on the processor; PyTorch's own where None is given.
+        dtype: of the directions.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no multiple of 3.
     """
-    if count % len(_OPPONENT_AXES):
-        raise ValueError(f"the three axes share the directions: take a multiple of 3, not {count}")
-    axes = F.normalize(torch.tensor(_OPPONENT_AXES), dim=1)
-    axes = axes.repeat(count // len(axes), 1)
-    patterns = F.normalize(torch.randn(count, PATCH * PATCH), dim=1)
-    return torch.einsum("nc,np->ncp", axes, patterns).reshape(count, 3, PATCH, PATCH)
+    if count % len(_COLOR_AXES):
+        raise ValueError(f"three axes of colour share the directions: not {count}, a multiple of 3")
+    patterns = torch.randn((count, PATCH**2), generator=generator, dtype=dtype)
+    axes = torch.tensor(_COLOR_AXES, dtype=dtype).repeat(count // len(_COLOR_AXES), 1)
+    axes = math.sqrt(3.0) * F.normalize(axes, dim=1)
+    directions = axes[..., None] * F.normalize(patterns, dim=1)[:, None]
+    return directions.reshape(count, 3, PATCH, PATCH)
 
 
 def patch_distance(
@@ -99,7 +95,7 @@ def patch_distance(
             distance is 0.
         references: pyramid of the photos that they are held against, whose contrast counts.
         beside: the middles of the patches there; empty as for ``region``.
-        directions: that patches are projected on (`draw_directions`, `draw_opponent_directions`).
+        directions: that patches are projected on (`draw_directions`).
     """
     distances = []
     for scale, reference in zip(scales, references, strict=True):

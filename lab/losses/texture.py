@@ -1,12 +1,10 @@
 """The patches of what belongs in the hole, wherever they lie, as a loss that needs no weights."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from lab.contracts import LossInputs
-from lab.imaging import draw_opponent_directions, laplacian_pyramid, patch_distance
+from lab.imaging import draw_directions, laplacian_pyramid, patch_distance
 
 _PROJECTIONS = 18
 
@@ -19,19 +17,14 @@ class HoleTexture:
     anew at every step, and the sorted projections are compared. A style loss does alike with VGG's
     features. Differs from the paper: of a Laplacian pyramid's scales at once, each divided by the
     true photo's contrast there, as the metric ``hole_texture`` does; so whoever trains by it and
-    measures by that, measures nearly what was trained. But luminance and hue are compared each by
-    itself (`lab.imaging.draw_opponent_directions`), while the metric mixes them: trained by mixed
-    ones, networks draw streaks of any colour for a contrast that they cannot make. In gray photos
-    the two are the same, so that a weight means there what the metric says.
+    measures by that, measures what was trained.
     """
 
     def __call__(self, inputs: LossInputs) -> Tensor:
         """Return the scalar; 0 where the completed image is the truth, and without a hole."""
         completed, truth = inputs.completed.float(), inputs.truth.detach().float()
         mask = inputs.mask.float()
-        directions = draw_opponent_directions(_PROJECTIONS)
+        directions = draw_directions(_PROJECTIONS)
         with torch.autocast(completed.device.type, enabled=False):
             scales, true_scales = laplacian_pyramid(completed), laplacian_pyramid(truth)
-            distance = patch_distance(scales, mask, true_scales, mask, directions).mean()
-            # Gray patches are seen along a third of the directions, by three times their square.
-            return math.sqrt(3.0) * distance
+            return patch_distance(scales, mask, true_scales, mask, directions).mean()

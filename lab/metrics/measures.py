@@ -193,8 +193,9 @@ MEASURES: Mapping[str, Measure] = {
         unit="",
         definition=(
             "sliced Wasserstein distance of the 7x7 patches of each scale of the Laplacian "
-            "pyramid, in units of the true photo's contrast at that scale, mean over the scales; "
-            "0 = the same patches, wherever they lie (see lab.metrics.texture)"
+            "pyramid, luminance and hue each by itself, in units of the true photo's contrast at "
+            "that scale, mean over the scales; 0 = the same patches, wherever they lie (see "
+            "lab.metrics.texture)"
         ),
         compute=_texture,
         regions=("hole",),

@@ -67,8 +67,8 @@ REMOVAL_METRICS: Mapping[str, Metric] = {
         definition=(
             "Over the pixels of the hole, without a truth: sliced Wasserstein distance of their "
             "7x7 patches from those of the known pixels around the hole (as far as an eighth of "
-            "the photo's shorter side), in units of the photo's contrast at each scale, mean over "
-            "the scales (see lab.metrics.texture_mismatch)."
+            "the photo's shorter side), luminance and hue each by itself, in units of the photo's "
+            "contrast at each scale, mean over the scales (see lab.metrics.texture_mismatch)."
         ),
     ),
     "rim_step": Metric(
@@ -119,9 +119,10 @@ PERCEPTUAL_METRICS: Mapping[str, Metric] = {
 ALL_METRICS: Mapping[str, Metric] = {**METRICS, **REMOVAL_METRICS, **PERCEPTUAL_METRICS}
 """Every metric that results may hold and be compared by, by name."""
 
-REVISIONS: Mapping[str, int] = {"hole_texture": 2, "hole_texture_mismatch": 2}
+REVISIONS: Mapping[str, int] = {"hole_texture": 3, "hole_texture_mismatch": 3}
 """Of metrics that earlier versions computed otherwise, the number of today's form: what was scored
-by another cannot be compared. Texture's scales were half a pixel apart in the first."""
+by another cannot be compared. Texture's scales were half a pixel apart in the first; its directions
+mixed luminance and hue in the second."""
 
 
 @torch.no_grad()

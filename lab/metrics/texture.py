@@ -2,7 +2,8 @@
 
 Pixel-wise measures reward a blur, the mean of everything that could be there; here a fill is as
 good as its patches are alike (`lab.imaging.patch_distance`), so that bricks in another place count
-as bricks, and a blur as none.
+as bricks, and a blur as none. Luminance and hue are compared each by itself
+(`lab.imaging.draw_directions`), so that no streak of colour makes up for a blur.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,12 @@ from torch import Tensor
 
 from lab.imaging import draw_directions, laplacian_pyramid, patch_distance
 
-_PROJECTIONS = 64
+_PROJECTIONS = 66
 
 
 @cache
 def patch_directions() -> Tensor:
-    """The directions that every patch is projected on: ``(64, 3, 7, 7)``, always the same."""
+    """The directions that every patch is projected on: ``(66, 3, 7, 7)``, always the same."""
     return draw_directions(_PROJECTIONS, torch.Generator().manual_seed(0), torch.float64)
 
 

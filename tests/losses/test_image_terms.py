@@ -62,33 +62,11 @@ def mean_texture(inputs):
     return np.mean([float(HoleTexture()(inputs)) for _ in range(30)])
 
 
-def test_texture_is_the_metric_in_gray_photos_by_directions_of_its_own(
-    truth, mask, noise, make_inputs
-):
-    truth, fill = (
-        image.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-        for image in (truth, (truth + 0.2 * noise).clamp(0, 1))
-    )
-    inputs = make_inputs(fill, truth, mask)
+def test_texture_is_the_metric_by_directions_of_its_own(truth, mask, noise, make_inputs):
+    inputs = make_inputs((truth + 0.2 * noise).clamp(0, 1), truth, mask)
     measured = float(measure(inputs.completed, truth, mask)["hole_texture"].mean())
     assert HoleTexture()(inputs) != HoleTexture()(inputs), "drawn anew"
     assert mean_texture(inputs) == pytest.approx(measured, rel=0.05)
-
-
-def test_texture_takes_no_streaks_of_colour_for_the_contrast_that_a_blur_lacks(make_inputs):
-    """The metric does: with them it calls the blur better by two fifths."""
-    torch.manual_seed(0)
-    rows = torch.randn(1, 1, 96, 1).expand(-1, 3, -1, 96)
-    truth, mask = (0.5 + 0.15 * rows).clamp(0, 1), torch.zeros(1, 1, 96, 96)
-    mask[..., 20:76, 16:80] = 1.0
-    blur = torch.full_like(truth, 0.5)
-    hue = torch.tensor([1.0, -1.0, 0.0])[:, None, None]
-    streaked = (blur + 0.15 * hue * torch.randn(1, 1, 96, 1)).clamp(0, 1)
-    inputs = [make_inputs(fill, truth, mask) for fill in (blur, streaked)]
-    measured = [measure(of.completed, truth, mask)["hole_texture"].item() for of in inputs]
-    lost = [mean_texture(of) for of in inputs]
-    assert measured[1] < 0.7 * measured[0]
-    assert lost[1] > 1.2 * lost[0]
 
 
 def test_texture_asks_what_patches_there_are_and_not_where(make_inputs):

@@ -46,6 +46,17 @@ def test_the_same_texture_from_elsewhere_beats_a_blur_which_every_pixelwise_metr
         assert texture(elsewhere, truth, mask) < 0.85 * texture(blur, truth, mask)
 
 
+def test_streaks_of_colour_do_not_make_up_for_the_contrast_that_a_blur_lacks(picture, mask):
+    """Along directions that mix the colours they do: the blur is called better by two fifths."""
+    truth = photo_of(picture)
+    blur = torch.full_like(truth, float(truth.mean()))
+    noise = torch.randn(192, generator=torch.Generator().manual_seed(0), dtype=truth.dtype)
+    for hue in ([1.0, -1.0, 0.0], [1.0, -2.0, 1.0], [1.0, 0.0, -1.0]):
+        streaks = float(truth.std()) * torch.tensor(hue, dtype=truth.dtype)[:, None, None]
+        streaked = (blur + streaks * noise[:, None]).clamp(0, 1)
+        assert texture(streaked, truth, mask) > 1.2 * texture(blur, truth, mask)
+
+
 def test_the_more_blurred_or_noisy_the_worse(picture, mask):
     truth = photo_of(picture)
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0), dtype=truth.dtype)

@@ -41,7 +41,7 @@ def patches_of(scale, pixels):
 
 def texture_of(completed, truth, pixels):
     """``(3, H, W)`` each, and the region ``(H, W)``."""
-    directions = patch_directions().numpy().reshape(64, -1)
+    directions = patch_directions().numpy().reshape(66, -1)
     distances = []
     for ours, theirs in zip(scales_of(completed), scales_of(truth), strict=True):
         projected = [patches_of(scale, pixels) @ directions.T for scale in (ours, theirs)]

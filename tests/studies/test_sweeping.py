@@ -427,7 +427,7 @@ def test_a_study_does_not_go_on_by_a_measure_that_computes_something_else(begin,
     monkeypatch.setattr("lab.studies.sweeping.REVISIONS", {})
     begin(goals)
     monkeypatch.undo()
-    with pytest.raises(SettingsError, match=r"hole_texture's form: None then, 2 now.*--fresh"):
+    with pytest.raises(SettingsError, match=r"hole_texture's form: None then, 3 now.*--fresh"):
         begin(goals)
     assert begin(goals, fresh=True).open().get_trials()
 

@@ -47,7 +47,7 @@ def test_the_same_texture_from_elsewhere_beats_a_blur_which_every_pixelwise_metr
 
 
 def test_streaks_of_colour_do_not_make_up_for_the_contrast_that_a_blur_lacks(picture, mask):
-    """Along directions that mix the colours they do: the blur is called better by two fifths."""
+    """Along directions that mix the colours they do: grass is called better by a third."""
     truth = photo_of(picture)
     blur = torch.full_like(truth, float(truth.mean()))
     noise = torch.randn(192, generator=torch.Generator().manual_seed(0), dtype=truth.dtype)

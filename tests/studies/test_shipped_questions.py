@@ -8,6 +8,7 @@ import torch
 from lab.networks import InpaintSANet, describe_network
 from lab.parsing import SettingsError
 from lab.studies import begin_sweep, read_question
+from lab.training import Distillation
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
@@ -66,6 +67,17 @@ def test_a_question_that_lacks_something_says_what_at_once(
     with pytest.raises(SettingsError, match=lacks):
         begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, **asked)
     assert not list(tmp_path.rglob("study.db"))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, lacks in ASKED_IN_VAIN.items() if lacks == "model.teacher"]
+)
+def test_a_question_of_what_a_teacher_adds_is_asked_with_one(name, tmp_path, checkpoint):
+    teacher = [f"--model.teacher={checkpoint}"]
+    sweep = begin_sweep(name, runs=tmp_path, sweeps=SWEEPS, settings=teacher)
+    for trial in sweep.open().get_trials():
+        model = sweep.build(trial.system_attrs["fixed_params"]).model
+        assert isinstance(model, Distillation)
 
 
 def test_a_question_about_a_network_wants_one(tmp_path, checkpoint):

@@ -1,6 +1,6 @@
 """The board: every row of a study against its reference, paired by photo, with what it costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +86,8 @@ class Board:
 
     @property
     def metrics(self) -> list[str]:
-        """What is compared, the goal first."""
-        return _compared(self.goal)
+        """What is compared, the goals first."""
+        return _compared(self.question.goals)
 
     @property
     def bins(self) -> list[str]:
@@ -95,8 +95,8 @@ class Board:
         return sorted({name for line in self.lines for name in line.by_bin})
 
 
-def _compared(goal: str) -> list[str]:
-    return list(dict.fromkeys([goal, *SHOWN_METRICS]))
+def _compared(goals: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*goals, *SHOWN_METRICS]))
 
 
 def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
@@ -105,7 +105,7 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
     reference = study.reference
     if reference is None:
         return None
-    goal = results.question.goals[0]
+    goals = results.question.goals
     costs = _Costs(sweep)
     lines = []
     for run in (*study.ranked, *study.applied, *study.entrants, *study.baselines):
@@ -114,8 +114,8 @@ def make_board(sweep: Sweep, results: StudyResults) -> Board | None:
         lines.append(
             BoardLine(
                 run,
-                {metric: study.compare(run, reference, metric) for metric in _compared(goal)},
-                _by_bin(study, run, reference, goal),
+                {metric: study.compare(run, reference, metric) for metric in _compared(goals)},
+                _by_bin(study, run, reference, goals[0]),
                 costs.of(run),
             )
         )
@@ -169,7 +169,7 @@ def print_board(board: Board, console: Console) -> None:
             first.interval,
             f"{first.share_won:.0%}",
             first.verdict,
-            f"{second.mean:+.2f}",
+            f"{second.mean:+.2g}",
         )
     console.print(compared)
     console.print(board.on_seeds, soft_wrap=True)

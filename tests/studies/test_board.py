@@ -30,7 +30,7 @@ SMALL = {
     "first": [{"variant": "published"}],
     "applied": {"repeated": {"model.strategy.erosion": 1}, "tiled": {}},
     "sampler": "grid",
-    "goal": "hole_ssim",
+    "goal": ["hole_ssim", "hole_texture"],
     "epochs": 1,
 }
 
@@ -89,7 +89,9 @@ def test_the_board_is_left_as_csv_markdown_and_pictures(finished):
     names = ["published", *(line.run.label for line in finished.board.lines)]
     assert list(table.index) == names
     assert math.isnan(table.loc["published", "hole_ssim_difference"])
-    assert set(table["hole_ssim_verdict"].dropna()) <= {"better", "worse", "no difference"}
+    for goal in SMALL["goal"]:
+        assert set(table[f"{goal}_verdict"].dropna()) <= {"better", "worse", "no difference"}
+        assert table[f"{goal}_difference"].notna().sum() == len(names) - 1
     # RFR is another network; a gate costs a few parameters; a strategy none.
     assert table.loc["channel_gate", "parameters"] > table.loc["published", "parameters"]
     assert table.loc["tiled", "parameters"] == table.loc["published", "parameters"]

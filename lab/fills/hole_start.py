@@ -38,12 +38,14 @@ def show_hole_start(image: Tensor, hole: Tensor, start: HoleStart, published: fl
         published: the value there where ``start`` is ``"published"``.
 
     Returns:
-        ``(B, C, H, W)``, the known pixels bit for bit.
+        ``(B, C, H, W)``, the known pixels bit for bit; gradients reach these, and none the fill.
     """
+    # `where`, so that a NaN under the hole stays out.
     if start == "published":
-        # `where`, so that a NaN under the hole stays out.
         return torch.where(hole, published, image)
-    return image if _filled_already.get() else across_fill(image, hole).to(image.dtype)
+    if _filled_already.get():
+        return image
+    return torch.where(hole, across_fill(image, hole).to(image.dtype), image)
 
 
 @contextmanager

@@ -54,6 +54,16 @@ def test_every_network_of_the_documents_has_a_start():
 
 
 @pytest.mark.parametrize("name", STARTING)
+@pytest.mark.parametrize("start", ["published", "fill", "residual"])
+def test_gradients_reach_what_is_known_of_the_image(name, start):
+    """A network may be asked about another one's answer, and teach it so."""
+    image, mask = photo()
+    image.requires_grad_()
+    build(name, start)(image, torch.zeros_like(mask)).refined.square().sum().backward()
+    assert image.grad.abs().flatten(1).max(dim=1).values.min() > 0
+
+
+@pytest.mark.parametrize("name", STARTING)
 @pytest.mark.parametrize("training", [False, True])
 @torch.no_grad()
 def test_a_residual_start_is_the_fill_itself(name, training):

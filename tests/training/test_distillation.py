@@ -112,6 +112,16 @@ def test_the_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
     assert not teacher.training
 
 
+@pytest.mark.parametrize("start", ["published", "fill", "residual"])
+def test_what_the_teacher_perceives_trains_the_student_whatever_it_starts_from(start):
+    teacher = DeepFillv2(width=16, initialization="identity", start=start)
+    module = student({"teacher_perceptual": 1.0}, teacher)
+    inputs, stages, _ = lesson(module, make_batch())
+    stages.refined.retain_grad()
+    module.objective(inputs).total.backward()
+    assert stages.refined.grad.abs().sum() > 0
+
+
 def test_no_checkpoint_holds_the_teacher():
     names = set(student(dict.fromkeys(TAUGHT, 1.0), make_teacher()).state_dict())
     beside = {name for name in names if not name.startswith("network.")}

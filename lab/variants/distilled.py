@@ -31,7 +31,8 @@ def distilled(**settings: object) -> CompletionModule:
     Changed: the procedure, which wants a checkpoint: ``--model.teacher=FILE``; three terms.
     ``--model.teacher_size=256`` shows the teacher photos of another size than the student's.
     Logged: train/coarse_teacher_whole_l1, teacher_whole_l1, teacher_attention.
-    Measured: not yet.
+    Measured: of `deepfill_v2_300m`, correcting fills, +0.002 [-0.000, +0.005] of hole SSIM and
+    -0.001 [-0.004, +0.003] of texture after 400 steps, over photos and seeds: no difference.
     """
     return build_variants(["distilled"], settings)
 
@@ -46,7 +47,8 @@ def distilled_reweighted(**settings: object) -> CompletionModule:
     the truth is known outside; the refined one four times the coarse; the attention map a tenth.
     Changed: as `distilled`, with other terms and weights.
     Logged: train/coarse_teacher_hole_l1, teacher_hole_l1, teacher_attention.
-    Measured: not yet.
+    Measured: of `deepfill_v2_300m`, correcting fills, +0.003 [-0.001, +0.006] of hole SSIM, no
+    difference, and +0.009 [+0.004, +0.015] of texture, over photos and seeds.
     """
     return build_variants(["distilled_reweighted"], settings)
 
@@ -67,6 +69,8 @@ def distilled_perceptual(**settings: object) -> CompletionModule:
     ``--model.objective.weights.perceptual=0.05``: VGG16's, against the truth.
     Changed: as `distilled_reweighted`, and one term more.
     Logged: as `distilled_reweighted`, and train/teacher_perceptual.
-    Measured: not yet.
+    Measured: of `deepfill_v2_300m`, correcting fills, +0.002 [-0.002, +0.006] of hole SSIM and
+    +0.012 [+0.006, +0.018] of texture, over photos and seeds, which is no difference to
+    `distilled_reweighted`.
     """
     return build_variants(["distilled_perceptual"], settings)

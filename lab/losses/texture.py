@@ -16,8 +16,9 @@ class HoleTexture:
     Patch Distributions Matching" (ECCV 2022): patches are projected on random directions, drawn
     anew at every step, and the sorted projections are compared. A style loss does alike with VGG's
     features. Differs from the paper: of a Laplacian pyramid's scales at once, each divided by the
-    true photo's contrast there, as the metric ``hole_texture`` does; so whoever trains by it and
-    measures by that, measures what was trained.
+    true photo's contrast there, and by directions that see luminance or hue alone
+    (`lab.imaging.draw_directions`), as the metric ``hole_texture`` does; so whoever trains by it
+    and measures by that, measures what was trained.
     """
 
     def __call__(self, inputs: LossInputs) -> Tensor:

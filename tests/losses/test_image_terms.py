@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import lab.losses.texture
 from lab.imaging.similarity import ms_ssim
 from lab.losses import (
     MSSSIM,
@@ -15,6 +16,7 @@ from lab.losses import (
     gram_matrix,
 )
 from lab.metrics import measure
+from lab.metrics.texture import patch_directions
 
 
 def test_ms_ssim_is_of_the_completed_image(truth, mask, noise, make_inputs):
@@ -62,11 +64,15 @@ def mean_texture(inputs):
     return np.mean([float(HoleTexture()(inputs)) for _ in range(30)])
 
 
-def test_texture_is_the_metric_by_directions_of_its_own(truth, mask, noise, make_inputs):
+def test_texture_is_the_metric_by_directions_of_its_own(
+    truth, mask, noise, make_inputs, monkeypatch
+):
     inputs = make_inputs((truth + 0.2 * noise).clamp(0, 1), truth, mask)
     measured = float(measure(inputs.completed, truth, mask)["hole_texture"].mean())
     assert HoleTexture()(inputs) != HoleTexture()(inputs), "drawn anew"
     assert mean_texture(inputs) == pytest.approx(measured, rel=0.05)
+    monkeypatch.setattr(lab.losses.texture, "draw_directions", lambda count: patch_directions())
+    assert float(HoleTexture()(inputs)) == pytest.approx(measured, rel=1e-5)
 
 
 def test_texture_asks_what_patches_there_are_and_not_where(make_inputs):

@@ -91,7 +91,7 @@ def photo_table(run: Path) -> "EpochTable":
 
 
 def loss_table(run: Path) -> "EpochTable":
-    """``losses.csv``: a row an epoch, a column a loss or logit that training logged: its mean."""
+    """``losses.csv``: a row an epoch, a column a loss, logit or norm that was logged: its mean."""
     return EpochTable(run / LOSSES)
 
 

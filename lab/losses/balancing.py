@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.checks import unknown_name_message
+from lab.losses.gradients import gradient_norm
 from lab.losses.terms import TERMS
 from lab.ranks import mean_over_ranks
 
@@ -181,7 +182,7 @@ class GradNorm(Balancing):
         """The weighted sum; and the paper's ``L_grad``, which only the factors descend."""
         weighted = self._weighted(terms, self.terms)
         balanced = torch.stack(weighted)
-        found = [_gradient_norm(term, last_layer) for term in weighted]
+        found = [gradient_norm(term, last_layer) for term in weighted]
         reached = [place for place, norm in enumerate(found) if norm is not None]
         norms = [norm for norm in found if norm is not None]
         with torch.no_grad():
@@ -233,7 +234,7 @@ class GradientRatio(Balancing):
         """The weighted sum, the adversarial term's weight times the ratio."""
         reconstruction = torch.stack(self._weighted(terms, _default(self.stated))).sum()
         ours, theirs = (
-            term.new_zeros(()) if (pull := _gradient_norm(term, last_layer)) is None else pull
+            term.new_zeros(()) if (pull := gradient_norm(term, last_layer)) is None else pull
             for term in (reconstruction, terms["adversarial"])
         )
         ratio = (ours / (theirs + 1e-6)).clamp(max=_LARGEST_RATIO)
@@ -261,13 +262,3 @@ def _check(balancing: Balancing, least: int, learning_rate: float) -> None:
 def _shown(balancing: Balancing, factors: Tensor) -> dict[str, Tensor]:
     pairs = zip(balancing.terms, factors.detach(), strict=True)
     return {name: balancing.stated[name] * factor for name, factor in pairs}
-
-
-def _gradient_norm(term: Tensor, parameters: Sequence[Tensor]) -> Tensor | None:
-    """The norm of a term's gradient at these parameters; None where it does not reach them.
-
-    The term's mean over the ranks, as it is descended.
-    """
-    gradients = torch.autograd.grad(term, list(parameters), retain_graph=True, allow_unused=True)
-    found = [gradient.flatten().float() for gradient in gradients if gradient is not None]
-    return mean_over_ranks(torch.cat(found)).norm() if found else None

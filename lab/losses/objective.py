@@ -12,6 +12,7 @@ from lab.checks import unknown_name_message
 from lab.contracts import LossInputs, LossTerm
 from lab.losses.adversarial import AdversarialKind, discriminator_loss
 from lab.losses.balancing import Balancing, StatedWeights
+from lab.losses.gradients import gradient_norm
 from lab.losses.once import OncePerImage
 from lab.losses.penalties import Judge, gradient_penalty, r1_penalty
 from lab.losses.perceptual import PERCEPTUAL_LAYERS, PerceptualImages
@@ -28,8 +29,9 @@ class ObjectiveValue:
 
     Args:
         total: the weighted sum, a scalar with gradient.
-        terms: every active term by name, before its weight; scalars without gradient, to be logged.
-        weights: what balanced terms weigh now, alike; none where all weigh what was stated.
+        terms: every active term by name, before its weight; scalars with gradient.
+        weights: what balanced terms weigh now, scalars without gradient; none where all weigh what
+            was stated.
     """
 
     total: Tensor
@@ -143,8 +145,28 @@ class Objective(nn.Module):
             if self._features is not None:
                 self._features.forget()
         balanced = self.balancing(terms, inputs.last_layer)
-        raw = {name: value.detach() for name, value in terms.items()}
-        return ObjectiveValue(balanced.total, raw, balanced.weights)
+        return ObjectiveValue(balanced.total, terms, balanced.weights)
+
+    def gradient_norms(
+        self, value: ObjectiveValue, parameters: Sequence[Tensor]
+    ) -> dict[str, Tensor]:
+        """How hard each term pulls at parameters: the norm of its gradient, times its weight.
+
+        Args:
+            value: what `forward` returned, before it is descended.
+            parameters: at least one, each with gradient.
+
+        Returns:
+            Scalars without gradient, by term; 0 for one whose gradient does not reach them.
+        """
+        stated = self.weights.active()
+        norms = {}
+        for name, term in value.terms.items():
+            norm = gradient_norm(term, parameters)
+            balanced = value.weights.get(name)
+            weight = abs(stated[name]) if balanced is None else balanced.abs()
+            norms[name] = term.new_zeros(()) if norm is None else norm * weight
+        return norms
 
     def with_weights(self, changed: Mapping[str, float]) -> "Objective":
         """The same objective with other weights, and a balancing of its own.

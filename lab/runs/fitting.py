@@ -331,5 +331,6 @@ def _quiet_lightning() -> None:
         ".*your dataloader is not resumable.*",  # but the data module has told ours where to begin
         ".*exists and is not empty.*",  # a run goes on there
         ".*in eval mode at the start of training.*",  # what a loss compares features by
+        ".*`lr_scheduler.step..` before `optimizer.step.*",  # a network that waits for its judges
     ):
         warnings.filterwarnings("ignore", message=message)

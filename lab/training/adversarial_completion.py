@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Stages, Strategy
 from lab.data import Batch
-from lab.losses import Objective, judged_name
+from lab.losses import Objective, ObjectiveValue, judged_name
 from lab.networks import InpaintSANet
 from lab.ranks import average_gradients
 from lab.strategies import Direct
@@ -85,7 +85,9 @@ class AdversarialCompletion(CompletionModule):
 
     Logged at steps, beside what `CompletionModule` logs: ``train/total``, ``train/<term>`` for
     every term that has a weight in the phase (raw, not weighted), ``train/weight/<term>`` of terms
-    that the objective balances, and for the judge of whole images ``train/discriminator``,
+    that the objective balances, at the network's first step of an epoch
+    ``train/gradient/<term>`` (how hard each pulls: the norm of its weighted gradient at what trains
+    of the network), and for the judge of whole images ``train/discriminator``,
     ``train/real_logit`` and ``train/fake_logit`` (their means: a judge that wins or dies shows
     there); other judges put their name before these, as in ``train/local_real_logit``.
 
@@ -127,6 +129,7 @@ class AdversarialCompletion(CompletionModule):
         self.judges = nn.ModuleDict()
         self._judges = judges
         self._phase = 0
+        self._said_idle: set[tuple[int, str]] = set()
         for phase in phases:
             self._refuse_unknown_parts(phase)
         _check_asked(self.network, self.objectives)
@@ -232,7 +235,8 @@ class AdversarialCompletion(CompletionModule):
             self._judges_step(judged, optimizers[1])
         if network_trains:
             inputs = self.loss_inputs(batch, stages, completed, judged)
-            self._network_step(inputs, optimizers[0])
+            is_first = batch_index < self.optimization.judge_steps
+            self._network_step(inputs, optimizers[0], is_first)
         self._step_schedules()
 
     def loss_inputs(
@@ -321,17 +325,37 @@ class AdversarialCompletion(CompletionModule):
         self,
         inputs: LossInputs,
         optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
+        is_first: bool,
     ) -> None:
         moving = [parameter for parameter in self.judges.parameters() if parameter.requires_grad]
         for parameter in moving:
             parameter.requires_grad_(False)
         value = self.objective(inputs)
         self.check_finite({"total": value.total, **value.terms})
+        gradients = self._gradients(value) if is_first else {}
         self._descend(value.total, self.network, optimizer)
         for parameter in moving:
             parameter.requires_grad_(True)
         weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
-        self.log_step({"total": value.total, **value.terms, **weights})
+        self.log_step({"total": value.total, **value.terms, **weights, **gradients})
+
+    def _gradients(self, value: ObjectiveValue) -> dict[str, Tensor]:
+        """How hard each term pulls, to be logged; those that do not pull at all are said, once."""
+        trained = [each for each in self.network.parameters() if each.requires_grad]
+        norms = self.objective.gradient_norms(value, trained)
+        for name, norm in norms.items():
+            # A term that is 0 may be where it wants to be.
+            idle = float(norm) == 0.0 and float(value.terms[name].detach()) != 0.0
+            if idle and (self._phase, name) not in self._said_idle:
+                self._said_idle.add((self._phase, name))
+                warnings.warn(
+                    f"the term {name} has the weight {self.objective.weights.active()[name]:g} and "
+                    f"is {float(value.terms[name].detach()):g}, but no gradient of it reaches what "
+                    f"trains of the network ({', '.join(self.phase.trains)}): it changes nothing. "
+                    f"Set model.objective.weights.{name} to 0, or train a part that it depends on",
+                    stacklevel=2,
+                )
+        return {f"gradient/{name}": norm for name, norm in norms.items()}
 
     def _descend(
         self,

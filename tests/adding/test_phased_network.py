@@ -41,7 +41,8 @@ def test_each_phase_asks_its_own_judge(fitted):
     module, logged = fitted
     assert set(module.judges) == {"whole", "edges"}
     first, last = logged[0], logged[-1]
-    assert set(first) == {"total", "edges_adversarial", *(f"edges_{name}" for name in JUDGED)}
+    terms = {"edges_adversarial", "gradient/edges_adversarial"}
+    assert set(first) == {"total", *terms, *(f"edges_{name}" for name in JUDGED)}
     assert set(last) == {"total", "hole_l1", "adversarial", *JUDGED}
 
 

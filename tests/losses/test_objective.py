@@ -77,12 +77,29 @@ def test_the_total_is_the_weighted_sum_of_the_raw_terms(truth, mask, noise, make
     value = Objective(weights)(inputs)
     assert list(value.terms) == ["hole_l1", "known_l2", "ms_ssim", "adversarial"]
     for name, raw in value.terms.items():
-        torch.testing.assert_close(raw, TERMS[name].build(TermSettings())(inputs).detach())
-        assert not raw.requires_grad
+        torch.testing.assert_close(raw, TERMS[name].build(TermSettings())(inputs))
     expected = sum(asdict(weights)[name] * raw for name, raw in value.terms.items())
-    torch.testing.assert_close(value.total.detach(), expected)
+    torch.testing.assert_close(value.total, expected)
     value.total.backward()
     assert refined.grad.abs().sum() > 0
+
+
+def test_how_hard_a_term_pulls_is_its_weight_times_its_gradients_norm(
+    truth, mask, noise, make_inputs
+):
+    """By hand: L1's gradient is a sign at each value of a hole, over their number."""
+    coarse = (truth + 0.1 * noise).requires_grad_()
+    refined = (truth - 0.1 * noise).requires_grad_()
+    inputs = make_inputs(refined, truth, mask, coarse=coarse)
+    objective = Objective(only(hole_l1=6.0, coarse_hole_l1=0.5))
+    value = objective(inputs)
+    norms = objective.gradient_norms(value, [refined])
+    values = mask.expand_as(truth).sum(dim=(1, 2, 3))
+    by_hand = 6.0 * float((1 / values).sum().sqrt()) / len(values)
+    assert float(norms["hole_l1"]) == pytest.approx(by_hand, rel=1e-5)
+    assert float(norms["coarse_hole_l1"]) == 0.0
+    value.total.backward()
+    assert float(refined.grad.norm()) == pytest.approx(float(norms["hole_l1"]), rel=1e-5)
 
 
 def test_a_term_without_weight_is_not_even_built(monkeypatch, truth, mask, make_inputs):

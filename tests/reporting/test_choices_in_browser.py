@@ -162,6 +162,27 @@ def test_losses_are_curves_with_the_judges_logits(report, open_page):
     assert page.locator("#losses p").nth(1).text_content() == ALIVE["hinge"].logits
 
 
+def test_how_hard_each_term_pulls_is_drawn_on_one_axis(tmp_path, open_page):
+    folder = write_study(tmp_path / "pulled", trials=2, photos=("cat",))
+    for trial in sorted((folder / "trials").iterdir()):
+        losses = pd.read_csv(trial / "losses.csv")
+        pulls = {"gradient/hole_l1": 2.0 / losses["epoch"], "gradient/style": 0.002}
+        losses.assign(**pulls).to_csv(trial / "losses.csv", index=False)
+    write_report(open_study(folder), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+    assert page.locator("#losses h3", has_text="How hard each term pulls").count() == 1
+    strong, weak = page.locator("#losses .charts").nth(1).locator(".chart").all()
+    assert [each.locator("h3").text_content() for each in (strong, weak)] == ["hole_l1", "style"]
+    assert "trial 0: 1: 2  2: 1  3: 0.667  4: 0.5" in strong.locator("g title").all_text_contents()
+    ticks = [each.locator("svg > text").all_text_contents() for each in (strong, weak)]
+    assert ticks[0] == ticks[1]
+    height = [
+        float(each.locator("path.run").first.get_attribute("d").split("L")[0].split()[1])
+        for each in (strong, weak)
+    ]
+    assert height[1] - height[0] > 100  # three powers of ten below
+
+
 def test_every_judge_has_its_logits_and_every_adversarial_loss_its_words(tmp_path, open_page):
     folder = write_study(tmp_path / "judged", trials=3, photos=("cat",))
     said = "model: {init_args: {objective: {init_args: {adversarial_kind: %s}}}}\n"

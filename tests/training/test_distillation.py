@@ -81,7 +81,7 @@ def test_a_lesson_is_the_teachers_own_answer_and_features():
         torch.testing.assert_close(one, other)
     value = module.objective(inputs)
     distance = (inputs.stages.refined - expected.refined).abs().mean()
-    torch.testing.assert_close(value.terms["teacher_whole_l1"], distance.detach())
+    torch.testing.assert_close(value.terms["teacher_whole_l1"], distance)
     mask = batch.mask
     # Its first layer by hand: what it is shown of a whole image is the image, ones, and no hole.
     seen = torch.cat([2 * completed - 1, torch.ones_like(mask), torch.zeros_like(mask)], 1)
@@ -92,7 +92,7 @@ def test_a_lesson_is_the_teachers_own_answer_and_features():
     pair = (mapped, expected.extras["attended"])
     ours, theirs = (each / each.norm(dim=1, keepdim=True) for each in pair)
     by_hand = 2 - 2 * (ours * theirs).sum(1).mean()
-    torch.testing.assert_close(value.terms["teacher_attention"], by_hand.detach())
+    torch.testing.assert_close(value.terms["teacher_attention"], by_hand)
 
 
 def test_the_student_comes_nearer_to_its_teacher_which_stays_as_it_was():

@@ -83,7 +83,8 @@ class Panel {
 }
 
 class Curves {
-  // chart: {title, hint, text(value), log, lines: [{run, points, best, dashed}], flat: [[words, value]], flatAtEnd}
+  // chart: {title, hint, text(value), log, lines: [{run, points, best, dashed}], flat: [[words, value]], flatAtEnd,
+  // span: values that the axis reaches, too}
   // width: on screen, in pixels, so that letters come out as large as elsewhere.
   constructor(chart, width) {
     this.chart = chart;
@@ -104,7 +105,7 @@ class Curves {
   }
 
   scale() {
-    const values = [...this.chart.lines.flatMap((line) => line.points.map(([, value]) => value)), ...this.chart.flat.map(([, value]) => value)];
+    const values = [...this.chart.lines.flatMap((line) => line.points.map(([, value]) => value)), ...this.chart.flat.map(([, value]) => value), ...this.chart.span ?? []];
     let [low, high] = [Math.min(...values), Math.max(...values)];
     this.log = Boolean(this.chart.log) && low > 0 && high > 20 * low;
     if (this.log) { this.low = low; this.high = high; return; }
@@ -139,7 +140,7 @@ class Curves {
 
   // With as many digits as tell it from the next one.
   tickText(value) {
-    if (this.log) return Number(value.toPrecision(1)).toString();
+    if (this.log) return value < 0.001 ? value.toExponential(0) : Number(value.toPrecision(1)).toString();
     return Number(value.toFixed(Math.max(0, -Math.floor(Math.log10(niceStep((this.high - this.low) / 5)) + 1e-9)))).toString();
   }
 

@@ -1,4 +1,6 @@
-// The training's own losses by epoch, as they were logged: each term before its weight.
+// The training's own losses by epoch, as they were logged: each term before its weight, and how hard it pulls with it.
+
+const PULL = 'gradient/';
 
 function showLosses() {
   const place = section('losses');
@@ -8,9 +10,13 @@ function showLosses() {
   const panel = new Panel(() => lossCharts(names, judges), 320);
   const said = make('div');
   const legend = make('div', { class: 'legend' });
+  const pulling = names.filter((name) => name.startsWith(PULL));
+  const pulls = new Panel(() => pullCharts(pulling), 320);
   place.append(make('p', { class: 'soft' }, 'Means over an epoch’s training steps, each term as it is before its weight: terms of runs with other weights can be compared, totals cannot.'),
-    said, panel.element, legend);
+    said, panel.element, legend,
+    ...pulling.length ? [make('h3', {}, 'How hard each term pulls'), make('p', { class: 'soft' }, 'The norm of each term’s gradient, times its weight, at what trains of the network: at the first step of every epoch, so one batch’s. All have one axis. What lies far below the others decides little, whatever its weight looks like.'), pulls.element] : []);
   panel.begin();
+  pulls.begin();
   listen(() => {
     said.replaceChildren(...judges.length ? logitsSaid() : []);
     legend.replaceChildren(...sideLegend(''),
@@ -31,7 +37,7 @@ function logitsSaid() {
 
 function lossCharts(names, judges) {
   const ofJudges = judges.flatMap((judge) => [judge.loss, ...judge.logits]);
-  const terms = names.filter((name) => name !== 'total' && !ofJudges.includes(name)).sort();
+  const terms = names.filter((name) => name !== 'total' && !ofJudges.includes(name) && !name.startsWith(PULL)).sort();
   const alone = judges.length === 1;
   const charts = [
     ...names.includes('total') ? [lossChart('total', 'total', 'the weighted sum that the network descends')] : [],
@@ -44,7 +50,18 @@ function lossCharts(names, judges) {
     }),
     ...terms.map((name) => lossChart(name, name, name.startsWith('weight/') ? 'what the term weighs, balanced as training goes' : `${name}, before its weight`)),
   ];
-  // What only some runs were trained by comes last.
+  return ofMostRunsFirst(charts);
+}
+
+function pullCharts(names) {
+  const charts = [...names].sort().map((name) => lossChart(name, name.slice(PULL.length), `how hard ${name.slice(PULL.length)} pulls: the norm of its weighted gradient`));
+  const positive = charts.flatMap((chart) => chart.lines.flatMap((line) => line.points.map(([, value]) => value))).filter((value) => value > 0);
+  const span = positive.length ? [Math.min(...positive), Math.max(...positive)] : [];
+  return ofMostRunsFirst(charts.map((chart) => ({ ...chart, span })));
+}
+
+// What only some runs were trained by comes last.
+function ofMostRunsFirst(charts) {
   const rank = (chart) => (chart.runs < chosenTrained().filter((run) => run.losses.epochs.length).length ? 1 : 0);
   return charts.filter((chart) => chart.runs).sort((one, other) => rank(one) - rank(other));
 }

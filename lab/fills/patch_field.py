@@ -24,7 +24,9 @@ _MOST_PAIRS = 2**27
 _FIRST_ROUNDS = 10
 # Patches or pixels that are worked on at one time, so that memory is bounded.
 _CHUNK = 8192
-_PIXEL_CHUNK = 2**17
+_PIXEL_CHUNK = 2**14
+# How well patches fit is told from so many of them.
+_MOST_FITS = 2**17
 # A patch counts less by this factor with every pixel that it lies deeper in the hole.
 _FADING, _DEEPEST = 1.3, 60
 # The share of patches that fit better than what counts as a fair fit.
@@ -67,12 +69,16 @@ class PatchField:
         self._source_at = _numbered(self.sources, hole.numel())
         around = torch.arange(-radius, radius + 1, device=device)
         self._offsets = (self.width * around[:, None] + around).flatten()
-        self._steps = [(y, x) for y in around.tolist() for x in around.tolist()]
+        self._rows, self._columns = (
+            around.repeat_interleave(len(around)),
+            around.repeat(len(around)),
+        )
         self._fading = _FADING ** -_depth(hole).flatten()[self.targets].to(planes.dtype)
         self.colours = planes.flatten(1).T.contiguous()
         self.nearest = self.targets
         self._distances = torch.zeros_like(self._fading)
         self._basis: Tensor | None = None
+        self._few_voters: Tensor | None = None
 
     def begin(self, planes: Tensor) -> None:
         """Find first matches: the best ones, or where that is too much, by a long search.
@@ -212,22 +218,34 @@ class PatchField:
 
     def _weights(self) -> Tensor:
         """How much each target's vote counts: by how well it fits, and how near the rim it is."""
-        fair = self._distances[:: 1 + len(self._distances) // _PIXEL_CHUNK].quantile(_FAIR)
+        fair = self._distances[:: 1 + len(self._distances) // _MOST_FITS].quantile(_FAIR)
         fit = self._distances / (2.0 * fair.clamp_min(torch.finfo(fair.dtype).tiny))
         return torch.exp(-fit.clamp_max(20.0)) * self._fading
 
     def _votes(self, pixels: Tensor, weights: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """For each place of a patch over the pixels: what it is copied from, and its weight."""
+        voters = self._voters(pixels)
+        is_there = voters >= 0
+        voters = voters.clamp_min(0)
+        origins = torch.where(is_there, self.nearest[voters] + self._offsets[:, None], pixels)
+        yield from zip(origins, weights[voters] * is_there, strict=True)
+
+    def _voters(self, pixels: Tensor) -> Tensor:
+        """The target over each pixel, for each place of its patch ``(places, pixels)``; -1: none.
+
+        Those of a hole that is worked on at once stay from vote to vote.
+        """
+        if self._few_voters is not None:
+            return self._few_voters
         rows, columns = pixels // self.width, pixels % self.width
-        for y, x in self._steps:
-            is_there = (rows >= y) & (rows < self.height + y)
-            is_there &= (columns >= x) & (columns < self.width + x)
-            step = y * self.width + x
-            target = self._target_at[torch.where(is_there, pixels - step, 0)]
-            is_there &= target >= 0
-            target = target.clamp_min(0)
-            origins = torch.where(is_there, self.nearest[target] + step, pixels)
-            yield origins, weights[target] * is_there
+        y, x = self._rows[:, None], self._columns[:, None]
+        is_there = (rows >= y) & (rows < self.height + y)
+        is_there &= (columns >= x) & (columns < self.width + x)
+        at = torch.where(is_there, pixels - self._offsets[:, None], 0)
+        voters = torch.where(is_there, self._target_at[at], -1)
+        if len(pixels) == len(self.pixels):
+            self._few_voters = voters
+        return voters
 
 
 def _numbered(positions: Tensor, count: int) -> Tensor:

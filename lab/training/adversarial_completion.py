@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lab.contracts import JudgedPair, LossInputs, Network, Stages, Strategy
 from lab.data import Batch
-from lab.losses import Objective, ObjectiveValue, judged_name
+from lab.losses import Objective, judged_name
 from lab.networks import InpaintSANet
 from lab.ranks import average_gradients
 from lab.strategies import Direct
@@ -26,6 +26,8 @@ from lab.training.completion_module import CompletionModule
 from lab.training.judges import Judges, judge_both, judged_pairs
 from lab.training.parts import find_part, let_move
 from lab.training.phases import Phase, Schedule
+from lab.training.pulls import Pulls
+from lab.training.term_needs import check_needs, last_layer
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,11 @@ class AdversarialCompletion(CompletionModule):
         self.judges = nn.ModuleDict()
         self._judges = judges
         self._phase = 0
-        self._said_idle: set[tuple[int, str]] = set()
+        self._pulls = Pulls()
         for phase in phases:
             self._refuse_unknown_parts(phase)
-        _check_asked(self.network, self.objectives)
-        _check_last_layer(self.network, self.schedule, self.objectives)
+        for each, phase in zip(self.objectives, phases, strict=True):
+            check_needs(_objective(each), self.network, phase)
 
     @property
     def phase(self) -> Phase:
@@ -253,7 +255,7 @@ class AdversarialCompletion(CompletionModule):
             batch.mask,
             completed,
             judged,
-            _last_layer(self.network),
+            last_layer(self.network),
             batch.guides,
             getattr(self.network, "guidance_features", None),
         )
@@ -332,30 +334,14 @@ class AdversarialCompletion(CompletionModule):
             parameter.requires_grad_(False)
         value = self.objective(inputs)
         self.check_finite({"total": value.total, **value.terms})
-        gradients = self._gradients(value) if is_first else {}
+        gradients = {}
+        if is_first:
+            gradients = self._pulls.measure(self.objective, value, self.network, self.phase)
         self._descend(value.total, self.network, optimizer)
         for parameter in moving:
             parameter.requires_grad_(True)
         weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
         self.log_step({"total": value.total, **value.terms, **weights, **gradients})
-
-    def _gradients(self, value: ObjectiveValue) -> dict[str, Tensor]:
-        """How hard each term pulls, to be logged; those that do not pull at all are said, once."""
-        trained = [each for each in self.network.parameters() if each.requires_grad]
-        norms = self.objective.gradient_norms(value, trained)
-        for name, norm in norms.items():
-            # A term that is 0 may be where it wants to be.
-            idle = float(norm) == 0.0 and float(value.terms[name].detach()) != 0.0
-            if idle and (self._phase, name) not in self._said_idle:
-                self._said_idle.add((self._phase, name))
-                warnings.warn(
-                    f"the term {name} has the weight {self.objective.weights.active()[name]:g} and "
-                    f"is {float(value.terms[name].detach()):g}, but no gradient of it reaches what "
-                    f"trains of the network ({', '.join(self.phase.trains)}): it changes nothing. "
-                    f"Set model.objective.weights.{name} to 0, or train a part that it depends on",
-                    stacklevel=2,
-                )
-        return {f"gradient/{name}": norm for name, norm in norms.items()}
 
     def _descend(
         self,
@@ -419,47 +405,3 @@ def _named(judge: str, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _mean(logits: Sequence[Tensor]) -> Tensor:
     """The mean over the scales' means."""
     return torch.stack([scale.detach().mean() for scale in logits]).mean()
-
-
-def _last_layer(network: nn.Module) -> tuple[Tensor, ...]:
-    """The parameters of the layer that a network names as its ``last_layer``; none without one."""
-    layer = getattr(network, "last_layer", None)
-    return tuple(layer.parameters()) if isinstance(layer, nn.Module) else ()
-
-
-def _check_asked(network: nn.Module, objectives: nn.ModuleList) -> None:
-    for objective in objectives:
-        for term, asked in _objective(objective).asked.items():
-            if not hasattr(network, asked):
-                raise ValueError(
-                    f"the term {term} asks the network's {asked}, which {type(network).__name__} "
-                    f"does not have: set model.objective.weights.{term} to 0, or take a network "
-                    "that has them, as ShiftNet has guidance_features"
-                )
-
-
-def _check_last_layer(network: nn.Module, schedule: Schedule, objectives: nn.ModuleList) -> None:
-    for phase, objective in zip(schedule.phases, objectives, strict=True):
-        balancing = _objective(objective).balancing
-        if not balancing.measures_gradients:
-            continue
-        name, layer = type(balancing).__name__, _last_layer(network)
-        if not layer:
-            raise ValueError(
-                f"{name} measures gradients at the network's last layer, but "
-                f"{type(network).__name__} names none: give it a property last_layer, or take "
-                "UncertaintyWeighting"
-            )
-        trained = {
-            parameter
-            for part in phase.trains
-            if not part.startswith("judges")
-            for module in find_part(part, network, {})
-            for parameter in module.parameters()
-        }
-        if not trained.issuperset(layer):
-            raise ValueError(
-                f"{name} measures gradients at the network's last layer, which does not train in "
-                f"a phase that trains {', '.join(phase.trains)}: train it there, or take "
-                "UncertaintyWeighting"
-            )

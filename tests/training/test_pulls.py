@@ -41,7 +41,7 @@ def test_what_is_measured_changes_nothing_of_the_training(monkeypatch):
         assert all(bool((state[name] == other[name]).all()) for name in state)
 
 
-def test_a_term_that_does_not_reach_what_trains_is_said_once_a_phase():
+def test_a_term_that_does_not_reach_what_trains_is_said_once():
     weights = {**NONE, "hole_l1": 1.0, "edges_adversarial": 0.5}
     phases = [Phase(1, weights=weights), Phase(2, trains=("network.decoder",), weights=weights)]
     with pytest.warns(UserWarning, match=IDLE) as said:

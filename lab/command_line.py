@@ -10,8 +10,10 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.untrusted import printable
@@ -88,6 +90,7 @@ def run_command(main: Callable[[], int]) -> NoReturn:
             errors=sys.stdout.errors,
             line_buffering=sys.stdout.line_buffering,
         )
+    warn_in_one_line()
     try:
         try:
             status = main()
@@ -140,6 +143,24 @@ def complain(error: object) -> None:
     if len(text) > _LONGEST_ERROR:
         text = f"{text[: _LONGEST_ERROR // 2]} … {text[-_LONGEST_ERROR // 2 :]}"
     say(f"error: {text}", error=True)
+
+
+def warn_in_one_line() -> None:
+    """Have this process show our own warnings as ``warning: …``; a library's keep their place."""
+    ours, shown_by_python = Path(__file__).parent, warnings.formatwarning
+
+    def shown(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if category is UserWarning and Path(filename).is_relative_to(ours):
+            return f"warning: {printable(' '.join(str(message).split()))}\n"
+        return shown_by_python(message, category, filename, lineno, line)
+
+    warnings.formatwarning = shown
 
 
 def end_at_once(error: object) -> NoReturn:

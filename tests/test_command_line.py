@@ -103,3 +103,38 @@ def test_what_a_library_quotes_is_cut_to_three_screens(capsys):
     assert said.startswith("error: photos.csv is damaged (xxx")
     assert said.endswith("xxx): remove it\n")
     assert len(said) < 3100
+
+
+WARNING = """
+import warnings
+from lab import command_line
+def main():
+    here = (UserWarning, {file!r}, 7)
+    warnings.warn_explicit("a term\\n\\x1b[31m changes nothing", *here)
+    return 0
+command_line.run_command(main)
+"""
+
+
+def said_in_a_warning(file):
+    ended = subprocess.run(
+        [sys.executable, "-c", WARNING.format(file=file)],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+    )
+    assert ended.returncode == 0
+    return ended.stderr
+
+
+def test_a_warning_of_ours_is_one_line_without_a_place_in_the_code():
+    said = said_in_a_warning(PROJECT / "lab" / "training" / "pulls.py")
+    assert said.startswith("warning: a term ")
+    assert said.endswith(" changes nothing\n")
+    assert "\x1b" not in said
+
+
+def test_a_librarys_warning_keeps_its_place():
+    assert "torch/nn/modules/conv.py:7: UserWarning:" in said_in_a_warning(
+        "torch/nn/modules/conv.py"
+    )

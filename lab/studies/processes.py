@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from lab.checks import UserError
-from lab.command_line import without_ctrl_c
+from lab.command_line import warn_in_one_line, without_ctrl_c
 from lab.faults import EnvironmentFaultError, fault_of
 from lab.parsing import SettingsError
 from lab.studies.display import SweepDisplay
@@ -115,6 +115,7 @@ def _work(sweep: Sweep, number: int, pipe: Connection) -> None:
         except OSError:
             raise KeyboardInterrupt from None
 
+    warn_in_one_line()
     try:
         try:
             run_trials(sweep, number, tell)

@@ -118,7 +118,7 @@ command_line.run_command(main)
 
 def said_in_a_warning(file):
     ended = subprocess.run(
-        [sys.executable, "-c", WARNING.format(file=file)],
+        [sys.executable, "-c", WARNING.format(file=str(file))],
         capture_output=True,
         text=True,
         cwd=PROJECT,

@@ -69,10 +69,8 @@ class PatchField:
         self._source_at = _numbered(self.sources, hole.numel())
         around = torch.arange(-radius, radius + 1, device=device)
         self._offsets = (self.width * around[:, None] + around).flatten()
-        self._rows, self._columns = (
-            around.repeat_interleave(len(around)),
-            around.repeat(len(around)),
-        )
+        self._rows = around.repeat_interleave(len(around))
+        self._columns = around.repeat(len(around))
         self._fading = _FADING ** -_depth(hole).flatten()[self.targets].to(planes.dtype)
         self.colours = planes.flatten(1).T.contiguous()
         self.nearest = self.targets

@@ -16,7 +16,7 @@ function showLosses() {
     said, panel.element, legend,
     ...pulling.length ? [make('h3', {}, 'How hard each term pulls'), make('p', { class: 'soft' }, 'The norm of each term’s gradient, times its weight, at what trains of the network: at the first step of every epoch, so one batch’s. All have one axis. What lies far below the others decides little, whatever its weight looks like.'), pulls.element] : []);
   panel.begin();
-  pulls.begin();
+  if (pulling.length) pulls.begin();
   listen(() => {
     said.replaceChildren(...judges.length ? logitsSaid() : []);
     legend.replaceChildren(...sideLegend(''),

@@ -22,8 +22,9 @@ FAILING = (
 )
 
 # What rounding in another order changes in eight steps: by how much scores, losses, and gradients
-# (Adam's mean ones and each term's, by their norm) may differ. Forty layers that each normalize a few samples multiply
-# rounding past comparing: of those, tests/test_ranks.py compares one step in double precision.
+# (Adam's mean ones and each term's, by their norm) may differ. Forty layers that each normalize a
+# few samples multiply rounding past comparing: of those, tests/test_ranks.py compares one step in
+# double precision.
 NEAR = {"scores": 3e-3, "losses": 5e-4, "gradients": 0.01}
 
 

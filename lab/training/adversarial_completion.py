@@ -237,7 +237,7 @@ class AdversarialCompletion(CompletionModule):
             self._judges_step(judged, optimizers[1])
         if network_trains:
             inputs = self.loss_inputs(batch, stages, completed, judged)
-            is_first = batch_index < self.optimization.judge_steps
+            is_first = batch_index < self._batches_a_turn()
             self._network_step(inputs, optimizers[0], is_first)
         self._step_schedules()
 
@@ -362,13 +362,14 @@ class AdversarialCompletion(CompletionModule):
             scheduler.step()  # type: ignore[union-attr]
 
     def _is_networks_turn(self, batch_index: int) -> bool:
-        every = self.optimization.judge_steps
+        seen = self.current_epoch * int(self.trainer.num_training_batches) + batch_index + 1
+        return seen % self._batches_a_turn() == 0
+
+    def _batches_a_turn(self) -> int:
+        """How many batches there are for each that the network trains on, in this phase."""
         asked = [self.judges[name] for name in self.objective.judges]
         # Where a phase leaves the judges as they are, nobody's turn comes before the network's.
-        if every == 1 or not any(_moves(judge) for judge in asked):
-            return True
-        seen = self.current_epoch * int(self.trainer.num_training_batches) + batch_index + 1
-        return seen % every == 0
+        return self.optimization.judge_steps if any(_moves(judge) for judge in asked) else 1
 
     def _asked(self) -> list[str]:
         """The judges that a term with a weight asks in any phase."""

@@ -32,6 +32,14 @@ def test_the_network_that_waits_for_its_judges_says_it_at_its_own_first_step():
     assert logged_gradients(logged) == [set(), every, set(), every]
 
 
+def test_where_the_judges_stay_as_they_are_it_says_it_once_an_epoch_too():
+    optimization = Optimization(0.01, 0.01, judge_steps=2)
+    phases = [Phase(2, trains=("network",))]
+    _, _, logged, _ = fit(phases, weights=WEIGHTS, optimization=optimization)
+    every = {f"gradient/{name}" for name in WEIGHTS}
+    assert logged_gradients(logged) == [every, set(), every, set()]
+
+
 def test_what_is_measured_changes_nothing_of_the_training(monkeypatch):
     _, states, _, _ = fit([Phase(2)], weights=WEIGHTS)
     monkeypatch.setattr("lab.losses.Objective.gradient_norms", lambda *_: {})

@@ -206,16 +206,22 @@ def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str
         return {path.name: [f"--evaluation.set={path.resolve()}"] for path in given.set}
     if given.photos is None:
         return {"validation": []}
-    from lab.data import find_polarity, pair_folders, parse_entrant
-    from lab.imaging import image_files
+    from lab.data import find_polarity, open_entrant, pair_folders, parse_entrant
+    from lab.imaging import read_source
 
     pairs, left_out = pair_folders(given.photos, given.masks)
     for sentence in left_out:
         say(f"note: {sentence}", error=True)
     answers: dict[str, list[Path]] = {}
-    for _, folder in map(parse_entrant, given.entrant):
-        for path in image_files(folder) if folder.is_dir() else []:
-            answers.setdefault(path.stem, []).append(path)
+    if given.entrant:
+        # What cannot be scored is refused as such, before it could say nothing of the masks.
+        sizes = {}
+        for photo, _ in pairs:
+            source = read_source(photo)
+            sizes[photo.stem] = source.height, source.width
+        for name, folder in map(parse_entrant, given.entrant):
+            for sample, path in open_entrant(name, folder, sizes).files.items():
+                answers.setdefault(sample, []).append(path)
     polarity = given.mask_polarity
     if polarity is not None and answers:
         # Stated, it holds; but what the answers say is not kept back.

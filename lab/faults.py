@@ -44,6 +44,9 @@ def fault_of(error: BaseException) -> str | None:
     for cause in _causes(error):
         said = _said(cause)
         if said is not None:
+            # What a person named in the command is to be mended in the command.
+            if isinstance(cause, UnreadableCheckpointError):
+                return said
             return (
                 f"{said.rstrip('.')}. Nothing that was finished is lost: the same command goes on"
             )

@@ -75,9 +75,7 @@ def list_presets(*names: str, measure: bool = True) -> pd.DataFrame:
     """
     for name in names:
         _check_known(name)
-        if not NETWORKS[name].presets:
-            having = ", ".join(known for known in NETWORKS if NETWORKS[known].presets)
-            raise UserError(f"{name} has no presets; {having} have")
+        NETWORKS[name].check_presets()
     rows = {
         (network, name): {
             "photo_size": preset.photo_size,

@@ -187,6 +187,36 @@ def test_a_folder_that_will_not_do_is_one_line_before_anything_is_scored(
     assert not list(tmp_path.rglob("photos.csv"))
 
 
+@pytest.mark.parametrize(
+    ("entrant", "message"),
+    [
+        ("service=nowhere", "is no folder: give the one of service's pictures"),
+        ("service=small", "32x32 found, 64x64 wanted"),
+        ("service", "write NAME=FOLDER"),
+        ("masks=pairs", "none of the 0 photos"),
+    ],
+)
+def test_folders_that_will_not_do_are_said_before_the_masks_are_asked(
+    pairs, tmp_path, capsys, monkeypatch, entrant, message
+):
+    assert run("--set", pairs, "--hand-out", tmp_path / "holes") == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs").mkdir()
+    for mask in (tmp_path / "holes" / "masks").iterdir():
+        # Half and half say nothing, so that only answers could.
+        write_image(
+            mask, torch.cat([torch.zeros(3, SIZE, SIZE // 2), torch.ones(3, SIZE, SIZE // 2)], 2)
+        )
+        write_image(tmp_path / "small" / mask.name, torch.zeros(3, SIZE // 2, SIZE // 2))
+    capsys.readouterr()
+    photos = "pairs" if entrant.startswith("masks") else "holes/photos"
+    words = ["--photos", photos, "--masks", "holes/masks", "--runs", "runs"]
+    assert run(*words, "--entrant", entrant.replace("masks=", "service=")) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "\n" not in said.rstrip()
+
+
 def test_holes_are_handed_out_without_what_lies_under_them_and_come_back(pairs, tmp_path, capsys):
     holes, answers = tmp_path / "holes", tmp_path / "answers"
     assert run("--set", pairs, "--hand-out", holes) == 0

@@ -246,6 +246,11 @@ def test_settings_that_mean_nothing_are_refused(options, message):
         tiny_experiment(*options)
 
 
+def test_too_few_validation_photos_are_said_before_anything_is_scored():
+    with pytest.raises(ValueError, match="fid"):
+        Tasks(Evaluation(also=["fid"]), PhotoDataModule(size=32, validation_crops=1))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

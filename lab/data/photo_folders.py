@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from lab.checks import UserError
 from lab.data.evaluation_sets import FOLDERS, EvaluationRecord, EvaluationSet, ManifestFile
 from lab.files import file_sha256
 from lab.imaging import (
@@ -58,11 +59,11 @@ def pair_folders(photos: Path, masks: Path) -> tuple[list[tuple[Path, Path]], li
         The pairs by the photos' names, and what was left out, in words.
 
     Raises:
-        ValueError: no such folder, no photo with a mask, or several files that could be meant.
+        UserError: no such folder, no photo with a mask, or several files that could be meant.
     """
     for folder in (photos, masks):
         if not folder.is_dir():
-            raise ValueError(f"{folder} is no folder: give one of photos and one of masks")
+            raise UserError(f"{folder} is no folder: give one of photos and one of masks")
     photo_files, mask_files = image_files(photos), image_files(masks)
     if photos.samefile(masks):
         mask_files = [path for path in mask_files if path.stem.endswith(MASK_ENDING)]
@@ -73,10 +74,10 @@ def pair_folders(photos: Path, masks: Path) -> tuple[list[tuple[Path, Path]], li
         meant = found if len(found) > 1 else alike
         if len(meant) > 1:
             names = ", ".join(printable(path.name) for path in meant)
-            raise ValueError(f"{names} could be meant by {printable(photo.stem)}: keep one of them")
+            raise UserError(f"{names} could be meant by {printable(photo.stem)}: keep one of them")
     pairs = [(photo, found[0]) for photo, found in masks_of.items() if found]
     if not pairs:
-        raise ValueError(
+        raise UserError(
             f"none of the {len(photo_files)} photos in {photos} has a mask among the "
             f"{len(mask_files)} in {masks}: name them alike, beach.jpg with beach.png or "
             "beach_mask.png"
@@ -112,7 +113,7 @@ def read_photo_folders(
         polarity: which colour marks the hole.
 
     Raises:
-        ValueError: as by `pair_folders`.
+        UserError: as by `pair_folders`.
         UnreadablePhotoError: a photo.
     """
     photos, masks = Path(photos), Path(masks)
@@ -150,7 +151,7 @@ def find_polarity(
         answers: the pictures that programs made of a photo, by the photo's name without suffix.
 
     Raises:
-        ValueError: the answers contradict each other, or nothing is clear; says what was found.
+        UserError: the answers contradict each other, or nothing is clear; says what was found.
         UnreadablePhotoError: a photo or a mask.
     """
     step = max(1, len(pairs) // _ENOUGH)
@@ -169,7 +170,7 @@ def find_polarity(
         like = [hole.mean() < 0.5 and _on_border(hole) <= 1 - _LEAST_BORDER_KEPT for hole in holes]
         if np.mean(like) >= _LEAST_AGREEING:
             return Polarity(polarity, found)  # type: ignore[arg-type]
-    raise ValueError(
+    raise UserError(
         f"the masks do not say which colour marks the hole ({found}), and no answer of another "
         "program does: give --mask-polarity white-is-hole or black-is-hole"
     )
@@ -203,7 +204,7 @@ def _by_answers(
             changes["black-is-hole"].append((mask, in_black, in_white))
     white_masks, black_masks = (changes[name] for name in ("white-is-hole", "black-is-hole"))
     if white_masks and black_masks:
-        raise ValueError(
+        raise UserError(
             f"the masks are of both polarities: by what was answered, white marks the hole in "
             f"{printable(white_masks[0][0].name)} ({len(white_masks)} of them) and black in "
             f"{printable(black_masks[0][0].name)} ({len(black_masks)}): score them as two sets, or "

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from lab.checks import UserError
 from lab.data.photo_sets import starter_photos
 from lab.deployment.model_files import (
     ANSWER,
@@ -62,7 +63,7 @@ NOT_EXPORTED = {
 """Networks that cannot be exported, and why."""
 
 
-class NotExportedError(ValueError):
+class NotExportedError(UserError):
     """A network cannot be exported, or its file would compute something else."""
 
 

@@ -104,10 +104,10 @@ class Tasks:
         self._segmentation: MaskSource | None = None
         self.not_found: list[str] = []
         self._open_set()
-        asked = [name for name in evaluation.also if name in DISTRIBUTIONS]
-        self.distributions = Distributions(asked, len(self.sizes())) if asked else None
         asked = [name for name in evaluation.also if name in PERCEPTUAL]
         self._perceptual = PerceptualMeasures(asked) if asked else None
+        asked = [name for name in evaluation.also if name in DISTRIBUTIONS]
+        self.distributions = Distributions(asked, len(self.sizes())) if asked else None
 
     def _open_set(self) -> None:
         evaluation = self.evaluation

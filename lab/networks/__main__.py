@@ -22,6 +22,8 @@ EXAMPLE = """\
   python -m lab.networks --ladder
 """
 
+_SIZE = 256
+
 
 def parser() -> CommandParser:
     """The command's options."""
@@ -36,9 +38,8 @@ def parser() -> CommandParser:
     add(
         "--size",
         type=int,
-        default=256,
         metavar="N",
-        help="side of the photo, in pixels; default: 256",
+        help=f"side of the photo, in pixels; default: {_SIZE}",
     )
     add(
         "--ladder",
@@ -51,7 +52,14 @@ def parser() -> CommandParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    given = parser().parse_args(arguments)
+    options = parser()
+    given = options.parse_args(arguments)
+    if given.ladder and (given.measure or given.size is not None):
+        options.error(
+            "--ladder measures every preset at the size that it is meant for: leave out "
+            f"--{'measure' if given.measure else 'size'}"
+        )
+    size = _SIZE if given.size is None else given.size
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.checks import UserError
     from lab.network_table import list_networks, list_presets
@@ -61,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.ladder:
             _print_ladder(list_presets(*given.names), Terminal())
         else:
-            networks = list_networks(*given.names, measure=given.measure, size=given.size)
-            _print(networks, given.size, Terminal())
+            networks = list_networks(*given.names, measure=given.measure, size=size)
+            _print(networks, size, Terminal())
     except UserError as error:
         complain(error)
         return 2

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lab.checks import unknown_name_message
+from lab.checks import UserError, unknown_name_message
 from lab.networks.weight_files import WeightFile
 
 State = Mapping[str, Tensor]
@@ -88,11 +88,18 @@ class RegisteredNetwork:
         """One of its sizes.
 
         Raises:
-            ValueError: it has none of this name; says the nearest.
+            ValueError: it has none at all, or none of this name; says which have, or the nearest.
         """
+        self.check_presets()
         if name not in self.presets:
             raise ValueError(unknown_name_message(f"preset of {self.name}", name, self.presets))
         return self.presets[name]
+
+    def check_presets(self) -> None:
+        """Raise ``UserError`` where it has no presets; says which networks have."""
+        if not self.presets:
+            having = ", ".join(each.name for each in NETWORKS.values() if each.presets)
+            raise UserError(f"{self.name} has no presets; {having} have")
 
 
 _registered: dict[str, RegisteredNetwork] = {}

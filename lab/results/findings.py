@@ -172,16 +172,28 @@ def _race(study: Study) -> list[str]:
 
 def _beats_all(study: Study, run: Run, others: Sequence[Run], goal: str) -> bool:
     leads = [study.compare(run, other, goal) for other in others if _share(run, other)]
-    return bool(leads) and all(lead.low > 0.0 for lead in leads)
+    return bool(leads) and all(lead.verdict == "better" for lead in leads)
 
 
 def _headline(study: Study) -> str:
     goal, best = study.goals[0], study.ranked[0]
-    direction = "higher" if ALL_METRICS[goal].higher_is_better else "lower"
-    return (
-        f"Best by {goal} ({direction} is better): {_at(best)}, {_mean(best, goal)} in the mean "
-        f"over {best.rests_on}."
+    higher = ALL_METRICS[goal].higher_is_better
+    # They are not ranked, but nobody should take what is behind them for the best there is.
+    ahead = [
+        run
+        for run in study.baselines
+        if (run.mean(goal) > best.mean(goal) if higher else run.mean(goal) < best.mean(goal))
+    ]
+    among = f" of what was {'trained' if study.trials else 'delivered'}" if ahead else ""
+    said = (
+        f"Best by {goal} ({'higher' if higher else 'lower'} is better){among}: {_at(best)}, "
+        f"{_mean(best, goal)} in the mean over {best.rests_on}"
     )
+    if ahead:
+        methods = _and([f"{run.label} ({_mean(run, goal)})" for run in ahead])
+        have = "has" if len(ahead) == 1 else "have"
+        said += f"; {methods}, without training, {have} a better mean"
+    return f"{said}."
 
 
 def _front(study: Study) -> list[str]:

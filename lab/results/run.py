@@ -224,6 +224,11 @@ class Run:
         return self.state == "applied" or self.state in _WITHOUT_NETWORK
 
     @property
+    def applied(self) -> str | None:
+        """The variant without training that it is; None for all else, which may be called alike."""
+        return self.label if self.state == "applied" else None
+
+    @property
     def only_scores(self) -> bool:
         """Whether it scored a network that another run trained."""
         return self.record.get("checkpoint") is not None

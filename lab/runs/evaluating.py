@@ -133,7 +133,8 @@ def make_room(
     _remove_others(folder / "networks", () if alone else networks)
     if alone or not has_run:
         return
-    for path in (folder / SETTINGS, folder / RECORD, photo_table(folder).path):
+    names = (SETTINGS, RECORD, DISTRIBUTION_SCORES)
+    for path in (*(folder / name for name in names), photo_table(folder).path):
         path.unlink(missing_ok=True)
     for path in (folder / "visuals", folder / "wandb"):
         shutil.rmtree(path, ignore_errors=True)

@@ -15,6 +15,9 @@ from lab.metrics import ALL_METRICS
 from lab.statistics.resampling import Floats, mean_errors
 from lab.statistics.seeds import SeedSpread
 
+# Of any metric, what is smaller nobody sees, and rounding decides its sign.
+_MOST_PLACES = 5
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -41,8 +44,8 @@ class PairedDifference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0.0 or self.high < 0.0
+        """Whether the interval leaves 0 out, and the mean is not 0 in all digits that are shown."""
+        return (self.low > 0.0 or self.high < 0.0) and abs(self.mean) >= 0.5 * 10**-_MOST_PLACES
 
     @property
     def verdict(self) -> str:
@@ -56,7 +59,7 @@ class PairedDifference:
         """The mean with its interval, to three digits of the larger of mean and half width."""
         half = (self.high - self.low) / 2.0
         scale = max(abs(self.mean), half if half < np.inf else 0.0)
-        places = min(5, max(2, 2 - floor(log10(scale)))) if scale else 3
+        places = min(_MOST_PLACES, max(2, 2 - floor(log10(scale)))) if scale else 3
         if half == np.inf:
             return f"{self.mean:+.{places}f} (one photo gives no interval)"
         return f"{self.mean:+.{places}f} [{self.low:+.{places}f}, {self.high:+.{places}f}]"

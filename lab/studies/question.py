@@ -1,7 +1,7 @@
 """A sweep's YAML file: one question, what is varied for it, on which base, towards which goal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -240,6 +240,33 @@ class Question:
                         f"{choices}"
                     )
             before[path] = space
+
+    def with_settings(self, settings: Mapping[str, Value]) -> "Question":
+        """The question with what a person sets on top of what it sets in every trial alike.
+
+        Args:
+            settings: by dotted path; those that it says nothing of change nothing.
+
+        Raises:
+            ValueError: one that it varies, or by which it tells what else to vary.
+        """
+        search = dict(self.search)
+        for path, value in settings.items():
+            conditions = [name for space in search.values() for name in space.when]
+            for name, space in self.search.items():
+                if path == name and not space.is_varied and name not in conditions:
+                    search[name] = replace(space, choices=[value])
+                elif path in (name, *space.also):
+                    raise ValueError(
+                        f"{path} is what this question varies: leave it out, or change it in the "
+                        "question's file"
+                    )
+        changed = {path for path in settings if path in search}
+        first = [
+            {path: settings[path] if path in changed else value for path, value in values.items()}
+            for values in self.first
+        ]
+        return replace(self, search=search, first=first)
 
     def _completed(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """With the options that have one value to take, as a grid's combinations have them."""

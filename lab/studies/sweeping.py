@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lab.command_line import SETTING_GROUPS
 from lab.files import file_sha256, network_file_system
+from lab.formats.plain import parse_yaml
 from lab.metrics import REVISIONS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
@@ -116,7 +117,7 @@ def begin_sweep(
     question = read_question(question_name, sweeps)
     try:
         question = replace(
-            question,
+            question.with_settings(_by_path(settings)),
             trials=question.trials if trials is None else trials,
             epochs=question.epochs if epochs is None else epochs,
             seeds=question.seeds if seeds is None else seeds,
@@ -291,6 +292,12 @@ def _check_checkpoint(question: str, trains: bool, checkpoint: Path | None) -> N
             load_network(checkpoint)
         except (OSError, UnreadableCheckpointError) as error:
             raise SettingsError(f"--checkpoint: {error}") from error
+
+
+def _by_path(settings: Sequence[str]) -> dict[str, Any]:
+    """The values of ``--path=value``, by path."""
+    parted = (setting.removeprefix("--").partition("=") for setting in settings)
+    return {path: parse_yaml(value) for path, equals, value in parted if equals}
 
 
 def _refuse_what_the_sweep_sets(options: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from lab.training.parts import find_part, let_move
 from lab.training.phases import Phase, Schedule
 from lab.training.pulls import Pulls
 from lab.training.term_needs import check_needs, last_layer
+from lab.training.updates import Updates
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,11 @@ class AdversarialCompletion(CompletionModule):
     every term that has a weight in the phase (raw, not weighted), ``train/weight/<term>`` of terms
     that the objective balances, at the network's first step of an epoch
     ``train/gradient/<term>`` (how hard each pulls: the norm of its weighted gradient at what trains
-    of the network), and for the judge of whole images ``train/discriminator``,
-    ``train/real_logit`` and ``train/fake_logit`` (their means: a judge that wins or dies shows
-    there); other judges put their name before these, as in ``train/local_real_logit``.
+    of the network), ``train/update/network`` and ``train/update/judges`` (how far a step moves
+    their weights: its norm over theirs), and for the judge of whole images
+    ``train/discriminator``, ``train/real_logit`` and ``train/fake_logit`` (their means: a judge
+    that wins or dies shows there); other judges put their name before these, as in
+    ``train/local_real_logit``.
 
     Args:
         network: what is trained, ``(image, mask) -> Stages``.
@@ -321,7 +324,8 @@ class AdversarialCompletion(CompletionModule):
             losses += descended.values()
             logits = {"real_logit": _mean(real), "fake_logit": _mean(fake)}
             self.log_step(descended | _named(name, logits))
-        self._descend(torch.stack(losses).sum(), self.judges, optimizer)
+        moved = self._descend(torch.stack(losses).sum(), self.judges, optimizer)
+        self.log_step({"update/judges": moved})
 
     def _network_step(
         self,
@@ -337,24 +341,28 @@ class AdversarialCompletion(CompletionModule):
         gradients = {}
         if is_first:
             gradients = self._pulls.measure(self.objective, value, self.network, self.phase)
-        self._descend(value.total, self.network, optimizer)
+        moved = self._descend(value.total, self.network, optimizer)
         for parameter in moving:
             parameter.requires_grad_(True)
         weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
-        self.log_step({"total": value.total, **value.terms, **weights, **gradients})
+        updates = {"update/network": moved}
+        self.log_step({"total": value.total, **value.terms, **weights, **gradients, **updates})
 
     def _descend(
         self,
         loss: Tensor,
         network: nn.Module,
         optimizer: Any,  # noqa: ANN401 (Lightning's wrapper has no common type)
-    ) -> None:
+    ) -> Tensor:
+        """One step of an optimizer; returns how far it moved the weights, see `Updates`."""
         optimizer.zero_grad()
         self.manual_backward(loss)
         average_gradients(each for group in optimizer.param_groups for each in group["params"])
         if self.optimization.gradient_clip:
             nn.utils.clip_grad_norm_(network.parameters(), self.optimization.gradient_clip)
+        updates = Updates(network)
         optimizer.step()
+        return updates.ratio()
 
     def _step_schedules(self) -> None:
         schedulers = self.lr_schedulers()

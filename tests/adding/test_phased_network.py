@@ -42,8 +42,9 @@ def test_each_phase_asks_its_own_judge(fitted):
     assert set(module.judges) == {"whole", "edges"}
     first, last = logged[0], logged[-1]
     terms = {"edges_adversarial", "gradient/edges_adversarial"}
-    assert set(first) == {"total", *terms, *(f"edges_{name}" for name in JUDGED)}
-    assert set(last) == {"total", "hole_l1", "adversarial", *JUDGED}
+    updates = {"update/network", "update/judges"}
+    assert set(first) == {"total", *terms, *updates, *(f"edges_{name}" for name in JUDGED)}
+    assert set(last) == {"total", "hole_l1", "adversarial", *updates, *JUDGED}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -183,6 +183,24 @@ def test_how_hard_each_term_pulls_is_drawn_on_one_axis(tmp_path, open_page):
     assert height[1] - height[0] > 100  # three powers of ten below
 
 
+def test_how_far_steps_go_is_drawn_apart_from_the_losses(tmp_path, open_page):
+    folder = write_study(tmp_path / "moved", trials=2, photos=("cat",))
+    for trial in sorted((folder / "trials").iterdir()):
+        losses = pd.read_csv(trial / "losses.csv")
+        updates = {"update/judges": 0.02, "update/network": 0.004 / losses["epoch"]}
+        losses.assign(**updates).to_csv(trial / "losses.csv", index=False)
+    write_report(open_study(folder), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+    headings = page.locator("#losses > h3").all_text_contents()
+    assert headings == ["How far a step moves the weights"]
+    judges, network = page.locator("#losses .charts").nth(1).locator(".chart").all()
+    titles = [each.locator("h3").text_content() for each in (judges, network)]
+    assert titles == ["judges", "network"]
+    lines = network.locator("g title").all_text_contents()
+    assert "trial 0: 1: 0.004  2: 0.002  3: 0.00133  4: 0.001" in lines
+    assert "update" not in page.locator("#losses .charts").first.text_content()
+
+
 def test_every_judge_has_its_logits_and_every_adversarial_loss_its_words(tmp_path, open_page):
     folder = write_study(tmp_path / "judged", trials=3, photos=("cat",))
     said = "model: {init_args: {objective: {init_args: {adversarial_kind: %s}}}}\n"

@@ -9,6 +9,7 @@ from tests.reporting.studies import (
     METRICS,
     add_pruned,
     write_baseline,
+    write_scores,
     write_study,
     write_study_with_knee,
 )
@@ -51,10 +52,30 @@ def test_the_verdict_compares_the_best_with_what_the_question_names(weights):
     study = open_study(weights)
     best, reference = study.ranked[0], study.reference
     assert verdict(study) == (
-        "Best by hole_ssim (higher is better): trial 2, epoch 4, "
-        f"{best.mean('hole_ssim'):.3f} in the mean over 2 photos. Against trial 0, which the "
-        f"question names: {study.compare(best, reference).sentence}."
+        "Best by hole_ssim (higher is better) of what was trained: trial 2, epoch 4, "
+        f"{best.mean('hole_ssim'):.3f} in the mean over 2 photos; Telea (0.604), without "
+        "training, has a better mean. Against trial 0, which the question names: "
+        f"{study.compare(best, reference).sentence}."
     )
+
+
+def test_the_best_is_the_best_of_all_where_no_method_has_a_better_mean(weights):
+    shutil.rmtree(weights / "baselines")
+    write_baseline(weights / "baselines" / "Telea", PHOTOS, quality=0.0)
+    assert verdict(open_study(weights)).startswith("Best by hole_ssim (higher is better): trial 2")
+
+
+def test_pictures_that_were_delivered_are_not_called_best_below_a_method(tmp_path):
+    given = {"entrants/migan": 0.1, "baselines/Smooth": 0.3, "baselines/Telea": 0.2}
+    for name, quality in {**given, "baselines/PatchMatch": 0.0}.items():
+        (tmp_path / name).mkdir(parents=True)
+        write_scores(tmp_path / name, PHOTOS, [0], quality)
+    said = verdict(open_study(tmp_path))
+    assert said.startswith("Best by hole_ssim (higher is better) of what was delivered: migan, ")
+    assert "Smooth (" in said
+    assert "Telea (" in said
+    assert "PatchMatch" not in said
+    assert said.endswith("without training, have a better mean.")
 
 
 def test_the_verdict_of_several_goals_names_the_front(tmp_path):

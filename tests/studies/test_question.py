@@ -126,6 +126,43 @@ def test_a_file_that_is_no_question_is_refused(tmp_path, content):
     assert len(str(error.value)) < 500
 
 
+ASKED = {
+    "question": "?",
+    "goal": "hole_ssim",
+    "search": {
+        "model.objective.adversarial_kind": {"choices": ["hinge", "wasserstein"]},
+        "data.samples_per_epoch": {
+            "choices": [4000],
+            "when": {"model.objective.adversarial_kind": ["wasserstein"]},
+        },
+        "data.size": {"choices": [64], "also": ["data.other"]},
+    },
+    "first": [{"model.objective.adversarial_kind": "hinge", "data.size": 64}],
+    "sampler": "grid",
+}
+
+
+def test_a_setting_goes_on_top_of_what_all_trials_share(tmp_path):
+    question = read(tmp_path, yaml.safe_dump(ASKED, sort_keys=False))
+    given = question.with_settings({"data.size": 32, "data.samples_per_epoch": 16, "fit.epochs": 1})
+    assert given.first == [{"model.objective.adversarial_kind": "hinge", "data.size": 32}]
+    assert given.combinations == [
+        {"model.objective.adversarial_kind": "hinge", "data.size": 32},
+        {
+            "model.objective.adversarial_kind": "wasserstein",
+            "data.samples_per_epoch": 16,
+            "data.size": 32,
+        },
+    ]
+    assert question.with_settings({"fit.epochs": 1}) == question
+
+
+@pytest.mark.parametrize("path", ["model.objective.adversarial_kind", "data.other"])
+def test_a_setting_that_is_varied_is_refused(tmp_path, path):
+    with pytest.raises(ValueError, match=f"{path} is what this question varies"):
+        read(tmp_path, yaml.safe_dump(ASKED, sort_keys=False)).with_settings({path: "log"})
+
+
 def test_a_missing_question_names_the_nearest(tmp_path):
     with pytest.raises(SettingsError, match=r"'los_weights'\. Did you mean 'loss_weights'"):
         read_question("los_weights", SWEEPS)

@@ -91,14 +91,15 @@ def test_values_of_a_phase_that_ended_are_not_logged_on():
     weights, phases, _ = SHAPES["global_and_local"]
     _, _, logged, _ = fit(phases, weights=weights)
     first, second, third = logged[1], logged[3], logged[5]
-    assert set(first) == {"total", "hole_l1"}
+    of_network = {"total", "hole_l1", "update/network"}
+    assert set(first) == of_network
     of_judges = {
         f"{judge}{what}"
         for judge in ("", "local_")
         for what in ("discriminator", "real_logit", "fake_logit")
-    }
+    } | {"update/judges"}
     assert set(second) == of_judges
-    assert set(third) == of_judges | {"total", "hole_l1", "adversarial", "local_adversarial"}
+    assert set(third) == of_judges | of_network | {"adversarial", "local_adversarial"}
 
 
 def test_each_phase_has_its_own_schedule_and_the_last_goes_on_at_its_last_rate():

@@ -1,6 +1,21 @@
-// The training's own losses by epoch, as they were logged: each term before its weight, and how hard it pulls with it.
+// The training's own losses by epoch, as they were logged: each term before its weight, how hard it pulls with it, and
+// how far the steps go.
 
-const PULL = 'gradient/';
+// What is no loss, by what its names begin with: each drawn apart, all of a kind on one axis.
+const BESIDE = [
+  {
+    prefix: 'gradient/',
+    heading: 'How hard each term pulls',
+    said: 'The norm of each term’s gradient, times its weight, at what trains of the network: at the first step of every epoch, so one batch’s. All have one axis. What lies far below the others decides little, whatever its weight looks like.',
+    hint: (term) => `how hard ${term} pulls: the norm of its weighted gradient`,
+  },
+  {
+    prefix: 'update/',
+    heading: 'How far a step moves the weights',
+    said: 'The norm of a step over the norm of the weights, in the mean over an epoch’s steps: how much of a network one step replaces. In the first epoch a few thousandths served every network that was tried; at a hundredth and more, deep ones learned less or exploded: a lower learning rate is worth a try then. All have one axis.',
+    hint: (moved) => `how far a step moves the ${moved}: its norm over that of the weights`,
+  },
+];
 
 function showLosses() {
   const place = section('losses');
@@ -10,13 +25,14 @@ function showLosses() {
   const panel = new Panel(() => lossCharts(names, judges), 320);
   const said = make('div');
   const legend = make('div', { class: 'legend' });
-  const pulling = names.filter((name) => name.startsWith(PULL));
-  const pulls = new Panel(() => pullCharts(pulling), 320);
+  const beside = BESIDE.map((kind) => ({ ...kind, names: names.filter((name) => name.startsWith(kind.prefix)) }))
+    .filter((kind) => kind.names.length)
+    .map((kind) => ({ ...kind, panel: new Panel(() => besideCharts(kind), 320) }));
   place.append(make('p', { class: 'soft' }, 'Means over an epoch’s training steps, each term as it is before its weight: terms of runs with other weights can be compared, totals cannot.'),
     said, panel.element, legend,
-    ...pulling.length ? [make('h3', {}, 'How hard each term pulls'), make('p', { class: 'soft' }, 'The norm of each term’s gradient, times its weight, at what trains of the network: at the first step of every epoch, so one batch’s. All have one axis. What lies far below the others decides little, whatever its weight looks like.'), pulls.element] : []);
+    ...beside.flatMap((kind) => [make('h3', {}, kind.heading), make('p', { class: 'soft' }, kind.said), kind.panel.element]));
   panel.begin();
-  if (pulling.length) pulls.begin();
+  beside.forEach((kind) => kind.panel.begin());
   listen(() => {
     said.replaceChildren(...judges.length ? logitsSaid() : []);
     legend.replaceChildren(...sideLegend(''),
@@ -37,7 +53,7 @@ function logitsSaid() {
 
 function lossCharts(names, judges) {
   const ofJudges = judges.flatMap((judge) => [judge.loss, ...judge.logits]);
-  const terms = names.filter((name) => name !== 'total' && !ofJudges.includes(name) && !name.startsWith(PULL)).sort();
+  const terms = names.filter((name) => name !== 'total' && !ofJudges.includes(name) && !BESIDE.some((kind) => name.startsWith(kind.prefix))).sort();
   const alone = judges.length === 1;
   const charts = [
     ...names.includes('total') ? [lossChart('total', 'total', 'the weighted sum that the network descends')] : [],
@@ -53,8 +69,8 @@ function lossCharts(names, judges) {
   return ofMostRunsFirst(charts);
 }
 
-function pullCharts(names) {
-  const charts = [...names].sort().map((name) => lossChart(name, name.slice(PULL.length), `how hard ${name.slice(PULL.length)} pulls: the norm of its weighted gradient`));
+function besideCharts({ prefix, names, hint }) {
+  const charts = names.map((name) => name.slice(prefix.length)).sort().map((title) => lossChart(`${prefix}${title}`, title, hint(title)));
   const positive = charts.flatMap((chart) => chart.lines.flatMap((line) => line.points.map(([, value]) => value))).filter((value) => value > 0);
   const span = positive.length ? [Math.min(...positive), Math.max(...positive)] : [];
   return ofMostRunsFirst(charts.map((chart) => ({ ...chart, span })));

@@ -92,7 +92,10 @@ def page_data(
             for kind, alive in ALIVE.items()
         },
         "restsOn": "" if scored is None else scored.rests_on,
-        "photos": [{"name": photo.name} for photo in photos],
+        "photos": [
+            {"name": photo.name, "tile": tile}
+            for photo, tile in zip(photos, _tiles(photos), strict=True)
+        ],
         "samples": {
             "names": list(samples.index),
             "photos": list(samples["photo"]),
@@ -118,6 +121,15 @@ def _figures(study: Study, optuna_study: optuna.Study) -> dict[str, Mapping[str,
         # Optuna sets choices side by side, as names are, and without intervals.
         plots = {title: plot for title, plot in plots.items() if not title.startswith("Slices")}
     return {**curves, **plots}
+
+
+def _tiles(photos: Sequence[Photo]) -> list[int]:
+    """By photo, the first that shows the same without its hole: they are shown as one."""
+    known: dict[tuple[str, str], int] = {}
+    return [
+        known.setdefault((photo.name, photo.truth_digest), index)
+        for index, photo in enumerate(photos)
+    ]
 
 
 def _samples(study: Study) -> pd.DataFrame:

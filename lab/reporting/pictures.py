@@ -32,27 +32,32 @@ class Photo:
         name: the photo's.
         truth: file of the photo.
         hole: file of the photo with its hole.
+        truth_digest: what tells its pixels from another photo's of the same name.
         epochs: file by run, stage and epoch.
     """
 
     name: str
     truth: Path
     hole: Path
+    truth_digest: str
     epochs: dict[str, dict[str, dict[int, Path]]] = field(default_factory=dict)
 
 
 def find_photos(runs: Sequence[Run]) -> list[Photo]:
     """The pictured photos of all runs; the same photo with another hole is another one."""
-    photos: dict[tuple[str, str], Photo] = {}
+    photos: dict[tuple[str, str, str], Photo] = {}
     for run in runs:
         for sample, pictures in run.pictures.groupby("sample", sort=False):
             fixed = dict(zip(pictures["what"], pictures["path"], strict=True))
             if not {"truth", "hole"} <= fixed.keys():
                 continue  # a run that is just writing its first epoch
             truth, hole = fixed["truth"], fixed["hole"]
-            both = b"".join(read_bytes(path, LARGEST_PICTURE) for path in (truth, hole))
-            content = sha256(both).hexdigest()
-            photo = photos.setdefault((str(sample), content), Photo(str(sample), truth, hole))
+            of_truth, of_hole = (
+                sha256(read_bytes(path, LARGEST_PICTURE)).hexdigest() for path in (truth, hole)
+            )
+            photo = photos.setdefault(
+                (str(sample), of_truth, of_hole), Photo(str(sample), truth, hole, of_truth)
+            )
             stages = photo.epochs.setdefault(run.name, {})
             by_epoch = pictures.dropna(subset="epoch")
             for stage, epoch, path in zip(

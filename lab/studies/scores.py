@@ -35,7 +35,7 @@ def print_scores(study: Study, console: Console, shown: Sequence[Run] | None = N
     goals = study.goals if study.optuna_study is not None else ()
     common = _common_samples(runs)
     if len(common):
-        console.print(_means(runs, common, goals))
+        _print_means(runs, common, goals, console)
         for sentence in _best_answers(anchor):
             console.print(sentence, highlight=False, soft_wrap=True)
         bins = anchor.best_scores.loc[common, "hole_ratio"].map(ratio_bin)
@@ -82,21 +82,39 @@ def _best_answers(run: Run) -> list[str]:
     return said
 
 
-def _means(runs: Sequence[Run], samples: pd.Index, goals: Sequence[str]) -> Table:
-    photos = runs[0].best_scores.loc[samples, "photo"].nunique()
-    table = plain_table(f"Mean ± standard deviation over {rests_on(len(samples), photos)}")
-    table.add_column("", no_wrap=True)
-    shown = [
+def _print_means(
+    runs: Sequence[Run], samples: pd.Index, goals: Sequence[str], console: Console
+) -> None:
+    """Every metric that all runs have, in as many tables as the console's width asks for."""
+    left = [
         metric
         for metric in dict.fromkeys((*goals, *_SHOWN, *_ASKED))
         if all(metric in run.best_scores for run in runs)
     ]
-    for metric in shown:
+    photos = runs[0].best_scores.loc[samples, "photo"].nunique()
+    title = f"Mean ± standard deviation over {rests_on(len(samples), photos)}"
+    while left:
+        tables = [_means(title, runs, samples, left[: end + 1]) for end in range(len(left))]
+        most = max(1, sum(_fits(table, console) for table in tables))
+        console.print(tables[most - 1])
+        left = left[most:]
+
+
+def _fits(table: Table, console: Console) -> bool:
+    # As wide as it would be: measured within the console's own width it always fits.
+    freely = console.options.update(max_width=100_000)
+    return console.measure(table, options=freely).maximum <= console.width
+
+
+def _means(title: str, runs: Sequence[Run], samples: pd.Index, metrics: Sequence[str]) -> Table:
+    table = plain_table(title)
+    table.add_column("", no_wrap=True)
+    for metric in metrics:
         arrow = "↑" if ALL_METRICS[metric].higher_is_better else "↓"
         table.add_column(f"{metric} {arrow}", justify="right", no_wrap=True)
     for run in runs:
         scores = run.best_scores.loc[samples]
-        cells = (score_text(name, scores[name].mean(), scores[name].std()) for name in shown)
+        cells = (score_text(name, scores[name].mean(), scores[name].std()) for name in metrics)
         table.add_row(run.label, *cells)
     return table
 

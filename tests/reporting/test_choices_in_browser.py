@@ -3,13 +3,15 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lab.reporting import write_report
 from lab.results import open_study
 from lab.selection.guards import ALIVE
-from tests.reporting.seeing import is_colour, left_and_right, set_slider
+from tests.reporting.seeing import is_colour, left_and_right, set_slider, wait_for_pictures
 from tests.reporting.studies import add_pruned, best_at, colour_of, write_baseline, write_study
 
 LOGITS = ("real_logit", "fake_logit")
@@ -199,6 +201,34 @@ def test_how_far_steps_go_is_drawn_apart_from_the_losses(tmp_path, open_page):
     lines = network.locator("g title").all_text_contents()
     assert "trial 0: 1: 0.004  2: 0.002  3: 0.00133  4: 0.001" in lines
     assert "update" not in page.locator("#losses .charts").first.text_content()
+
+
+def test_a_photo_that_each_run_saw_with_another_hole_is_one_picture(tmp_path, open_page):
+    folder = write_study(tmp_path / "strengths", trials=2, photos=("cat", "lake"))
+    shutil.rmtree(folder / "baselines")
+    own = folder / "trials" / "trial-001" / "visuals" / "cat"
+    pixels = np.asarray(Image.open(own / "truth.png")).copy()
+    pixels[:8, :8] = (237, 38, 158)
+    Image.fromarray(pixels).save(own / "hole.png")
+    write_report(open_study(folder), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+    assert page.locator(".grid figure .name").all_text_contents() == ["cat", "lake"]
+    assert page.locator(".grid figcaption", has_text="each run’s own hole").count() == 1
+    cell = page.locator(".grid figure").first
+    cell.scroll_into_view_if_needed()
+    sources = []
+    for run in ("trial-000", "trial-001"):
+        page.get_by_label("A: run").select_option("#hole")
+        page.get_by_label("B: run").select_option(run)
+        for side in "ab":
+            wait_for_pictures(page, f".grid figure:first-child .layer.{side} img:first-child")
+            picture = cell.locator(f".layer.{side} img").first
+            sources.append(picture.get_attribute("src"))
+        assert cell.locator(".none").text_content() == ""
+    first, _, second, _ = sources
+    assert first != second, "the hole beside each run is its own"
+    page.get_by_label("A: run").select_option("trial-000")
+    assert cell.locator(".none").text_content() == ""
 
 
 def test_every_judge_has_its_logits_and_every_adversarial_loss_its_words(tmp_path, open_page):

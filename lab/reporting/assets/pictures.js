@@ -17,7 +17,9 @@ function showPictures() {
     return;
   }
   const grid = make('div', { class: 'grid' });
-  const cells = data.photos.map((photo, index) => new Cell(photo, index, applyView));
+  // Where the hole is what is asked, a photo is there with each run's own: all of them are one cell.
+  const cells = new Map(data.photos.flatMap(({ tile }, index) => (tile === index
+    ? [[index, new Cell(data.photos.flatMap((photo, other) => (photo.tile === tile ? [other] : [])), applyView)]] : [])));
   const wipe = make('input', {
     type: 'range', min: 0, max: 100, value: 50, 'aria-label': 'Wipe between A and B',
     oninput: (event) => { view.split = Number(event.target.value); applyView(); },
@@ -39,13 +41,13 @@ function showPictures() {
 
   let arranged = '';
   function arrange() {
-    const order = sorted(data.photos.map((photo, index) => index), (index) => photoKey(index, album.order));
+    const order = sorted([...cells.keys()], (index) => photoKey(index, album.order));
     const shownPhotos = album.all ? order : order.slice(0, FEW_PHOTOS);
     more.hidden = order.length <= FEW_PHOTOS;
     more.textContent = album.all ? `Only the first ${FEW_PHOTOS}` : `All ${counted(order.length, 'pictured photo')}`;
     if (arranged === shownPhotos.join()) return;
     arranged = shownPhotos.join();
-    grid.replaceChildren(...shownPhotos.map((index) => cells[index].element));
+    grid.replaceChildren(...shownPhotos.map((index) => cells.get(index).element));
   }
   function applyView() {
     view.zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, view.zoom));
@@ -58,13 +60,13 @@ function showPictures() {
     grid.style.setProperty('--y', `${view.y * 100}%`);
     grid.classList.toggle('zoomed', view.zoom > 1);
     wipe.value = view.split;
-    for (const cell of cells) cell.applyView();
+    for (const cell of cells.values()) cell.applyView();
   }
   arrange();
   applyView();
   listen(() => {
     arrange();
-    for (const cell of cells) cell.update();
+    for (const cell of cells.values()) cell.update();
   });
   addEventListener('resize', applyView);
 }
@@ -192,9 +194,13 @@ function zoomAt(x, y, factor) {
 }
 
 class Cell {
-  constructor(photo, index, applyView) {
+  // The indices are of one photo with one hole, or with several.
+  constructor(indices, applyView) {
+    const [index] = indices;
+    const photo = data.photos[index];
     this.photo = photo;
     this.index = index;
+    this.indices = indices;
     this.near = false;
     this.images = {};
     const layers = ['a', 'b'].map((side) => {
@@ -214,7 +220,7 @@ class Cell {
     this.values = make('span', { class: 'values' });
     this.element = make('figure', { 'data-photo': index }, this.frame, make('figcaption', {},
       make('span', { class: 'name', title: photo.name }, photo.name),
-      make('span', { class: 'soft' }, holeWords(ratioOf(photo.name))),
+      make('span', { class: 'soft' }, indices.length > 1 ? 'each run’s own hole' : holeWords(ratioOf(photo.name))),
       this.values));
     new IntersectionObserver((entries) => {
       this.near = entries.at(-1).isIntersecting;
@@ -230,23 +236,31 @@ class Cell {
     const missing = [];
     for (const side of ['a', 'b']) {
       const { picture, truth, outline } = this.images[side];
-      const [source, words] = this.pictureOf(state[side]);
+      const [source, words] = this.pictureOf(side);
       if (source) setSource(picture, source);
       else picture.removeAttribute('src');
       picture.alt = `${side.toUpperCase()}: ${this.photo.name}, ${words}`;
       if (!source) missing.push(`${side.toUpperCase()}: no picture of ${words}`);
       if (look.difference === 'against') setSource(truth, fixedPicture(this.index, 'truth'));
-      if (look.outlined) setSource(outline, fixedPicture(this.index, 'outline'));
+      if (look.outlined) setSource(outline, fixedPicture(this.withHoleOf(side), 'outline'));
     }
     this.missing.textContent = missing.join('; ');
     this.showValues();
   }
 
+  // The photo with the hole that the side's run was given; beside the photo itself, the other side's.
+  withHoleOf(side) {
+    const run = [side, ...'ab'].map((one) => runsByName.get(state[one].run)).find(Boolean);
+    return this.indices.find((index) => run && Object.keys(run.pictures[index]).length) ?? this.index;
+  }
+
   pictureOf(side) {
-    if (side.run in FIXED) return [fixedPicture(this.index, side.run.slice(1)), FIXED[side.run]];
-    const run = runsByName.get(side.run);
-    const epoch = epochOf(side);
-    return [epochPicture(run, this.index, side.stage, epoch), `${run.label}, ${side.stage}, epoch ${epoch}`];
+    const chosen = state[side];
+    const index = this.withHoleOf(side);
+    if (chosen.run in FIXED) return [fixedPicture(index, chosen.run.slice(1)), FIXED[chosen.run]];
+    const run = runsByName.get(chosen.run);
+    const epoch = epochOf(chosen);
+    return [epochPicture(run, index, chosen.stage, epoch), `${run.label}, ${chosen.stage}, epoch ${epoch}`];
   }
 
   showValues() {

@@ -152,7 +152,7 @@ def _run(
     means = run.epochs
     spreads = run.scores[means.columns].groupby(level="epoch").std()
     best = run.scores_at(run.best).reindex(samples)
-    variant = VARIANTS.get(run.applied or "")
+    variant = VARIANTS.get(run.variant or "")
     return {
         "name": run.name,
         "label": run.label,

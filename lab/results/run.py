@@ -224,9 +224,10 @@ class Run:
         return self.state == "applied" or self.state in _WITHOUT_NETWORK
 
     @property
-    def applied(self) -> str | None:
-        """The variant without training that it is; None for all else, which may be called alike."""
-        return self.label if self.state == "applied" else None
+    def variant(self) -> str | None:
+        """The documented variant that its label names; None for what is only called like one."""
+        is_one = self.state == "applied" or self.values.get("variant") == self.label
+        return self.label if is_one else None
 
     @property
     def only_scores(self) -> bool:

@@ -230,7 +230,9 @@ class _Costs:
             return measure_cost(METHODS[run.label].build(), nn.Identity(), self._size)
         if run.checkpoint is None or not run.checkpoint.exists():
             return None
-        experiment = self._sweep.build(run.values, applied=run.applied)
+        experiment = self._sweep.build(
+            run.values, applied=run.label if run.state == "applied" else None
+        )
         parts = experiment.plain["model"]["init_args"]
         key = yaml.safe_dump([parts["network"], parts["strategy"]])
         if key not in self._known:
@@ -259,10 +261,10 @@ def _costs(board: Board) -> list[tuple[Run, Cost | None]]:
 
 
 def _described(board: Board, run: Run) -> str:
-    variant = VARIANTS.get(run.applied or "")
+    variant = VARIANTS.get(run.variant or "")
     if variant is None:
         return board.name(run)
-    on_top = board.question.applied.get(run.label, {})
+    on_top = board.question.applied.get(run.label, {}) if run.state == "applied" else {}
     names = short_names(list(on_top)) if on_top else {}
     changed = "".join(f"; here {names[path]} {value}" for path, value in on_top.items())
     return f"{run.label} ({variant.number}: {variant.title}{changed})"
@@ -272,7 +274,7 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     compared = {line.run.label: line for line in board.lines}
     for run, cost in _costs(board):
-        variant = VARIANTS.get(run.applied or "")
+        variant = VARIANTS.get(run.variant or "")
         line: dict[str, object] = {
             "run": run.name,
             "variant": board.name(run),

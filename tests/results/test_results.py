@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from lab.results import (
 )
 from lab.studies import Question, Search
 from lab.studies.storage import begin_study
-from tests.reporting.studies import HOLE, write_baseline, write_study
+from tests.reporting.studies import HOLE, write_baseline, write_scores, write_study
 from tests.selection.run_folders import write_run
 from tests.tiny import fit_tiny
 
@@ -226,3 +227,13 @@ def test_the_database_lies_in_its_folder_whatever_that_is_called(tmp_path, name)
     open_storage(None, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name / "study.db").exists()
+
+
+def test_only_what_is_a_variant_is_described_as_one(tmp_path):
+    for place in ("entrants/migan", "baselines/telea"):
+        (tmp_path / place).mkdir(parents=True)
+        write_scores(tmp_path / place, ("cat", "lake"), [0], 0.1)
+    entrant = open_study(tmp_path).entrants[0]
+    assert (entrant.label, entrant.variant) == ("migan", None), "called like one of ours"
+    assert replace(entrant, state="applied").variant == "migan"
+    assert replace(entrant, state="complete", values={"variant": "migan"}).variant == "migan"

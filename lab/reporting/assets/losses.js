@@ -12,7 +12,7 @@ const BESIDE = [
   {
     prefix: 'update/',
     heading: 'How far a step moves the weights',
-    said: 'The norm of a step over the norm of the weights, in the mean over an epoch’s steps: how much of a network one step replaces. In the first epoch a few thousandths served every network that was tried; at a hundredth and more, deep ones learned less or exploded: a lower learning rate is worth a try then. All have one axis.',
+    said: 'The norm of a step over the norm of the weights, in the mean over an epoch’s steps: how much of a network one step replaces. In the first epoch a few thousandths served every network that was tried; at a hundredth and more, some learned less or exploded: a lower learning rate is worth a try then. Judges were tried less, and go further as published. All have one axis.',
     hint: (moved) => `how far a step moves the ${moved}: its norm over that of the weights`,
   },
 ];

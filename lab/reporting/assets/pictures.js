@@ -18,8 +18,9 @@ function showPictures() {
   }
   const grid = make('div', { class: 'grid' });
   // Where the hole is what is asked, a photo is there with each run's own: all of them are one cell.
-  const cells = new Map(data.photos.flatMap(({ tile }, index) => (tile === index
-    ? [[index, new Cell(data.photos.flatMap((photo, other) => (photo.tile === tile ? [other] : [])), applyView)]] : [])));
+  const tiles = new Map();
+  data.photos.forEach(({ tile }, index) => tiles.set(tile, [...tiles.get(tile) ?? [], index]));
+  const cells = new Map([...tiles].map(([tile, indices]) => [tile, new Cell(indices, applyView)]));
   const wipe = make('input', {
     type: 'range', min: 0, max: 100, value: 50, 'aria-label': 'Wipe between A and B',
     oninput: (event) => { view.split = Number(event.target.value); applyView(); },

@@ -28,7 +28,7 @@ from lab.training.parts import find_part, let_move
 from lab.training.phases import Phase, Schedule
 from lab.training.pulls import Pulls
 from lab.training.term_needs import check_needs, last_layer
-from lab.training.updates import Updates
+from lab.training.updates import LONG_STEP, Updates
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ class AdversarialCompletion(CompletionModule):
         self._judges = judges
         self._phase = 0
         self._pulls = Pulls()
+        self._warned_of_long_step = False
         for phase in phases:
             self._refuse_unknown_parts(phase)
         for each, phase in zip(self.objectives, phases, strict=True):
@@ -342,6 +343,7 @@ class AdversarialCompletion(CompletionModule):
         if is_first:
             gradients = self._pulls.measure(self.objective, value, self.network, self.phase)
         moved = self._descend(value.total, self.network, optimizer)
+        self._warn_of_long_step(float(moved))
         for parameter in moving:
             parameter.requires_grad_(True)
         weights = {f"weight/{name}": weight for name, weight in value.weights.items()}
@@ -363,6 +365,18 @@ class AdversarialCompletion(CompletionModule):
         updates = Updates(network)
         optimizer.step()
         return updates.ratio()
+
+    def _warn_of_long_step(self, moved: float) -> None:
+        """Once: a network normalized throughout cannot explode, and fails without a word."""
+        if not moved > LONG_STEP or self._warned_of_long_step:
+            return
+        self._warned_of_long_step = True
+        warnings.warn(
+            f"a step moved the network's weights by {moved:.1%} of their norm (limit "
+            f"{LONG_STEP:.0%}): trainings that did exploded, or hardly learned. Lower "
+            "model.optimization.generator_learning_rate, and see update/network in losses.csv",
+            stacklevel=2,
+        )
 
     def _step_schedules(self) -> None:
         schedulers = self.lr_schedulers()

@@ -4,6 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+LONG_STEP = 0.05
+"""Three networks that fill holes were trained by steps that moved a larger share of their weights:
+two exploded, one hardly learned; the longest of the published ones at its own rate is 0.03
+(docs/findings.md, "How high a rate?")."""
+
 
 class Updates:
     """Keeps the weights as they are before a step, to tell afterwards how far it moved them.

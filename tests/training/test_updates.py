@@ -1,10 +1,12 @@
 """How far a step moves the weights is logged, by a ratio that a simple optimizer gives away."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
-from lab.training import Phase
+from lab.training import Optimization, Phase
 from lab.training.updates import Updates
 from tests.toys import fit
 
@@ -69,3 +71,17 @@ def test_what_is_measured_changes_nothing_of_the_training(monkeypatch):
     _, others, _, _ = fit([Phase(2)], weights=WEIGHTS)
     for state, other in zip(states, others, strict=True):
         assert all(bool((state[name] == other[name]).all()) for name in state)
+
+
+def test_steps_that_replace_a_network_are_said_once():
+    with pytest.warns(UserWarning, match=r"moved the network's weights by \d+\.\d% of") as said:
+        _, _, logged, _ = fit([Phase(2)], optimization=Optimization(0.1, 0.01))
+    assert sum(float(step["update/network"]) > 0.05 for step in logged) > 1
+    assert len([each for each in said if "Lower" in str(each.message)]) == 1
+
+
+def test_short_steps_of_the_network_are_not_spoken_of_whatever_the_judges_do():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".* moved the network's weights")
+        _, _, logged, _ = fit([Phase(1)], weights=WEIGHTS, optimization=Optimization(1e-3, 0.5))
+    assert float(logged[0]["update/judges"]) > 0.05 > float(logged[0]["update/network"])

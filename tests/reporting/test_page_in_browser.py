@@ -263,11 +263,15 @@ def test_a_baseline_can_be_compared_with_a_trial(tmp_path, open_page):
     assert "lab.train" not in page.locator("#reproduce").text_content()
 
 
-def test_a_study_that_only_scores_has_no_curves_and_a_still_slider(tmp_path, open_page):
+def test_a_study_that_only_scores_has_no_curves_and_no_epochs_to_choose(tmp_path, open_page):
     write_report(open_study(write_study(tmp_path / "weights", epochs=1)), tmp_path / "page")
     page = open_page(tmp_path / "page" / "index.html").page
     assert page.locator("#curves").count() == 0
-    assert page.locator("#epoch").is_disabled()
+    assert page.locator("#epoch").count() == 0
+    assert "1 epoch" in page.locator("#head").inner_text()
+    assert "best epoch" not in page.locator("#result").inner_text()
+    for part in ("table", "pictures", "samples"):
+        assert "epoch" not in page.locator(f"#{part}").inner_text(), part
     assert is_colour(left_and_right(page)[0], colour_of(0, 1, trial=2))
 
 

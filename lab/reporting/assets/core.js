@@ -3,8 +3,6 @@
 
 const data = JSON.parse(document.getElementById('data').textContent);
 const goal = data.goals[0];
-// By several goals no epoch is the best.
-const countedEpoch = data.goals.length > 1 ? 'after its last epoch' : 'at its best epoch';
 const runsByName = new Map(data.runs.map((run) => [run.name, run]));
 // Runs that have pictures or scores: the others failed or have only begun.
 const shownRuns = data.runs.filter((run) => run.epochs.length);
@@ -15,6 +13,11 @@ const isRepeat = (run) => run.state === 'repeat';
 // Runs that only score a network have its one epoch.
 const lastEpoch = Math.max(1, ...trainedRuns.map((run) => run.epochs.at(-1)));
 const firstEpoch = Math.min(lastEpoch, ...trainedRuns.map((run) => run.epochs[0]));
+// Delivered pictures, methods, and what is asked of a network that was there before: no epoch is to be chosen.
+const hasEpochs = firstEpoch < lastEpoch;
+// By several goals no epoch is the best.
+const countedEpoch = data.goals.length > 1 ? 'after its last epoch' : 'at its best epoch';
+const eachAtCounted = hasEpochs ? `, each run ${countedEpoch}` : '';
 // What needs no training has one value of each metric, not a curve.
 const untrainedMeans = Object.fromEntries(
   shownRuns.filter((run) => run.untrained).map((run) => [run.label,

@@ -51,7 +51,7 @@ function forestFigure() {
     const scale = new ForestScale(forest.near && !nearLabel.hidden ? trained : whole);
     const bases = new Set(rows.filter((row) => row.found).map((row) => row.found.basis));
     caption.replaceChildren(make('b', {}, `${comparison.why}: ${metric}`),
-      ` ${bases.size === 1 ? `over ${[...bases][0]}, ` : ''}paired photo by photo, each run ${countedEpoch}, with 95 % intervals.`);
+      ` ${bases.size === 1 ? `over ${[...bases][0]}, ` : ''}paired photo by photo${eachAtCounted}, with 95 % intervals.`);
     body.replaceChildren(forestHead(metric), make('ol', {}, shownRows.map((row) => forestRow(row, scale, metric))), forestAxis(scale));
     more.hidden = rows.length === fewRows(rows).length;
     more.textContent = forest.all ? 'Fewer rows' : `All ${counted(rows.length, 'row')}`;

@@ -29,7 +29,7 @@ function showPictures() {
   place.append(
     make('div', { class: 'bar' }, sideControls('a'), sideControls('b'),
       make('button', { type: 'button', onclick: () => change({ a: state.b, b: state.a }) }, 'Swap')),
-    epochSlider(),
+    ...hasEpochs ? [epochSlider()] : [],
     lookControls(grid, wipe, applyView, () => cells.forEach((cell) => cell.update())),
     make('div', { class: 'bar' }, ...orderControls(() => arrange())),
     grid,
@@ -37,8 +37,8 @@ function showPictures() {
     make('p', { class: 'hint' }, 'Drag across a picture to move the wipe, or focus it and press ',
       make('kbd', {}, '←'), ' ', make('kbd', {}, '→'), '. ', make('kbd', {}, '+'), ' ', make('kbd', {}, '−'),
       ' zoom (or Ctrl and the wheel), ', make('kbd', {}, 'Shift'), ' and arrows or dragging pan, ',
-      make('kbd', {}, '0'), ' shows all. ', make('kbd', {}, ','), ' ', make('kbd', {}, '.'),
-      ' step through the epochs anywhere on the page.'));
+      make('kbd', {}, '0'), ' shows all. ',
+      ...hasEpochs ? [make('kbd', {}, ','), ' ', make('kbd', {}, '.'), ' step through the epochs anywhere on the page.'] : []));
 
   let arranged = '';
   function arrange() {
@@ -109,7 +109,7 @@ function sideControls(side) {
     stage.value = now.stage;
     epoch.value = now.epoch;
     stage.hidden = epoch.hidden = !chosen;
-    epoch.hidden ||= chosen.untrained;
+    epoch.hidden ||= chosen.untrained || !hasEpochs;
   });
   return make('div', { class: 'side', role: 'group', 'aria-label': `Side ${name}` },
     make('span', { class: `chip ${side}`, 'aria-hidden': 'true' }, name), run, stage, epoch);
@@ -117,7 +117,7 @@ function sideControls(side) {
 
 function epochSlider() {
   const slider = make('input', {
-    type: 'range', id: 'epoch', min: firstEpoch, max: lastEpoch, step: 1, disabled: firstEpoch === lastEpoch, 'aria-label': 'Epoch of all photos',
+    type: 'range', id: 'epoch', min: firstEpoch, max: lastEpoch, step: 1, 'aria-label': 'Epoch of all photos',
     oninput: () => moveSlider(Number(slider.value)),
   });
   const output = make('output', { for: 'epoch' });
@@ -125,7 +125,7 @@ function epochSlider() {
   const step = (by) => moveSlider(Math.min(lastEpoch, Math.max(firstEpoch, state.epoch + by)));
   const stop = () => { clearInterval(timer); timer = null; play.textContent = 'Play'; };
   const play = make('button', {
-    type: 'button', disabled: firstEpoch === lastEpoch,
+    type: 'button',
     onclick: () => {
       if (timer) { stop(); return; }
       if (state.epoch === lastEpoch) moveSlider(firstEpoch);
@@ -139,7 +139,7 @@ function epochSlider() {
     if (event.key === '.') step(1);
   });
   const best = make('button', {
-    type: 'button', disabled: firstEpoch === lastEpoch, onclick: () => change(Object.fromEntries(['a', 'b'].map((side) => [side, { ...state[side], epoch: 'best' }]))),
+    type: 'button', onclick: () => change(Object.fromEntries(['a', 'b'].map((side) => [side, { ...state[side], epoch: 'best' }]))),
   }, 'Best epochs');
   listen(() => {
     slider.value = state.epoch;

@@ -61,7 +61,7 @@ function orderControls(changed) {
     select.value = album.order;
     metric.value = state.metric;
   });
-  return [make('label', {}, 'Metric', metric), make('label', {}, 'Order', select), make('span', { class: 'hint' }, 'by that metric, at the best epochs of A and B')];
+  return [make('label', {}, 'Metric', metric), make('label', {}, 'Order', select), make('span', { class: 'hint' }, `by that metric${hasEpochs ? ', at the best epochs of A and B' : ''}`)];
 }
 
 const FEW_SAMPLES = 12;
@@ -77,7 +77,7 @@ function showSamples() {
   const metric = make('select', { 'aria-label': 'Metric of the list', onchange: () => change({ metric: metric.value }) },
     data.shown.map((name) => make('option', { value: name }, name)));
   const more = make('button', { type: 'button', onclick: () => { list.all = !list.all; build(); } });
-  place.append(make('p', { class: 'soft' }, `${samples.all > samples.names.length ? `The first ${samples.names.length} of ` : ''}${counted(samples.all, 'validation sample')}, each run ${countedEpoch}. Above 0, A is better. In the order that is chosen for the pictures; any column sorts.`),
+  place.append(make('p', { class: 'soft' }, `${samples.all > samples.names.length ? `The first ${samples.names.length} of ` : ''}${counted(samples.all, 'validation sample')}${eachAtCounted}. Above 0, A is better. In the order that is chosen for the pictures; any column sorts.`),
     make('div', { class: 'bar' }, make('label', {}, 'Metric', metric), more), holder, command);
 
   let built = '';

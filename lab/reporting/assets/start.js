@@ -12,7 +12,7 @@ function showHead() {
     make('h1', {}, data.question || data.name),
     make('ul', { class: 'facts' },
       data.isStudy && trials.length ? fact(counted(trials.length, counts.has('run') ? 'run' : 'trial'), states === 'complete' ? '' : `(${states})`) : null,
-      fact(counted(lastEpoch, 'epoch'), ''),
+      trainedRuns.length ? fact(counted(lastEpoch, 'epoch'), '') : null,
       data.restsOn ? fact(data.restsOn, `for validation, ${pictured === data.samples.all ? 'all' : `${pictured} of them`} pictured`) : null,
       data.isStudy ? fact(listed(data.goals), data.goals.length === 1 ? 'is the goal' : 'are the goals') : null));
   const titles = [...document.querySelectorAll('main > section')]

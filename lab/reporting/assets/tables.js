@@ -61,7 +61,7 @@ function showBoard() {
   const put = (titles) => { chosen.clear(); titles.forEach((title) => chosen.add(title)); };
   const holder = make('div');
   place.append(make('div', { class: 'bar' }, element, runsMenu(),
-    make('span', { class: 'hint' }, 'Means ± standard deviation over the photos, at each run’s best epoch. Any column sorts.')), holder);
+    make('span', { class: 'hint' }, `Means ± standard deviation over the photos${eachAtCounted}. Any column sorts.`)), holder);
   let shownNames = '';
   build();
   listen(() => {
@@ -160,7 +160,7 @@ function meanColumn(metric, usual) {
 
 function epochColumn() {
   return {
-    title: 'best epoch', usual: true, hint: 'of those that were run', key: (run) => run.best,
+    title: 'best epoch', usual: hasEpochs, hint: 'of those that were run', key: (run) => run.best,
     cell: (run) => (run.best && !run.untrained ? `${run.best} of ${run.epochs.at(-1)}` : '–'),
   };
 }

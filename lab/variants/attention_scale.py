@@ -15,9 +15,9 @@ def attention_scale(**settings: object) -> CompletionModule:
     ``attention_scale_as_documented`` keeps that; ``attention_scale`` is what was meant.
     Changed: ``model.network.attention_scale``.
     Logged: as V0.
-    Measured: -0.010 [-0.027, +0.008] of hole SSIM after five minutes, over photos and seeds: no
-    difference; both forms alike, since the batch was as large as the channels of a query
-    (docs/findings.md, the board).
+    Measured: -0.010 [-0.027, +0.008] of hole SSIM after five minutes at a rate of 0.003, over
+    photos and seeds: no difference; both forms alike, since the batch was as large as the channels
+    of a query (docs/findings.md, the board).
     """
     return build_variants(["attention_scale"], settings)
 

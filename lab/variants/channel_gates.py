@@ -21,7 +21,8 @@ def channel_gate(**settings: object) -> CompletionModule:
     Changed: ``model.network.gate``, and ``gct_norm`` for the norm.
     Logged: as V0.
     Measured: this gate -0.017 [-0.035, +0.001], both -0.002 [-0.019, +0.016] of hole SSIM after
-    five minutes, over photos and seeds: no difference (docs/findings.md, the board).
+    five minutes at a rate of 0.003, over photos and seeds: no difference (docs/findings.md, the
+    board).
     """
     return build_variants(["channel_gate"], settings)
 
@@ -37,7 +38,7 @@ def both_gates(**settings: object) -> CompletionModule:
     from its weights: train the gates first, as documented, by ``model.warm_start`` and
     ``model.phases``.
     Logged: as V0.
-    Measured: -0.002 [-0.019, +0.016] of hole SSIM after five minutes, over photos and seeds: no
-    difference (docs/findings.md, the board).
+    Measured: -0.002 [-0.019, +0.016] of hole SSIM after five minutes at a rate of 0.003, over
+    photos and seeds: no difference (docs/findings.md, the board).
     """
     return build_variants(["both_gates"], settings)

@@ -37,6 +37,8 @@ def deepfill_v1(**settings: object) -> CompletionModule:
     0.99), five steps of the critics for each of the network, Adam 1e-4 (0.5, 0.9) for both.
     Logged: train/discounted_hole_l1, known_l1, coarse_discounted_hole_l1, coarse_known_l1,
     adversarial, gradient_penalty.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, -0.000 [-0.002, +0.001] of hole SSIM and
+    +0.001 [+0.000, +0.003] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["deepfill_v1"], settings)

@@ -23,6 +23,8 @@ def deepfill_v2(**settings: object) -> CompletionModule:
     Missing: the published holes (strokes and a box of 128 +- 32 pixels), batch 16.
     Changed: network, judge, objective (hinge 1), Adam 1e-4 (0.5, 0.999) for both.
     Logged: train/whole_l1, coarse_whole_l1, adversarial, discriminator.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, -0.152 [-0.183, -0.124] of hole SSIM and
+    +0.052 [+0.023, +0.080] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training"). From an identity start: the ladder of docs/findings.md.
     """
     return build_variants(["deepfill_v2"], settings)

@@ -70,7 +70,8 @@ def distilled_perceptual(**settings: object) -> CompletionModule:
     Changed: as `distilled_reweighted`, and one term more.
     Logged: as `distilled_reweighted`, and train/teacher_perceptual.
     Measured: of `deepfill_v2_300m`, correcting fills, +0.002 [-0.002, +0.006] of hole SSIM and
-    +0.012 [+0.006, +0.018] of texture, over photos and seeds, which is no difference to
-    `distilled_reweighted`.
+    +0.012 [+0.006, +0.018] of texture, over photos and seeds; no clear difference to
+    `distilled_reweighted` by one teacher, by a second +0.006 [+0.004, +0.009] of texture for 0.002
+    [0.000, 0.004] of SSIM (docs/findings.md, "What does a teacher add").
     """
     return build_variants(["distilled_perceptual"], settings)

@@ -31,6 +31,8 @@ def global_local(**settings: object) -> CompletionModule:
     alone, then both. 9, 1 and 40 of 50 epochs are the published 90, 10 and 400 thousand steps:
     ``--model.phases`` for another length.
     Logged: train/hole_l1, then adversarial, discriminator.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, -0.024 [-0.039, -0.014] of hole SSIM and
+    +0.029 [+0.018, +0.043] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["global_local"], settings)

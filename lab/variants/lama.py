@@ -29,6 +29,8 @@ def lama_without_perceptual(**settings: object) -> CompletionModule:
     FID.
     Changed: network, judge, objective (R1 0.001), clipping at 1, Adam 1e-3 and 1e-4.
     Logged: train/known_l1, adversarial, feature_matching, discriminator, r1_penalty.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, -0.022 [-0.039, -0.010] of hole SSIM and
+    +0.030 [+0.017, +0.045] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["lama_without_perceptual"], settings)

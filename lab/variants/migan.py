@@ -31,6 +31,8 @@ def migan(**settings: object) -> CompletionModule:
     slopes are half as large, is 1.25 in [0, 1]), Adam 1e-3 (0, 0.99) for both. Photos of 256 or
     512 pixels; for others, ``--model.network.resolution``.
     Logged: train/hole_l1, adversarial, discriminator, r1_penalty.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, -0.053 [-0.071, -0.041] of hole SSIM and
+    +0.066 [+0.049, +0.085] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["migan"], settings)

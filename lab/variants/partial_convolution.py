@@ -57,6 +57,8 @@ def partial_convolution_without_vgg(**settings: object) -> CompletionModule:
     `partial_convolution` lacks.
     Changed: as `partial_convolution`.
     Logged: train/hole_l1, known_l1, rim_total_variation.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, +0.002 [+0.001, +0.004] of hole SSIM and
+    +0.006 [+0.005, +0.008] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["partial_convolution_without_vgg"], settings)

@@ -35,8 +35,8 @@ def recurrent(**settings: object) -> CompletionModule:
     Changed: network and objective. It needs VGG16's weights; `recurrent_without_vgg` is for where
     they cannot be had.
     Logged: train/hole_l1, known_l1, rim_total_variation, perceptual, style.
-    Measured: without VGG -0.017 [-0.041, +0.007] of hole SSIM after five minutes, clearly less in
-    holes of three to five tenths of the photo (docs/findings.md, the board).
+    Measured: without VGG -0.017 [-0.041, +0.007] of hole SSIM after five minutes at a rate of
+    0.003, clearly less in holes of three to five tenths of the photo (docs/findings.md, the board).
     """
     return build_variants(["recurrent"], settings)
 
@@ -50,7 +50,7 @@ def recurrent_without_vgg(**settings: object) -> CompletionModule:
     Known to be wrong: what `recurrent` says of the L1.
     Changed: network and objective, as `recurrent`.
     Logged: train/hole_l1, known_l1, rim_total_variation.
-    Measured: -0.017 [-0.041, +0.007] of hole SSIM after five minutes, clearly less in holes of
-    three to five tenths of the photo (docs/findings.md, the board).
+    Measured: -0.017 [-0.041, +0.007] of hole SSIM after five minutes at a rate of 0.003, clearly
+    less in holes of three to five tenths of the photo (docs/findings.md, the board).
     """
     return build_variants(["recurrent_without_vgg"], settings)

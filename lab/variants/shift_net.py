@@ -29,6 +29,8 @@ def shift_net_without_vgg(**settings: object) -> CompletionModule:
     decoder's features, in the hole alone), Adam 2e-4 (0.5, 0.999) for both.
     Logged: train/whole_l1, discounted_hole_l1, shift_guidance, local_adversarial,
     local_discriminator.
-    Measured: not yet.
+    Measured: correcting a smooth fill for 150 s of a core, +0.006 [+0.002, +0.010] of hole SSIM and
+    +0.012 [+0.010, +0.015] of texture against it, one seed (docs/networks.md, "All of them after
+    equal short training").
     """
     return build_variants(["shift_net_without_vgg"], settings)

@@ -15,7 +15,7 @@ def structural_loss(**settings: object) -> CompletionModule:
     [0, 510] for one image. Here the gradient flows and both images are in [0, 1].
     Changed: ``model.objective.weights.ms_ssim``.
     Logged: as V0, and train/ms_ssim.
-    Measured: -0.014 [-0.032, +0.004] of hole SSIM and -0.7 dB after five minutes, over photos and
-    seeds: no gain (docs/findings.md, the board).
+    Measured: -0.014 [-0.032, +0.004] of hole SSIM and -0.7 dB after five minutes at a rate of
+    0.003, over photos and seeds: no gain (docs/findings.md, the board).
     """
     return build_variants(["structural_loss"], settings)

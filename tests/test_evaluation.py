@@ -9,6 +9,7 @@ import torch
 from data_prep import clean_plate
 from lab import evaluate
 from lab.checks import UserError
+from lab.command_line import INTERRUPTED
 from lab.data import PhotoDataModule, read_evaluation_set
 from lab.evaluation import Evaluation, Tasks, judge, judging
 from lab.fills import OpenCVInpainting
@@ -284,6 +285,26 @@ def test_a_second_evaluation_replaces_the_first_whole(run, tmp_path, capsys, mon
     assert left.best_scores["hole_ssim"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-5)
     assert left.checkpoint == tmp_path / "other" / "checkpoints" / "epoch-002.pt"
     assert set(left.pictures["epoch"].dropna()) == {2}
+
+
+def test_scores_are_of_the_network_that_is_named_though_a_second_evaluation_was_cut_off(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    options = ["--runs", str(tmp_path / "runs"), "--data.size=32", "--data.validation_photos=1"]
+    network = run / "checkpoints" / "epoch-001.pt"
+    assert evaluate.main(["--checkpoint", str(network), *options]) == 0
+    other = tmp_path / "other.pt"
+    shutil.copy(network, other)
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.runs.evaluating.judge", cut_off)
+    assert evaluate.main(["--checkpoint", str(other), *options]) == INTERRUPTED
+    left = open_run(tmp_path / "runs" / "evaluation")
+    assert left.checkpoint == network
+    assert len(left.best_scores)
 
 
 @pytest.mark.parametrize("kept", ["photos.csv", "study.db"])

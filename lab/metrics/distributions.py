@@ -76,8 +76,11 @@ class Distributions:
 
     Args:
         names: of `DISTRIBUTIONS`.
-        photos: how many there will be.
+        photos: how many there are; who has fewer of them is not measured.
         network: Inception v3; None loads the published one.
+
+    Attributes:
+        names: as above.
 
     Raises:
         ValueError: too few photos for a measure.
@@ -89,7 +92,8 @@ class Distributions:
         self, names: Sequence[str], photos: int, network: InceptionV3 | None = None
     ) -> None:
         refuse_few_photos(names, photos)
-        self._names = tuple(names)
+        self.names = tuple(names)
+        self._photos = photos
         self._size = max(2, min(_LARGEST_SUBSET, photos // 2))
         self._network = network or load_inception(logits="inception_score" in names)
         self.begin()
@@ -101,13 +105,13 @@ class Distributions:
         with warnings.catch_warnings():
             # That they keep the features of all photos, which is what they are for.
             warnings.simplefilter("ignore", UserWarning)
-            self._fid = FrechetInceptionDistance(features) if "fid" in self._names else None
+            self._fid = FrechetInceptionDistance(features) if "fid" in self.names else None
             self._kid = (
                 KernelInceptionDistance(features, subsets=_SUBSETS, subset_size=self._size)
-                if "kid" in self._names
+                if "kid" in self.names
                 else None
             )
-            self._score = InceptionScore(features) if "inception_score" in self._names else None
+            self._score = InceptionScore(features) if "inception_score" in self.names else None
 
     def add(self, completed: Tensor, truth: Tensor) -> None:
         """Add photos ``(B, 3, H, W)`` in [0, 1], and what they should be."""
@@ -126,7 +130,13 @@ class Distributions:
                 measure.update(features, real=False)
 
     def scores(self) -> list[DistributionScore]:
-        """What each measure says; subsets and parts are drawn from a fixed seed."""
+        """What each measure says; subsets and parts are drawn from a fixed seed.
+
+        Returns:
+            Of each; none where photos are lacking, since what is measured depends on their number.
+        """
+        if self._count < self._photos:
+            return []
         found: dict[str, tuple[float, float | None]] = {}
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
@@ -138,4 +148,4 @@ class Distributions:
             if self._score is not None:
                 mean, spread = self._score.compute()
                 found["inception_score"] = float(mean), float(spread)
-        return [DistributionScore(name, *found[name], self._count) for name in self._names]
+        return [DistributionScore(name, *found[name], self._count) for name in self.names]

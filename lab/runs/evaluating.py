@@ -5,6 +5,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from lab.formats.runs import (
     write_record,
 )
 from lab.guides import ask_network, guides_of
-from lab.metrics.distributions import Distributions
+from lab.metrics.distributions import DistributionScore
 from lab.networks import MissingWeightsError, checkpoint_epoch, load_network
 from lab.parsing import SettingsError
 from lab.results import Run, Study, is_study_folder
@@ -56,7 +57,8 @@ def evaluate_run(
 ) -> EpochScore:
     """Score a trained network under the experiment's strategy, and leave the same files as a run.
 
-    What an earlier evaluation left in the folder is replaced, once all is scored.
+    What an earlier evaluation left in the folder is replaced, once all is scored: until then the
+    scores there are of the checkpoint that its settings name.
 
     Args:
         experiment: the strategy; its own network is not used.
@@ -91,12 +93,17 @@ def evaluate_run(
             "all its answers to a hole are the same: leave it at 1"
         )
     experiment.model.take_network(network)
+    epoch = checkpoint_epoch(checkpoint)
+    scored = _score(tasks, experiment.model.strategy, network, device, pictured)
+    _clear(folder)
     run_id = note_beginning(experiment, folder, tasks.digest, checkpoint=str(checkpoint.resolve()))
     tracker = start_wandb(folder, name, group, run_id, experiment.plain)
     try:
-        epoch = checkpoint_epoch(checkpoint)
-        strategy = experiment.model.strategy
-        return _evaluate(tasks, strategy, folder, epoch, network, device, tracker, pictured)
+        _leave(folder, epoch, scored, tracker)
+        means = mean_scores(scored.scores)
+        if tracker is not None:
+            tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
+        return EpochScore(epoch, means)
     finally:
         if tracker is not None:
             tracker.finish()
@@ -180,7 +187,9 @@ def evaluate_baselines(
     place = folder / "baselines"
     _remove_others(place, methods)
     for name, strategy in methods.items():
-        _evaluate(tasks, strategy, place / name, pictured=pictured)
+        scored = _score(tasks, strategy, pictured=pictured)
+        _clear(place / name)
+        _leave(place / name, 0, scored)
 
 
 def evaluate_entrants(
@@ -197,7 +206,8 @@ def evaluate_entrants(
     ``run.json`` notes where the pictures came from, and whether known pixels were pasted.
 
     Returns:
-        For each, in a sentence, what it did to known pixels.
+        For each, in a sentence, what it did to known pixels; and that it has no measure of all
+        photos together, where it lacks some.
 
     Raises:
         SettingsError: a sample or a picture that cannot be read.
@@ -211,14 +221,19 @@ def evaluate_entrants(
         own = place / entrant.name
         try:
             judged = judge_entrant(entrant, tasks, known, pastes)
-            scores, visuals = _score(judged, None, pictured, tasks.distributions)
+            scored = _gather(judged, tasks, None, pictured)
         except ValueError as error:
             raise SettingsError(str(error)) from error
-        _leave(own, 0, scores, visuals)
-        _leave_distributions(own, tasks)
+        _clear(own)
+        _leave(own, 0, scored)
         noted = {"entrant": str(entrant.folder.resolve()), "pasted": pastes}
         write_record(own, {"photos": tasks.digest, **noted})
         said.append(known.sentence(entrant.name, pastes))
+        if tasks.distributions is not None and not scored.distributions:
+            said.append(
+                f"{entrant.name} has no {', '.join(tasks.distributions.names)}, which depend on "
+                f"how many photos there are: it lacks {len(entrant.lacking)}"
+            )
     return said
 
 
@@ -230,83 +245,80 @@ def _remove_others(place: Path, names: Iterable[str]) -> None:
             shutil.rmtree(earlier)
 
 
-def _evaluate(
+@dataclass(frozen=True)
+class _Scored:
+    """What came out of one network, method or entrant, before anything is written."""
+
+    scores: list[SampleScore]
+    visuals: list[SampleVisual]
+    distributions: list[DistributionScore]
+
+
+def _score(
     tasks: Tasks,
     strategy: Strategy,
-    folder: Path,
-    epoch: int = 0,
     network: Network | None = None,
     device: torch.device | None = None,
-    tracker: WandbTracker | None = None,
     pictured: int = VISUAL_SAMPLES,
-) -> EpochScore:
+) -> _Scored:
+    """Complete and score every sample.
+
+    Raises:
+        SettingsError: a sample that cannot be read.
+    """
     asked = tasks.evaluation
     # A method without a network has one answer.
     samples = 1 if network is None else asked.samples
     try:
         there = (task.to(device) for task in tasks)
-        judged = judge(strategy, there, samples, asked.best_by)
-        scores, visuals = _score(judged, network, pictured, tasks.distributions)
+        scored = _gather(judge(strategy, there, samples, asked.best_by), tasks, network, pictured)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     if tasks.not_found:
         warnings.warn(
             f"evaluation.person={tasks.evaluation.person} saw nobody in {len(tasks.not_found)} of "
-            f"{len(scores)} samples; they are scored as they were",
+            f"{len(scored.scores)} samples; they are scored as they were",
             stacklevel=3,
         )
-    means = mean_scores(scores)
-    _leave(folder, epoch, scores, visuals, tracker)
-    _leave_distributions(folder, tasks)
-    if tracker is not None:
-        tracker.log_epoch(epoch, {f"val/{metric}": value for metric, value in means.items()})
-    return EpochScore(epoch, means)
+    return scored
 
 
-def _score(
-    judging: Iterable[Judged],
-    network: Network | None,
-    pictured: int,
-    distributions: Distributions | None = None,
-) -> tuple[list[SampleScore], list[SampleVisual]]:
+def _gather(
+    judging: Iterable[Judged], tasks: Tasks, network: Network | None, pictured: int
+) -> _Scored:
     scores: list[SampleScore] = []
     visuals: list[SampleVisual] = []
-    if distributions is not None:
-        distributions.begin()
+    together = tasks.distributions
+    if together is not None:
+        together.begin()
     for judged in judging:
-        if distributions is not None:
-            distributions.add(judged.completed, judged.task.truth)
+        if together is not None:
+            together.add(judged.completed, judged.task.truth)
         scores += judged.scores
         visuals += visuals_of(judged, network, pictured - len(visuals))
-    return scores, visuals
+    return _Scored(scores, visuals, [] if together is None else together.scores())
 
 
-def _leave(
-    folder: Path,
-    epoch: int,
-    scores: Sequence[SampleScore],
-    visuals: Sequence[SampleVisual],
-    tracker: WandbTracker | None = None,
-) -> None:
-    # Another checkpoint's epoch, or another set's photos, would stand beside these.
-    photo_table(folder).path.unlink(missing_ok=True)
-    shutil.rmtree(folder / "visuals", ignore_errors=True)
-    write_scores(folder, epoch, scores)
-    write_visuals(folder, epoch, visuals, tracker)
-
-
-def _leave_distributions(folder: Path, tasks: Tasks) -> None:
-    """Write what all photos of a run together scored, or remove what an earlier run did."""
-    path = folder / DISTRIBUTION_SCORES
-    if tasks.distributions is None:
+def _clear(folder: Path) -> None:
+    """Remove scores and pictures: another checkpoint's, or other photos', would stand beside."""
+    for path in (photo_table(folder).path, folder / DISTRIBUTION_SCORES):
         path.unlink(missing_ok=True)
-        return
-    found = {
+    shutil.rmtree(folder / "visuals", ignore_errors=True)
+
+
+def _leave(folder: Path, epoch: int, scored: _Scored, tracker: WandbTracker | None = None) -> None:
+    write_scores(folder, epoch, scored.scores)
+    write_visuals(folder, epoch, scored.visuals, tracker)
+    if scored.distributions:
+        with replacing(folder / DISTRIBUTION_SCORES) as temporary:
+            temporary.write_text(json.dumps(_by_name(scored.distributions), indent=1) + "\n")
+
+
+def _by_name(found: Iterable[DistributionScore]) -> dict[str, dict[str, float | None]]:
+    return {
         score.name: {"value": score.value, "spread": score.spread, "photos": score.photos}
-        for score in tasks.distributions.scores()
+        for score in found
     }
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def open_tasks(experiment: Experiment) -> Tasks:

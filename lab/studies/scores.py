@@ -120,7 +120,7 @@ def _means(title: str, runs: Sequence[Run], samples: pd.Index, metrics: Sequence
 
 
 def _distributions(runs: Sequence[Run]) -> Table:
-    names = [str(name) for name in runs[0].distributions.index]
+    names = list(dict.fromkeys(str(name) for run in runs for name in run.distributions.index))
     table = plain_table("All photos together ± standard deviation over parts of them")
     table.add_column("", no_wrap=True)
     for name in names:
@@ -129,6 +129,9 @@ def _distributions(runs: Sequence[Run]) -> Table:
         found = run.distributions
         cells = []
         for name in names:
+            if name not in found.index:
+                cells.append("–")
+                continue
             value, spread, _ = found.loc[name]
             told = f" ± {spread:.4f}" if pd.notna(spread) else ""
             cells.append(f"{value:.4f}{told}")

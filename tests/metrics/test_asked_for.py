@@ -19,6 +19,8 @@ from torch import nn
 
 from data_prep import evaluation_sets
 from lab import evaluate
+from lab.data import read_evaluation_set
+from lab.imaging import write_image
 from lab.metrics.distributions import Distributions, refuse_few_photos
 from lab.metrics.perceptual import DISTS, LPIPS
 from lab.metrics.visual_similarity import vsi
@@ -205,8 +207,13 @@ def test_the_command_measures_by_features_or_says_in_a_line_why_not(
     monkeypatch.setattr("lab.networks.inception.load_inception.__defaults__", (inception, True))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert evaluate.main([*words, "--also", "lpips", "vsi", "kid"]) == 0
+        few = tmp_path / "few"
+        for sample in [*read_evaluation_set(pairs)][:4]:
+            write_image(few / f"{sample.name}.png", sample.image)
+        asked = ["--also", "lpips", "vsi", "kid", "--entrant", f"few={few}"]
+        assert evaluate.main([*words, *asked]) == 0
     printed = capsys.readouterr().out
+    assert "few has no kid, which depend on how many photos there are: it lacks 2" in printed
     assert "whole_lpips against" in printed
     assert "kid ↓" in printed
     study = open_study(tmp_path / "evaluation")

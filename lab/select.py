@@ -50,10 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parse_args(arguments)
     if given.keep is not None and given.keep < 1:
         options.error(f"--keep must be at least 1, not {given.keep}")
+    if given.seed < 0:
+        options.error(f"--seed must not be negative, but is {given.seed}")
     if given.dry_run and given.keep is None:
         options.error("--dry-run says what --keep would delete: give --keep, too")
     # After parsing: what follows takes seconds to import, and --help should not wait for it.
-    from lab.checks import UserError
+    from lab.faults import in_one_line
     from lab.results import ResultsError, open_study
     from lab.selection.checkpoints import is_evaluation, runs_by_name
     from lab.selection.choosing import choose
@@ -109,12 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     console.print(f"  {point.path}", highlight=False, soft_wrap=True)
                 if deletes:
                     delete_checkpoints(spare)
-    except (UserError, OSError) as error:
-        complain(error)
-        return 2
     except KeyboardInterrupt:
         print("\nInterrupted. What was not deleted yet is all there.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        complain(in_one_line(error))
+        return 2
     return 0
 
 

@@ -223,7 +223,12 @@ def test_a_method_that_wins_the_votes_does_not_cost_the_network_that_comes_next(
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--keep", "0"], "at least 1"), (["--dry-run"], "give --keep"), (["--vote"], "--votes")],
+    [
+        (["--keep", "0"], "at least 1"),
+        (["--dry-run"], "give --keep"),
+        (["--vote"], "--votes"),
+        (["--seed", "-1"], "must not be negative"),
+    ],
 )
 def test_options_that_make_no_sense_are_refused(tmp_path, capsys, arguments, said):
     with pytest.raises(SystemExit):

@@ -82,7 +82,7 @@ def quantize_model(model: Path, path: Path, batches: Iterable[Batch]) -> OnnxNet
         result = onnx.load(quantized)
         write_card(result, replace(card, precision=INT8))
         temporary.write_bytes(result.SerializeToString())
-        return load_model(temporary)
+    return load_model(path)
 
 
 def quality_difference(

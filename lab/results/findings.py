@@ -1,5 +1,6 @@
 """What a study's numbers say, in sentences: the same on the terminal, the page and in W&B."""
 
+import math
 from collections.abc import Sequence
 
 from lab.metrics import ALL_METRICS
@@ -8,7 +9,14 @@ from lab.results.study import Study
 
 
 def score_text(metric: str, mean: float, spread: float | None = None) -> str:
-    """A mean, and its spread where there is one, with as many digits as the metric deserves."""
+    """A mean, and its spread where there is one, with as many digits as the metric deserves.
+
+    A dash where there is no mean; of one sample there is no spread.
+    """
+    if math.isnan(mean):
+        return "–"
+    if spread is not None and math.isnan(spread):
+        spread = None
     digits = 2 if ALL_METRICS[metric].unit == "dB" else 3
     return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 

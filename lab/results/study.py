@@ -125,7 +125,7 @@ class Study:
         scored = [
             run
             for run in self.trials
-            if run.best is not None and run.state not in ("failed", "repeat")
+            if run.best is not None and run.state in ("complete", "run", "pruned")
         ]
         return min(scored, key=lambda run: sign * run.mean(goal), default=None)
 

@@ -115,9 +115,7 @@ def is_evaluation(study: Study) -> bool:
     """Whether `lab.evaluate` wrote it: networks and entrants, or one network at its top."""
     if not study.is_study:
         return "checkpoint" in study.trials[0].record
-    if not study.entrants and not study.baselines:
-        return False
-    return all(run.name.startswith("networks/") for run in study.trials)
+    return bool(study.runs) and all(run.name.startswith("networks/") for run in study.trials)
 
 
 def read_scores(study: Study, metrics: Sequence[str]) -> Scores:

@@ -85,7 +85,17 @@ def rank(
         of_seeds = (
             _OfSeeds.none(len(means)) if spread is None else _OfSeeds.of(spread, trainings, seed)
         )
-        probability = _probability_best(means, errors, shares, of_seeds, seed)
+        # Networks as they are may be the same one, as of an epoch in which only judges trained.
+        same = _first_alike(gains) if spread is None else np.arange(len(means))
+        distinct, place, copies = np.unique(same, return_inverse=True, return_counts=True)
+        of_distinct = _probability_best(
+            means[distinct],
+            errors[:, distinct],
+            shares[:, distinct],
+            of_seeds.among(distinct),
+            seed,
+        )
+        probability = (of_distinct / copies)[place]
         errors = errors + of_seeds.errors
     likely = sorted(order, key=lambda index: -probability[index])
     held = int(np.searchsorted(np.cumsum(probability[likely]), HELD - 1e-9)) + 1
@@ -127,6 +137,13 @@ class _OfSeeds:
 
     def among(self, candidates: NDArray[np.intp]) -> "_OfSeeds":
         return _OfSeeds(self.errors[:, candidates], self.variances[candidates], self.freedom)
+
+
+def _first_alike(gains: Floats) -> NDArray[np.intp]:
+    """For each candidate the first one with the same values."""
+    first: dict[bytes, int] = {}
+    columns = (np.ascontiguousarray(column).tobytes() for column in gains.T)
+    return np.array([first.setdefault(column, index) for index, column in enumerate(columns)])
 
 
 def _probability_best(

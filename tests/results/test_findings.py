@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from lab.results import cautions, findings, open_study, verdict
+from lab.results import cautions, findings, open_study, score_text, verdict
 from tests.reporting.studies import (
     METRICS,
     add_pruned,
@@ -109,3 +109,8 @@ def test_of_several_goals_every_run_is_judged_after_its_last_epoch(tmp_path):
     for run in two.trials:
         assert run.best == run.last == 3
     assert all(run.best == run.epochs["hole_ssim"].idxmax() for run in one.trials)
+
+
+def test_one_sample_has_no_spread_and_none_no_mean():
+    assert score_text("hole_ssim", 0.8123, float("nan")) == "0.812"
+    assert score_text("hole_psnr", float("nan"), float("nan")) == "–"

@@ -105,6 +105,15 @@ def test_probabilities_add_up_and_repeat():
     assert rank(-values, photos, False, seed=3).order == first.order
 
 
+def test_what_is_the_same_network_shares_what_it_is_worth():
+    draws = np.random.default_rng(0)
+    one = draws.normal(0, 1, 20)
+    worse = one - 1.0 + draws.normal(0, 0.1, 20)
+    ranking = rank(np.stack([worse, one, one, one], axis=1), [str(n) for n in range(20)], True)
+    assert ranking.probability == pytest.approx([0.0, 1 / 3, 1 / 3, 1 / 3], abs=1e-3)
+    assert ranking.tied == [1, 2, 3]
+
+
 def test_bins_of_hole_ratio_are_ranked_on_their_own(tmp_path):
     made = open_study(write_run(tmp_path, [0.5, 0.6])).runs[0]
     for epoch, large in ((1, 0.9), (2, 0.1)):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lab.results import ResultsError, open_study
+from lab.selection.checkpoints import completing_runs, is_evaluation
 from lab.selection.votes import (
     Vote,
     add_vote,
@@ -175,3 +176,11 @@ def test_one_that_never_lost_and_one_vote_alone_stay_finite():
     assert best.low < 0.5, "one vote proves nothing"
     only_ties = [Vote("0", "a", "e0", "e1", "tie", "anna", "")] * 5
     assert {round(item.wins, 6) for item in rank_votes(only_ties)} == {0.5}
+
+
+def test_networks_alone_that_were_evaluated_are_an_evaluation(tmp_path):
+    for name in ("one", "two"):
+        write_untrained(tmp_path / "networks" / name, 3, [0.5] * 4)
+    study = open_study(tmp_path)
+    assert is_evaluation(study)
+    assert list(completing_runs(study)) == ["networks/one", "networks/two"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lab.data import Entrant
     from lab.evaluation import Tasks
     from lab.results import Study
+    from lab.settings import Experiment
     from lab.terminal import Terminal
 
 EXAMPLE = """\
@@ -38,10 +39,10 @@ EXAMPLE = """\
 """
 
 # Options that say what is scored: what is handed out is scored by the same.
-_WHAT = ("set", "photos", "masks", "mask_polarity", "study")
+_WHAT = ("config", "set", "photos", "masks", "mask_polarity", "study")
 # Those that a study leaves no room for: what it is scored on is settled, and where it lies.
 _NOT_OF_A_STUDY = (
-    *("checkpoint", "variant", "set", "photos", "masks", "baseline"),
+    *("checkpoint", "config", "variant", "set", "photos", "masks", "baseline"),
     *("also", "table", "name"),
 )
 
@@ -64,6 +65,12 @@ def parser() -> CommandParser:
         metavar="NAME=FOLDER",
         help="what another program made: pictures called like the samples, of their size; may be "
         "given several times",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a run's config.yaml: score as it was scored, with its strategy; options go on top",
     )
     options.add_variant()
     add(
@@ -145,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _refuse_contradictions(options, given, [word for word in settings if "=" in word])
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
+    from lab.runs import open_tasks
     from lab.terminal import Terminal
 
     console = Terminal()
@@ -153,7 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _enter_study(given, console)
         elif given.hand_out is not None:
             (scored,) = _scored_settings(given, console).values()
-            _hand_out(given, _open_tasks([*settings, *scored]), settings, console)
+            tasks = open_tasks(_experiment(given, [*settings, *scored]))
+            _hand_out(given, tasks, settings, console)
         else:
             _evaluate_all(given, settings, console)
     except KeyboardInterrupt:
@@ -251,11 +260,10 @@ def _scored_settings(given: argparse.Namespace, console: "Terminal") -> dict[str
     }
 
 
-def _open_tasks(settings: Sequence[str]) -> "Tasks":
-    from lab.runs import open_tasks
+def _experiment(given: argparse.Namespace, settings: Sequence[str]) -> "Experiment":
     from lab.settings import build_experiment, parse_experiment
 
-    return open_tasks(build_experiment(parse_experiment(settings)))
+    return build_experiment(parse_experiment(settings, given.config))
 
 
 def _enter_study(given: argparse.Namespace, console: "Terminal") -> None:
@@ -318,37 +326,37 @@ def _evaluate_all(given: argparse.Namespace, settings: Sequence[str], console: "
     scored = _scored_settings(given, console)
     if given.also:
         settings = [*settings, f"--evaluation.also=[{','.join(given.also)}]"]
-    studies = {}
+    studies, sides = {}, []
     if len(scored) > 1:
         with holding_run(folder):
             make_room_for_sets(folder, list(scored))
     for name, words in scored.items():
         own = folder if len(scored) == 1 else folder / name
-        studies[name] = _evaluate(given, [*settings, *words], own, console)
+        studies[name], side = _evaluate(given, [*settings, *words], own, console)
+        sides.append(side)
         if given.table is None:
             print_scores(studies[name], console)
     if given.table is not None:
-        _print_compression(given, [*settings, *next(iter(scored.values()))], studies, console)
+        words = next(iter(scored.values()))
+        _print_compression(given, [*settings, *words], studies, sides[0], console)
 
 
 def _print_compression(
     given: argparse.Namespace,
     settings: Sequence[str],
     studies: dict[str, "Study"],
+    side: int,
     console: "Terminal",
 ) -> None:
     from lab.cost import measure_cost
     from lab.networks import load_network
-    from lab.runs import open_tasks
-    from lab.settings import build_experiment, parse_experiment
     from lab.studies import print_compression, write_compression
 
     folder = given.runs / (given.name or "evaluation")
     networks = _named_networks(given.checkpoint)
     costs = {}
     for name, checkpoint in networks.items():
-        experiment = build_experiment(parse_experiment(settings))
-        side = open_tasks(experiment).side
+        experiment = _experiment(given, settings)
         network = load_network(checkpoint)
         experiment.model.take_network(network)
         label = name or next(iter(studies.values())).trials[0].label
@@ -360,8 +368,8 @@ def _print_compression(
 
 def _evaluate(
     given: argparse.Namespace, settings: Sequence[str], folder: Path, console: "Terminal"
-) -> "Study":
-    """Score everything on one set, and open what that left."""
+) -> tuple["Study", int]:
+    """Score everything on one set; what that left, and the longest side of its photos."""
     from lab.results import open_study
     from lab.runs import (
         evaluate_baselines,
@@ -371,11 +379,9 @@ def _evaluate(
         make_room,
         open_tasks,
     )
-    from lab.settings import build_experiment, parse_experiment
     from lab.strategies import baselines
 
-    experiment = build_experiment(parse_experiment(settings))
-    tasks = open_tasks(experiment)
+    tasks = open_tasks(_experiment(given, settings))
     asked = [] if given.table is not None and given.baseline is None else given.baseline
     methods = baselines(tasks.side, asked)
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
@@ -387,7 +393,7 @@ def _evaluate(
         make_room(folder, alone, networks)
         for name, checkpoint in networks.items():
             # Each takes its own network, and may draw guides of its own.
-            experiment = build_experiment(parse_experiment(settings))
+            experiment = _experiment(given, settings)
             tasks = open_tasks(experiment)
             own = folder if alone else folder / "networks" / name
             evaluate_run(
@@ -397,7 +403,7 @@ def _evaluate(
         evaluate_baselines(tasks, methods, folder, given.pictured)
     for sentence in said:
         console.print(sentence, soft_wrap=True, highlight=False)
-    return open_study(folder)
+    return open_study(folder), tasks.side
 
 
 def _open_entrants(given: argparse.Namespace, tasks: "Tasks") -> list["Entrant"]:

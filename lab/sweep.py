@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs=given.runs,
             sweeps=given.sweeps,
         )
-        results = run_sweep(sweep, workers, Terminal(markup=True), given.retry_failed)
+        results = run_sweep(sweep, workers, Terminal(), given.retry_failed)
     except KeyboardInterrupt:
         words = [word for word in words if word not in ("--fresh", "--retry-failed")]
         say(

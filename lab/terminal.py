@@ -3,7 +3,6 @@
 from typing import Any
 
 from rich.console import Console
-from rich.errors import MarkupError
 from rich.text import Text
 
 from lab.untrusted import printable
@@ -13,18 +12,11 @@ class Terminal(Console):
     r"""A console in which names are only names.
 
     Escape sequences are shown as ``\x1b``, and nothing in a name is taken for rich's own markup.
-
-    Args:
-        markup: whether the caller writes markup; a text that is none is then shown as it is.
     """
 
-    def __init__(self, markup: bool = False) -> None:
-        super().__init__(markup=markup, emoji=False)
+    def __init__(self) -> None:
+        super().__init__(markup=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 (rich's signature)
         """Every text that is printed, alone or in a table, comes through here."""
-        text = printable(text, lines=True)
-        try:
-            return super().render_str(text, **options)
-        except MarkupError:
-            return super().render_str(text, **{**options, "markup": False})
+        return super().render_str(printable(text, lines=True), **options)

@@ -105,7 +105,7 @@ def test_ordinary_names_stay_as_they_are():
 def test_a_console_shows_names_as_names(capsys):
     Terminal().print("[red]\x1b[31mname[/red]")
     assert capsys.readouterr().out == "[red]\\x1b[31mname[/red]\n"
-    Terminal(markup=True).print("[/nothing]\x07")
+    Terminal().print("[/nothing]\x07")
     assert capsys.readouterr().out == "[/nothing]\\x07\n"
 
 

@@ -79,8 +79,10 @@ def study_figures(study: optuna.Study, goals: Sequence[str]) -> dict[str, Mappin
             # Optuna cuts names off after twenty letters; a second line holds the rest.
             parallel.update_xaxes(ticktext=[_in_two_lines(name) for name in (goal, *_names(ended))])
             add(f"Parallel coordinates{suffix}", parallel, down)
-        # The importance of one option among one is always all of it.
-        if len(complete) >= max(4, len(varied) // 2) and len(varied) > 1:
+        # The importance of one option among one is always all of it; of trials that came out alike
+        # Optuna shares it out evenly.
+        differ = len({trial.values[index] for trial in complete}) > 1
+        if differ and len(complete) >= max(4, len(varied) // 2) and len(varied) > 1:
             # With a target, Optuna asks what makes it small, whatever the direction.
             small = _value_of(index, 1.0 if down else -1.0) if several else None
             with asking_for_importance() as doubts:

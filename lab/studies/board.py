@@ -147,7 +147,10 @@ def write_board(board: Board, folder: Path) -> list[Path]:
     with replacing(text) as temporary:
         temporary.write_text(markdown(board))
     shown = [board.reference, *(line.run for line in board.lines)]
-    columns = {board.name(run).replace("_", " "): run for run in shown}
+    columns: dict[str, Run] = {}
+    for run in shown:
+        name = board.name(run).replace("_", " ")
+        columns[run.name if name in columns else name] = run
     pictured = write_sheet(sheet, columns)
     return [table, text, *([] if pictured is None else [pictured])]
 
@@ -272,7 +275,7 @@ def _described(board: Board, run: Run) -> str:
 
 def _csv_lines(board: Board) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
-    compared = {line.run.label: line for line in board.lines}
+    compared = {line.run.name: line for line in board.lines}
     for run, cost in _costs(board):
         variant = VARIANTS.get(run.variant or "")
         line: dict[str, object] = {
@@ -285,7 +288,7 @@ def _csv_lines(board: Board) -> list[dict[str, object]]:
             "samples": len(run.best_scores),
             "photos": run.best_scores["photo"].nunique(),
         }
-        against = compared.get(run.label)
+        against = compared.get(run.name)
         for metric in board.metrics:
             line[metric] = run.mean(metric)
             if against is not None:

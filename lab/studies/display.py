@@ -12,6 +12,7 @@ from rich.text import Text
 from lab.metrics import METRICS
 from lab.studies.question import Question, short_names
 from lab.studies.worker import TrialEvent
+from lab.terminal import Terminal
 
 STARTING = "the processes start: each loads PyTorch, reads the photos and claims a trial"
 
@@ -20,6 +21,20 @@ STARTING = "the processes start: each loads PyTorch, reads the photos and claims
 class _Worker:
     event: TrialEvent
     last: str = ""
+    begun: float | None = None  # the part of its trial that was done when it came here
+
+    @property
+    def part(self) -> float:
+        """The part of its trial that is done."""
+        progress = self.event.progress
+        if progress is None:
+            return 0.0
+        return (progress.epoch - 1 + progress.step / max(1, progress.steps)) / progress.epochs
+
+    @property
+    def here(self) -> float:
+        """The part of its trial that was done here."""
+        return self.part - (self.begun or 0.0)
 
 
 @dataclass
@@ -29,18 +44,17 @@ class SweepDisplay:
     Args:
         question: of the sweep.
         finished_trials: done before this call.
-        best: the goal's best value so far, if there is one.
         console: where to write.
     """
 
     question: Question
     finished_trials: int = 0
-    best: float | None = None
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=Terminal)
     _workers: dict[int, _Worker] = field(default_factory=dict)
+    _best: float | None = None
     _best_trial: str = ""
-    _epochs_here: int = 0
     _trials_here: int = 0
+    _done_here: float = 0.0
     _seeds_here: int = 0
     _waited_for: set[int] = field(default_factory=set)
     _began: float = field(default_factory=time.monotonic)
@@ -72,7 +86,9 @@ class SweepDisplay:
             self._note_waiting(event)
             return
         if event.kind in ("complete", "pruned", "failed", "invalid", "lost"):
-            self._workers.pop(event.worker, None)
+            ended = self._workers.pop(event.worker, None)
+            if event.kind not in ("invalid", "lost"):
+                self._done_here += 1.0 - ((ended and ended.begun) or 0.0)
             if event.seed is not None:
                 self._seeds_here += 1
             elif event.kind not in ("invalid", "lost"):
@@ -82,14 +98,27 @@ class SweepDisplay:
             return
         worker = self._workers.setdefault(event.worker, _Worker(event))
         if event.score is not None:
-            self._epochs_here += 1
             self._note_epoch(worker, event)
         if event.progress is not None or event.kind == "begun":
             worker.event = event
+            if event.progress is not None and worker.begun is None:
+                worker.begun = worker.part
         if event.kind == "begun" and event.reason:
             self._say(f"trial {event.trial} {event.reason}")
         if event.kind == "resumed":
             self._say(f"trial {event.trial}: {event.reason}")
+
+    def note_value(self, trial: int, value: float, after: str = "") -> None:
+        """Take what a trial has of the first goal, and remember the best.
+
+        Args:
+            trial: its number.
+            value: of the goal.
+            after: when, in words that follow its name.
+        """
+        higher = METRICS[self.question.goals[0]].higher_is_better
+        if self._best is None or (value > self._best if higher else value < self._best):
+            self._best, self._best_trial = value, f" (trial {trial}{after})"
 
     def _note_waiting(self, event: TrialEvent) -> None:
         if event.trial not in self._waited_for:
@@ -107,21 +136,16 @@ class SweepDisplay:
         goal = self.question.goals[0]
         value = event.score.means[goal]
         worker.last = f"{goal} {value:.4g}"
-        higher = METRICS[goal].higher_is_better
         epoch, after = "", ""
         # A question about a network that is there has no epochs of its own.
         if self.question.trains:
             epoch = f" epoch {event.score.epoch}/{self.question.epochs}"
             after = f", epoch {event.score.epoch}"
-        if self.best is None or (value > self.best if higher else value < self.best):
-            self.best, self._best_trial = (
-                value,
-                f" (trial {event.trial}{after})",
-            )
+        self.note_value(event.trial, value, after)
         if not self.console.is_terminal:
             self.console.print(
                 f"trial {event.trial}{epoch}: "
-                f"{worker.last}, best {self.best:.4g}, {self._time_left()}",
+                f"{worker.last}, best {self._best:.4g}, {self._time_left()}",
                 soft_wrap=True,
                 highlight=False,
             )
@@ -135,7 +159,7 @@ class SweepDisplay:
         again = "" if event.seed is None else f", again from seed {event.seed}"
         reason = f": {event.reason}" if event.reason else ""
         self.console.print(
-            f"trial {event.trial} {event.kind}{reason} [dim]({values}{again})[/dim]",
+            f"trial {event.trial} {event.kind}{reason} ({values}{again})",
             soft_wrap=True,
             highlight=False,
         )
@@ -143,7 +167,7 @@ class SweepDisplay:
     def _panel(self) -> RenderableType:
         done = min(1.0, (self.finished_trials + self._part_running()) / self.question.trials)
         head = Table.grid(padding=(0, 2))
-        best = "–" if self.best is None else f"{self.best:.4g}{self._best_trial}"
+        best = "–" if self._best is None else f"{self._best:.4g}{self._best_trial}"
         head.add_row(
             f"trials {self.finished_trials}/{self.question.trials}"
             + (f" + {self._seeds_here} more seeds" if self._seeds_here else ""),
@@ -169,16 +193,10 @@ class SweepDisplay:
 
     def _part_running(self) -> float:
         """How many trials' worth the running ones have done."""
-        done = 0.0
-        for worker in self._workers.values():
-            progress = worker.event.progress
-            if progress is not None:
-                epochs = progress.epoch - 1 + progress.step / max(1, progress.steps)
-                done += epochs / progress.epochs
-        return done
+        return sum(worker.part for worker in self._workers.values())
 
     def _time_left(self) -> str:
-        done = self._trials_here + self._part_running()
+        done = self._done_here + sum(worker.here for worker in self._workers.values())
         left = self.question.trials - self.finished_trials - self._part_running()
         if done < 0.2 or left < 0:
             return "time left –"

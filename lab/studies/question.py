@@ -49,7 +49,7 @@ class Search:
 
         Raises:
             ValueError: neither or both of range and choices, or an empty range; steps that do not
-                end at ``high``.
+                end at ``high``; ends of whole numbers that are none.
         """
         if self.choices is not None:
             if {self.low, self.high, self.step} != {None} or not self.choices:
@@ -61,6 +61,10 @@ class Search:
             raise ValueError(
                 f"a logarithmic range must begin above 0, not at {self.low}: "
                 "leave log out to let a weight be 0"
+            )
+        if self.whole and (self.low % 1 or self.high % 1):
+            raise ValueError(
+                f"whole numbers need whole low and high, not {self.low:g} and {self.high:g}"
             )
         if self.step is not None:
             self._check_step(self.low, self.high, self.step)
@@ -75,8 +79,8 @@ class Search:
                 f"steps of {step:g} from {low:g} do not end at {high:g}: give a step above 0 that "
                 "divides the range"
             )
-        if self.whole and (first % 1 or width % 1):
-            raise ValueError(f"whole numbers need whole low and step, not {low:g} and {step:g}")
+        if self.whole and width % 1:
+            raise ValueError(f"whole numbers need a whole step, not {step:g}")
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Value:
         """Draw a value for the option ``name``."""
@@ -90,6 +94,17 @@ class Search:
             return trial.suggest_int(name, low, high, step=int(self.step or 1), log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
+    def why_not(self, value: Value) -> str | None:
+        """Why a person cannot state a value for the option; None where it can be had.
+
+        A number may lie beyond a range: a weight of 0 beside a logarithmic one is worth a trial.
+        """
+        if self.choices is not None:
+            return None if value in self.choices else f"its choices are {self.choices}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "it is a number"
+        return "it is a whole number" if self.whole and value % 1 else None
+
     @property
     def is_varied(self) -> bool:
         """Whether there is more than one value to take."""
@@ -97,11 +112,12 @@ class Search:
 
     @property
     def extremes(self) -> list[Value]:
-        """What a run must be buildable with: every choice, or the end of a range."""
+        """What a run must be buildable with: every choice, or the ends of a range."""
         if self.choices is not None:
             return self.choices
+        assert self.low is not None
         assert self.high is not None
-        return [round(self.high) if self.whole else self.high]
+        return [round(end) if self.whole else end for end in (self.low, self.high)]
 
 
 @dataclass(frozen=True)
@@ -207,6 +223,9 @@ class Question:
                         f"first gives {path} a value, but it is varied only when "
                         f"{_shown(self.search[path].when)}"
                     )
+        for path, value in (item for values in self.first for item in values.items()):
+            if (why := self.search[path].why_not(value)) is not None:
+                raise ValueError(f"first gives {path} the value {value!r}, but {why}")
         object.__setattr__(self, "first", [self._completed(values) for values in self.first])
         for variant in self.applied:
             if variant not in VARIANTS:
@@ -221,6 +240,7 @@ class Question:
         if self.sampler == "grid" and any(not space.choices for space in self.search.values()):
             raise ValueError("the grid sampler needs choices, not ranges, for every option")
         if self.sampler == "grid":
+            self._check_whole_combinations()
             object.__setattr__(self, "trials", min(self.trials, len(self.combinations)))
 
     def _check_conditions(self) -> None:
@@ -240,6 +260,19 @@ class Question:
                         f"{choices}"
                     )
             before[path] = space
+
+    def _check_whole_combinations(self) -> None:
+        for values in self.first:
+            left_out = [
+                path
+                for path, space in self.search.items()
+                if path not in values and space.is_active(values)
+            ]
+            if left_out:
+                raise ValueError(
+                    f"first leaves out {', '.join(left_out)}, of which a grid takes every choice: "
+                    "name one, or a combination would be trained twice"
+                )
 
     def with_settings(self, settings: Mapping[str, Value]) -> "Question":
         """The question with what a person sets on top of what it sets in every trial alike.

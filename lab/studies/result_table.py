@@ -1,5 +1,6 @@
 """The results of a study as tables on the terminal, CSV on disk, and a sheet of pictures."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.files import replacing
-from lab.formats.runs import RESULTS
+from lab.formats.runs import RESULTS, SETTINGS
 from lab.imaging import contact_sheet, read_image, write_image
 from lab.metrics import METRICS
-from lab.parsing import options_from
 from lab.results import LOST_AFTER_ATTRIBUTE, Run, Study, findings, score_text
 from lab.studies.holders import where_begun
 from lab.studies.question import short_names
@@ -122,17 +122,17 @@ def _print_use(results: StudyResults, console: Console) -> None:
     kept = [study.knee, *(study.best_by(goal) for goal in study.goals if study.ranked)]
     for setting in {run.name: run for run in kept if run is not None}.values():
         run = setting.best_seed
-        if not results.question.trains:
-            options = " ".join(options_from(results.question.options_for(run.values)))
-            use = f"python -m lab.evaluate --checkpoint {run.checkpoint} {options}"
+        kept_epoch = f"Keep epoch {run.best} of {run.label}{seed if setting.repeats else ''}"
+        if run.checkpoint is None:
+            console.print(f"{kept_epoch}: its checkpoint is gone", soft_wrap=True, highlight=False)
+            continue
+        checkpoint = shlex.quote(str(run.checkpoint))
+        if results.question.trains:
+            console.print(f"{kept_epoch}: {run.checkpoint}", soft_wrap=True, highlight=False)
+            use = f"python -m lab.inpaint PHOTO --mask MASK --checkpoint {checkpoint} -o OUT"
         else:
-            use = f"python -m lab.inpaint PHOTO --mask MASK --checkpoint {run.checkpoint} -o OUT"
-            console.print(
-                f"Keep epoch {run.best} of {run.label}"
-                f"{seed if setting.repeats else ''}: {run.checkpoint}",
-                soft_wrap=True,
-                highlight=False,
-            )
+            settings = shlex.quote(str(run.folder / SETTINGS))
+            use = f"python -m lab.evaluate --checkpoint {checkpoint} --config={settings}"
         console.print(f"Use it: {use}", soft_wrap=True, highlight=False)
     console.print(f"Everything is in {study.folder}", soft_wrap=True, highlight=False)
 

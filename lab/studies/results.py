@@ -120,6 +120,9 @@ def _importance(study: optuna.Study, varied: Collection[str]) -> dict[str, float
     # Fewer trials than that say nothing about any single option.
     if len(complete) < max(4, len(varied) // 2):
         return {}
+    # Where all came out alike, Optuna shares importance out evenly.
+    if len({trial.values[0] for trial in complete}) == 1:
+        return {}
     # With a target, Optuna asks what makes it small, whatever the direction.
     sign = 1.0 if study.directions[0] is StudyDirection.MINIMIZE else -1.0
     target = (lambda trial: sign * trial.values[0]) if goals > 1 else None

@@ -30,6 +30,7 @@ from lab.studies.result_table import print_results, write_contact_sheet, write_r
 from lab.studies.results import StudyResults, collect_results
 from lab.studies.storage import counted, retry_failed, set_aside
 from lab.studies.worker import Sweep, run_trials
+from lab.terminal import Terminal
 
 # What a sweep sets in every trial, and the option that says how.
 _SET_BY_THE_SWEEP = {
@@ -149,6 +150,11 @@ def begin_sweep(
         artifacts=artifacts,
     )
     built = settle(sweep.build({}))
+    if built.evaluation.removal:
+        raise SettingsError(
+            f"of removals (evaluation.removal) nobody knows the truth, which {question.goals[0]} "
+            "needs: leave it out, or score them by python -m lab.evaluate"
+        )
     sweep = replace(sweep, precision=built.fit.precision)
     sweep = replace(sweep, identity=_known_then(_identity(sweep, built), begun))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
@@ -182,7 +188,7 @@ def run_sweep(
         Exception: what `lab.faults` knows stopped this process.
         KeyboardInterrupt: Ctrl-C; everything finished is kept.
     """
-    console = console or Console()
+    console = console or Terminal()
     study = sweep.open()
     failed = retry_failed(study, sweep.storage, sweep.folder) if again else []
     ended = [
@@ -190,7 +196,7 @@ def run_sweep(
         for trial in counted(study.get_trials(deepcopy=False))
         if trial.state is not TrialState.RUNNING
     ]
-    console.print(f"[bold]{sweep.question.question}[/bold]", soft_wrap=True)
+    console.print(sweep.question.question, style="bold", soft_wrap=True, highlight=False)
     console.print(sweep.tasks().summary(), soft_wrap=True, highlight=False)
     for sentence in _what_is_safe(sweep):
         console.print(sentence, soft_wrap=True, highlight=False)
@@ -199,7 +205,11 @@ def run_sweep(
     if again:
         numbers = ", ".join(map(str, failed))
         console.print(f"Trying again: trial {numbers}" if failed else "No trial had failed")
-    with SweepDisplay(sweep.question, finished_trials=len(ended), console=console) as display:
+    display = SweepDisplay(sweep.question, finished_trials=len(ended), console=console)
+    for trial in ended:
+        if trial.state is TrialState.COMPLETE:
+            display.note_value(trial.number, trial.values[0])
+    with display:
         if workers == 1:
             run_trials(sweep, 0, display.tell)
         else:

@@ -255,7 +255,9 @@ def _run_trial(
         # The trials that all others are compared with always run to their end, and so does another
         # seed, whose early end would say nothing of its setting.
         is_kept = trial.user_attrs.get("first") or claim.seed is not None
-        if is_kept or not sweep.question.trains:
+        # What has had its last epoch is paid for.
+        is_last = score.epoch >= sweep.question.epochs
+        if is_kept or is_last or not sweep.question.trains:
             return
         if front is not None:
             reason = front.reason(claim.folder, score.epoch)

@@ -1,6 +1,9 @@
 """The board: every variant against the published network, on the same photos."""
 
 import math
+import re
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +12,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lab import select
+from lab import evaluate, select
 from lab import sweep as command
 from lab.results import open_run, open_study
 from lab.selection.choosing import choose
 from lab.selection.keeping import spare_checkpoints
 from lab.strategies import METHODS
 from lab.studies import begin_sweep, run_sweep
-from lab.studies.board import make_board, markdown
+from lab.studies.board import _csv_lines, make_board, markdown
 from lab.variants import VARIANTS
 from tests.studies.conftest import write_question
 
@@ -162,10 +165,27 @@ def test_a_question_about_a_network_scores_it_under_every_setting(
         reference.best_scores["hole_ssim"].to_numpy(), abs=2e-3
     )
     printed = (tmp_path / "printed.txt").read_text()
-    assert "Use it: python -m lab.evaluate --checkpoint" in printed
+    (use,) = re.findall(r"Use it: python -m lab\.evaluate (.*)", printed)
+    assert evaluate.main([*shlex.split(use), "--runs", str(tmp_path / "used")]) == 0
+    again = open_study(tmp_path / "used" / "evaluation").runs[0]
+    best = results.study.ranked[0].best_scores["hole_ssim"]
+    assert again.best_scores["hole_ssim"].to_numpy() == pytest.approx(best.to_numpy(), abs=1e-6)
     assert "Pruning" not in printed
     # The network is a person's own file, which choosing among its settings deletes in no case.
     assert select.main([str(sweep.folder), "--keep", "1"]) == 2
     assert "a file of your own" in capsys.readouterr().err
     assert spare_checkpoints(choose(open_study(sweep.folder), ["hole_ssim"]), 1) == []
     assert reference.checkpoint.exists()
+
+
+def test_trials_of_one_name_keep_their_own_numbers(finished):
+    board = finished.board
+    # As where a question varies variants alone, and draws one again.
+    alike = [
+        replace(line, run=replace(line.run, label=board.reference.label)) for line in board.lines
+    ]
+    board = replace(board, lines=alike)
+    table = _csv_lines(board)
+    differences = [line.get("hole_ssim_difference") for line in table]
+    assert differences[0] is None, "of the reference to itself there is none"
+    assert differences[1:] == [line.differences["hole_ssim"].mean for line in board.lines]

@@ -22,6 +22,9 @@ SMALL = {
 }
 
 
+GRID = {"a": {"choices": [1, 2]}, "b": {"choices": [3, 4]}}
+
+
 def read(tmp_path, content):
     text = content if isinstance(content, str) else yaml.safe_dump(content)
     (tmp_path / "asked.yaml").write_text(text)
@@ -96,6 +99,11 @@ def test_a_whole_question_is_read(tmp_path):
         ({"epochs": 0}, r"epochs \(0\)"),
         ({"sampler": "grd"}, "'grid'"),
         ({"sampler": "grid"}, "grid sampler needs choices"),
+        ({"search": GRID, "first": [{"a": 3, "b": 3}]}, "a the value 3, but its choices are"),
+        ({"search": GRID, "first": [{"a": 1}], "sampler": "grid"}, "first leaves out b, of which"),
+        ({"first": [{"data.size": "large"}]}, "the value 'large', but it is a number"),
+        ({"first": [{"data.size": 40.5}]}, "the value 40.5, but it is a whole number"),
+        ({"search": {"data.size": {"low": 1.5, "high": 3, "whole": True}}}, "whole low and high"),
         ({"pruning": {"keep_share": 1.0}}, r"keep_share must lie in \(0, 1\)"),
         ({"pruning": {"keep": 0.5}}, "keep"),
         ({"trails": 3}, "trails"),
@@ -185,6 +193,8 @@ def test_drawn_values_lie_in_their_space(space, fits):
     assert all(fits(value) for value in drawn)
     assert len(set(drawn)) >= 3
     assert all(fits(value) for value in space.extremes)
+    if space.choices is None:
+        assert space.extremes == [space.low, space.high]
     if space.log:
         # Evenly by order of magnitude: as many below the geometric middle as above.
         below = sum(math.log(value) < math.log(1e-3) for value in drawn)

@@ -56,6 +56,7 @@ def page_data(
     return {
         "name": study.name,
         "folder": shown_path(study.folder),
+        "id": _identity(study),
         "isStudy": study.is_study,
         "question": study.question,
         "verdict": verdict(study),
@@ -121,6 +122,15 @@ def _figures(study: Study, optuna_study: optuna.Study) -> dict[str, Mapping[str,
         # Optuna sets choices side by side, as names are, and without intervals.
         plots = {title: plot for title, plot in plots.items() if not title.startswith("Slices")}
     return {**curves, **plots}
+
+
+def _identity(study: Study) -> str:
+    """What tells a study or run from one that was begun anew in the same folder; "" of an old one.
+
+    By the first of its runs, which stays when others are added.
+    """
+    first = min(study.trials, key=lambda run: run.name, default=None)
+    return "" if first is None else str(first.record.get("id", ""))
 
 
 def _tiles(photos: Sequence[Photo]) -> list[int]:

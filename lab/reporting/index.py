@@ -15,7 +15,7 @@ from lab.files import replacing_folder
 from lab.reporting.document import index_document, refuse_foreign
 from lab.reporting.page import write_report
 from lab.reporting.pictures import MAIN_STAGE, link, shown_path, write_serial
-from lab.reporting.watching import is_done, is_stale
+from lab.reporting.watching import NOT_WRITTEN, is_done, is_stale
 from lab.results import Run, Study, cautions, find_studies, open_study, verdict
 
 REPORT = "report"
@@ -115,7 +115,7 @@ def _entry(folder: Path, tell: Callable[[str], None]) -> Entry:
             # What changed while it was written is not in it.
             os.utime(page, ns=(read, read))
             tell(f"{page} written in {perf_counter() - start:.1f} s")
-    except (UserError, OSError) as error:
+    except NOT_WRITTEN as error:
         return Entry(folder, study, f"Its page could not be written: {error}")
     return Entry(folder, study)
 

@@ -8,8 +8,9 @@ from time import perf_counter
 
 from lab.checks import UserError
 from lab.files import file_state
-from lab.formats.runs import BOARD, RESULTS, SCORES, SELECTION
-from lab.results import DATABASE, Study
+from lab.formats.runs import BOARD, RESULTS, SCORES, SELECTION, last_checkpoint, photo_table
+from lab.imaging import UnreadablePhotoError
+from lab.results import DATABASE, ResultsError, Run, Study
 
 SECONDS = 5.0
 """Between two looks at the folder: reading names and times costs milliseconds."""
@@ -17,10 +18,20 @@ SECONDS = 5.0
 # A sweep writes its board and its pictures a moment after its results; then nothing changes.
 _QUIET_LOOKS = 3
 
+# Between two tries of what could not be written, in seconds: the first comes soon.
+_LONGEST_WAIT = 60.0
+
+NOT_WRITTEN = (UserError, UnreadablePhotoError, OSError)
+"""What a page cannot be written for."""
+
 # A picture's width at most.
 _SERIALS = 10_000
 
-_WATCHED = (SCORES, DATABASE, RESULTS, BOARD, SELECTION)
+# An epoch's scores come first, the checkpoint to go on from last.
+_WATCHED = (
+    *(SCORES, DATABASE, RESULTS, BOARD, SELECTION),
+    last_checkpoint(Path()).as_posix(),
+)
 
 
 def watch(
@@ -38,9 +49,11 @@ def watch(
         seconds: between two looks.
 
     Raises:
-        UserError, OSError: the page could not be written the first time; later, ``tell`` says so.
+        UserError, UnreadablePhotoError, OSError: the page could not be written the first time;
+            later, ``tell`` says so, and it is tried again.
     """
     before, done, quiet, serial = None, False, 0, 0
+    wait, problem = seconds, ""
     while True:
         now = _states(folders())
         if now != before:
@@ -49,15 +62,17 @@ def watch(
             try:
                 done = write(serial)
                 tell(f"{time.strftime('%H:%M:%S')} written in {perf_counter() - start:.1f} s")
-            except (UserError, OSError) as error:
+                before, quiet, wait, problem = now, 0, seconds, ""
+            except NOT_WRITTEN as error:
                 if first:
                     raise
-                tell(f"{time.strftime('%H:%M:%S')} not written: {error}")
-            before, quiet = now, 0
+                if str(error) != problem:
+                    tell(f"{time.strftime('%H:%M:%S')} not written: {error}")
+                done, wait, problem = False, min(_LONGEST_WAIT, 2 * wait), str(error)
         quiet += 1
         if done and quiet > _QUIET_LOOKS:
             return
-        time.sleep(seconds)
+        time.sleep(wait)
 
 
 def is_stale(page: Path, folder: Path) -> bool:
@@ -71,7 +86,7 @@ def is_stale(page: Path, folder: Path) -> bool:
 def is_done(study: Study) -> bool:
     """Whether nothing more comes: its sweep has ended, or all epochs of its runs are run."""
     if study.optuna_study is None:
-        return all(_is_trained(run.settings, run.last) for run in study.trials)
+        return all(_is_trained(run) for run in study.trials)
     results = study.folder / RESULTS
     if not results.exists() or any(run.state == "running" for run in study.trials):
         return False
@@ -80,9 +95,16 @@ def is_done(study: Study) -> bool:
     return all(run.changed <= ended for run in study.runs if run.state != "entrant")
 
 
-def _is_trained(settings: dict[str, object], last: int) -> bool:
-    fit = settings.get("fit")
-    return isinstance(fit, dict) and last >= fit.get("epochs", last)
+def _is_trained(run: Run) -> bool:
+    try:
+        fit = run.settings.get("fit")
+    except ResultsError:
+        return True  # nobody goes on with what cannot be read
+    if not isinstance(fit, dict) or run.last < fit.get("epochs", run.last):
+        return False
+    # After the scores an epoch leaves its losses, pictures and network; where it ended, this.
+    last, scores = last_checkpoint(run.folder), photo_table(run.folder).path
+    return not last.exists() or last.stat().st_mtime_ns >= scores.stat().st_mtime_ns
 
 
 def _states(folders: Sequence[Path]) -> dict[Path, tuple[int, int, int]]:

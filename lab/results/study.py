@@ -70,8 +70,10 @@ class Study:
         """
         if self.trials:
             return [run for run in self.runs if is_ranked(run)]
-        untrained = self.entrants or self.baselines
-        return [run for run in untrained if run.best is not None]
+        goal = self.goals[0]
+        sign = -1.0 if ALL_METRICS[goal].higher_is_better else 1.0
+        untrained = [run for run in self.entrants or self.baselines if run.best is not None]
+        return sorted(untrained, key=lambda run: sign * run.mean(goal))
 
     @property
     def others(self) -> list[Run]:
@@ -314,9 +316,9 @@ class Study:
         varied, by its dotted path; each metric's mean over the samples, and its standard deviation
         as ``…_spread``; ``checkpoint`` and ``reason``.
         """
-        recorded = {metric for run in self.settings for metric in run.scores}
+        recorded = {*self.goals, *(metric for run in self.settings for metric in run.scores)}
         metrics = [metric for metric in ALL_METRICS if metric in recorded]
-        lines = []
+        lines: list[dict[str, object]] = []
         for run in self.settings:
             line: dict[str, object] = {
                 "run": run.name,
@@ -330,8 +332,10 @@ class Study:
             for metric in metrics:
                 line[metric], line[f"{metric}_spread"] = run.mean(metric), run.spread(metric)
             lines.append(line | {"checkpoint": run.checkpoint, "reason": run.reason})
-        table = pd.DataFrame(lines).astype({"best_epoch": "Int64"}) if lines else pd.DataFrame()
-        return table.set_index("run") if lines else table
+        if not lines:
+            fixed = ("run", "label", "state", "seeds", "best_epoch", "epochs")
+            return pd.DataFrame(columns=[*fixed, *metrics, "checkpoint", "reason"]).set_index("run")
+        return pd.DataFrame(lines).astype({"best_epoch": "Int64"}).set_index("run")
 
     @cached_property
     def costs(self) -> pd.DataFrame:

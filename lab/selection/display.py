@@ -126,7 +126,11 @@ def write_selection(selection: Selection, counted: Counted, folder: Path) -> Non
         "sentences": explain(selection),
         "notes": selection.notes,
         "checkpoints": [
-            {**line, "marks": [asdict(mark) for mark in selection.marks[index]]}
+            {
+                **line,
+                "behind": selection.ranking.behind[index].interval,
+                "marks": [asdict(mark) for mark in selection.marks[index]],
+            }
             for line, index in zip(lines, selection.ranking.order, strict=True)
         ],
         "bins": {

@@ -1,5 +1,6 @@
 """What a run or a study left of every epoch: a slider through all photos, a wipe between two."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from lab.results import ResultsError, Run, open_study
 from lab.widgets.pictures import Wipe
 
 _TRUTH, _HOLE = "truth", "photo with its hole"
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """What runs are called, and where two are called alike, as what they lie in, too."""
+    labels = [run.label for run in runs]
+    return [
+        run.label if labels.count(run.label) == 1 else f"{run.label} ({run.name})" for run in runs
+    ]
 
 
 class EpochBrowser(ipywidgets.VBox):
@@ -56,11 +65,8 @@ class EpochBrowser(ipywidgets.VBox):
         """Read the folder again, and show the newest epoch."""
         study = open_study(self._folder)
         photos = find_photos(study.runs)
-        self._runs = {
-            run.label: run
-            for run in study.runs
-            if any(run.name in photo.epochs for photo in photos)
-        }
+        shown = [run for run in study.runs if any(run.name in photo.epochs for photo in photos)]
+        self._runs = dict(zip(_names(shown), shown, strict=True))
         if not self._runs:
             raise ResultsError(f"{self._folder} has no pictures yet: wait for its first epoch")
         self._photos = photos
@@ -159,14 +165,14 @@ class EpochComparison(ipywidgets.VBox):
 
     def _choose_photo(self, _: object = None) -> None:
         photo = self._photos[self.photo.value]
-        several = len(self._runs) > 1
+        names = _names(self._runs)
         self._pictures = {
-            f"{f'{run.label}, ' if several else ''}epoch {epoch}": path
-            for run in self._runs
+            f"{f'{name}, ' if len(names) > 1 else ''}epoch {epoch}": path
+            for name, run in zip(names, self._runs, strict=True)
             for epoch, path in sorted(photo.epochs.get(run.name, {}).get(MAIN_STAGE, {}).items())
         }
         epochs = list(self._pictures)
-        of_best = [name for name in epochs if name.startswith(f"{self._runs[0].label}, ")] or epochs
+        of_best = [name for name in epochs if name.startswith(f"{names[0]}, ")] or epochs
         self._pictures |= {_TRUTH: photo.truth, _HOLE: photo.hole}
         for control, first in ((self.left, of_best[0]), (self.right, of_best[-1])):
             kept = control.value if control.value in self._pictures else first

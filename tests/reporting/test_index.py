@@ -8,6 +8,7 @@ from functools import partial
 import optuna
 import pytest
 
+from lab.imaging import UnreadablePhotoError
 from lab.parsing import SettingsError
 from lab.report import main
 from lab.reporting import is_done, watch, write_index
@@ -162,6 +163,46 @@ def test_versions_within_a_second_have_numbers_of_their_own(monkeypatch, second)
     assert all(0 < serial <= 10_000 for serial in serials[1:])
     monkeypatch.setattr("lab.reporting.watching.time.time", lambda: second + 60.0)
     assert _next_serial(serials[-1]) == (second + 60) % 10_000 + 1, "then by the clock again"
+
+
+def test_a_page_that_could_not_be_written_is_tried_again_though_nothing_changes(tmp_path):
+    folder = write_study(tmp_path / "weights")
+    told, tried = [], []
+
+    def write(serial):
+        tried.append(serial)
+        if len(tried) == 1:
+            add_pruned(folder)
+        if len(tried) in (2, 3):
+            raise UnreadablePhotoError(folder, "half written")
+        return len(tried) > 1
+
+    watch(lambda: [folder], write, told.append, 0.02)
+    assert len(tried) == 4
+    assert len([line for line in told if "not written" in line]) == 1, "the same is said once"
+
+
+def test_a_lone_run_is_done_when_its_last_epoch_has_left_everything(tmp_path):
+    run = tmp_path / "alone"
+    write_run(run, ("cat", "lake"), epochs=3)
+    scores, last = run / "photos.csv", run / "checkpoints" / "last.ckpt"
+    last.parent.mkdir(exist_ok=True)
+    last.touch()
+    os.utime(last, (1.0, 1.0))
+    assert not is_done(open_study(run)), "the losses, the pictures and the network are to come"
+    os.utime(last, (scores.stat().st_mtime + 1,) * 2)
+    assert is_done(open_study(run))
+    (run / "config.yaml").write_text("fit: [")
+    assert is_done(open_study(run)), "nobody goes on with what cannot be read"
+
+
+def test_a_damaged_picture_keeps_the_index_from_no_other_page(runs, tmp_path):
+    picture = next((runs / "weights" / "trials" / "trial-000" / "visuals").rglob("truth.png"))
+    picture.write_bytes(picture.read_bytes()[:60])
+    entries = write_index(runs, tmp_path / "index", lambda _: None)
+    problems = {entry.folder.name: entry.problem for entry in entries}
+    assert "could not be written" in problems["weights"]
+    assert (runs / "2026" / "gates" / "report" / "index.html").exists()
 
 
 def test_what_cannot_be_written_once_is_tried_again(tmp_path):

@@ -114,3 +114,13 @@ def test_of_several_goals_every_run_is_judged_after_its_last_epoch(tmp_path):
 def test_one_sample_has_no_spread_and_none_no_mean():
     assert score_text("hole_ssim", 0.8123, float("nan")) == "0.812"
     assert score_text("hole_psnr", float("nan"), float("nan")) == "–"
+
+
+def test_of_methods_alone_the_best_is_the_best(tmp_path):
+    for name, quality in {"Navier-Stokes": 0.1, "Telea": 0.3}.items():
+        (tmp_path / "baselines" / name).mkdir(parents=True)
+        write_scores(tmp_path / "baselines" / name, PHOTOS, [0], quality)
+    study = open_study(tmp_path)
+    assert [run.label for run in study.ranked] == ["Telea", "Navier-Stokes"]
+    assert verdict(study).startswith("Best by hole_ssim (higher is better): Telea, ")
+    assert cautions(study) == []

@@ -237,3 +237,11 @@ def test_only_what_is_a_variant_is_described_as_one(tmp_path):
     assert (entrant.label, entrant.variant) == ("migan", None), "called like one of ours"
     assert replace(entrant, state="applied").variant == "migan"
     assert replace(entrant, state="complete", values={"variant": "migan"}).variant == "migan"
+
+
+def test_a_study_that_has_only_begun_has_the_columns_of_its_table(tmp_path):
+    asked = Question("?", {"a": Search(low=0, high=1)}, ["hole_ssim", "hole_texture"])
+    begin_study("weights", asked, None, tmp_path, {})
+    table = open_study(tmp_path).results
+    assert len(table) == 0
+    assert {"label", "state", "best_epoch", "hole_ssim", "hole_texture"} <= set(table)

@@ -1,8 +1,10 @@
 """Slider and wipe over a run's pictures, without a browser."""
 
+from dataclasses import replace
+
 import pytest
 
-from lab.results import ResultsError
+from lab.results import ResultsError, open_study
 from lab.widgets import EpochBrowser, EpochComparison
 from tests.reporting.studies import write_run, write_study
 
@@ -105,3 +107,19 @@ def test_a_folder_without_pictures_says_so(tmp_path):
     for widget in (EpochBrowser, EpochComparison):
         with pytest.raises(ResultsError, match=r"no folder|neither"):
             widget(tmp_path / "nowhere")
+
+
+def test_runs_that_are_called_alike_are_told_apart(tmp_path, monkeypatch):
+    study = write_study(tmp_path / "weights", trials=2, epochs=2)
+    found = open_study(study)
+    # As where a question varies variants alone, and one was trained again.
+    alike = [replace(run, label="both_gates") for run in found.trials]
+    monkeypatch.setattr(
+        "lab.widgets.epoch_browser.open_study", lambda _: replace(found, runs=alike)
+    )
+    browser = EpochBrowser(study)
+    assert sorted(browser.run.options) == [
+        "both_gates (trial-000)",
+        "both_gates (trial-001)",
+    ]
+    assert len(EpochComparison(study).left.options) == 2 * 2 + 2

@@ -204,8 +204,7 @@ function showSelection() {
   const place = section('selection');
   const { selection } = data;
   if (!selection) { place.remove(); return; }
-  const percent = (share) => (share === null || share === undefined ? '–' : share > 0.995 ? '> 99 %' : share < 0.005 ? '< 1 %' : `${Math.round(100 * share)} %`);
-  const signed = (value) => (value === null ? '∞' : Number(value.toPrecision(3)));
+  const percent = (share) => (share === null || share === undefined ? '–' : share > 0.99 ? '> 99 %' : share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`);
   const columns = [
     { title: '#', key: (row) => row.rank, cell: (row) => row.rank },
     { title: 'checkpoint', text: true, fixed: true, key: (row) => row.checkpoint, cell: (row) => row.checkpoint },
@@ -216,7 +215,7 @@ function showSelection() {
     { title: 'probability of being best', key: (row) => row.probability_best, cell: (row) => percent(row.probability_best) },
     {
       title: 'behind the first', hint: `in ${selection.metrics[0]}, with its 95 % interval`, key: (row) => row.behind_first,
-      cell: (row) => (row.rank === 1 ? '–' : `${signed(row.behind_first)} [${signed(row.behind_low)}, ${signed(row.behind_high)}]`),
+      cell: (row) => (row.rank === 1 ? '–' : row.behind ?? brief(row.behind_first)),
     },
     ...selection.metrics.map((metric) => ({
       title: data.metrics[metric] ? `${metric} ${arrow(metric)}` : metric, key: (row) => row[metric] ?? null, cell: (row) => shown(row[metric], metric),

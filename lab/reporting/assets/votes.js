@@ -29,7 +29,8 @@ class Ballot {
   constructor(voter, place) {
     this.voter = voter;
     this.place = place;
-    this.key = `votes of ${voter} on ${data.folder}`;
+    // A study that was begun anew in the same folder is another one.
+    this.key = `votes of ${voter} on ${data.folder} ${data.id}`;
     const known = new Set(data.deck.map((pair) => pair.pair));
     this.votes = (recall(this.key) ?? []).filter((vote) => known.has(vote.pair));
     place.onkeydown = (event) => this.press(event);

@@ -57,7 +57,11 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
     """
     make_folder(path.parent)
     _clear_litter(path.parent, "partial")
-    temporary, held = begin_new(path, is_folder=False)
+    try:
+        temporary, held = begin_new(path, is_folder=False)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     try:
         yield temporary
         if durable:

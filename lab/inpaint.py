@@ -48,7 +48,8 @@ _GUIDE_FILES = {
     "edges": "lines where the known pixels have edges; default: Canny's",
     "instances": "a PNG in which every object has one value or colour, of the photo's size",
 }
-# What files, masks and checkpoints may be guilty of; anything else is a fault of this program.
+# What files, masks and checkpoints may be guilty of; anything else is a fault of this program, by
+# which no photo of a folder stops the others.
 _EXPECTED = (ValueError, OSError, MemoryError, RuntimeError)
 
 
@@ -154,7 +155,8 @@ def parser() -> CommandParser:
         type=int,
         metavar="N",
         help="with a network: complete larger photos in overlapping tiles of at most N pixels a "
-        f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}",
+        f"side, so that memory does not grow with the photo; 0: always whole; default: {_TILE}, "
+        "and with a --variant or --model.strategy, whole",
     )
     options.add_variant()
     for guide, what in _GUIDE_FILES.items():
@@ -228,6 +230,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.error("--skip-existing goes with a folder of photos")
     if given.tile is not None and not _has_network(given):
         options.error("--tile goes with --checkpoint: methods without a network need no tiles")
+    strategy = [word for word in settings if word.startswith(("--variant=", "--model."))]
+    if given.tile and strategy:
+        options.error(
+            f"--tile and {strategy[0]} do not go together: a strategy says itself how a photo is "
+            "completed. Leave one out, or take --variant=tiled and its settings"
+        )
     if given.tile is None:
         given.tile = _TILE
     if given.tile != 0 and given.tile < _LEAST_TILE:
@@ -372,10 +380,11 @@ def _fill(
                 filler.reads,
                 filler.draw_edges,
             )
-        except _EXPECTED as error:
+        except Exception as error:
             if not is_folder:
                 raise
-            failures.append((job.photo, _one_line(error)))
+            kind = "" if isinstance(error, _EXPECTED) else f"{type(error).__name__}: "
+            failures.append((job.photo, f"{kind}{_one_line(error)}"))
         else:
             _report(answers, job, completion, filler)
             steps.append(completion.steps)

@@ -10,7 +10,7 @@ import torch
 
 from data_prep import evaluation_sets
 from lab import evaluate, report, select
-from lab.data import find_polarity, pair_folders, read_evaluation_set
+from lab.data import find_polarity, pair_folders, read_evaluation_set, read_photo_folders
 from lab.fills import OpenCVInpainting
 from lab.imaging import read_image, read_mask, write_image
 from lab.metrics import measure, measure_removal
@@ -319,6 +319,14 @@ def test_masks_of_both_polarities_are_not_one_set(tmp_path):
     pairs, _ = pair_folders(tmp_path / "photos", tmp_path / "masks")
     with pytest.raises(ValueError, match=r"both polarities.*\(5 of them\) and black in 0\.png"):
         find_polarity(pairs, answers)
+
+
+@pytest.mark.parametrize(("size", "said"), [(32, "but the photo is 64x64"), (64, "empty")])
+def test_masks_that_will_not_do_are_said_before_anything_is_filled(tmp_path, size, said):
+    plain_folders(tmp_path, box, black=False)
+    write_image(tmp_path / "masks" / "4_mask.png", torch.zeros(3, size, size))
+    with pytest.raises(ValueError, match=said):
+        read_photo_folders(tmp_path / "photos", tmp_path / "masks", "white-is-hole")
 
 
 def test_a_removal_is_measured_by_what_needs_no_truth(tmp_path, capsys):

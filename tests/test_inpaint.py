@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -281,6 +282,7 @@ def test_mistakes_are_answered_in_one_line(capsys, line, message):
         ("photo.png --mask m.png -o o.png --method telea --checkpoint c", "not allowed with"),
         ("photo.png --mask m.png -o o.png --tile 256", "--tile goes with --checkpoint"),
         ("photo.png --mask m.png -o o.png --checkpoint c --tile 8", "at least 64, or 0"),
+        ("p.png --mask m.png -o o.png --checkpoint c --variant=tiled --tile 96", "not go together"),
     ],
 )
 def test_misspelt_options_name_the_right_one(capsys, line, message):
@@ -415,6 +417,49 @@ def test_one_bad_pair_does_not_stop_the_rest(capsys):
     assert "failed: photos/b.png: " in said.err
     assert "failed: photos/c.png: the mask masks/c.png is empty" in said.err
     assert "2 of 4 pairs completed" in said.out
+
+
+def test_a_fault_of_the_program_does_not_stop_a_folder_either(capsys, monkeypatch):
+    for seed, name in enumerate("abc"):
+        put_photo(f"photos/{name}.png", seed)
+        put_mask(f"masks/{name}.png")
+    fill, calls = cv2.inpaint, []
+
+    def fail_once(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise cv2.error("an assertion of OpenCV's")
+        return fill(*arguments)
+
+    monkeypatch.setattr("cv2.inpaint", fail_once)
+    assert run("photos --mask masks -o out --method telea") == 1
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
+    assert "failed: photos/b.png: error: an assertion of OpenCV's" in capsys.readouterr().err
+
+
+def test_names_are_paired_by_what_is_written(capsys):
+    # As stored by macOS: the letter and its accent, each by itself.
+    put_photo(f"photos/{unicodedata.normalize('NFC', 'café')}.png")
+    put_mask(f"masks/{unicodedata.normalize('NFD', 'café')}.png")
+    assert run("photos --mask masks -o out") == 0
+    assert "1 of 1 pairs completed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_a_resolution_that_makes_no_sense_spoils_no_result(suffix):
+    put_mask()
+    Image.fromarray(pixels()).save("photo.tif", dpi=(4294967295, 4294967295))
+    assert run(f"photo.tif --mask mask.png -o out{suffix} --lossy") == 0
+    assert read_source(f"out{suffix}").width == WIDTH
+
+
+def test_what_a_translucent_photo_shows_is_what_was_filled():
+    image = np.full((HEIGHT, WIDTH, 4), 100, np.uint8)
+    image[..., 3] = 128
+    Image.fromarray(image).save("photo.png")
+    put_mask()
+    assert run("photo.png --mask mask.png -o out.png --method smooth") == 0
+    assert np.abs(read_source("out.png").pixels.astype(int) - 100).max() <= 2
 
 
 def test_photos_and_masks_in_one_folder():

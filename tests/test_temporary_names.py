@@ -46,6 +46,18 @@ def test_a_link_in_the_place_of_the_result_is_replaced_not_followed(tmp_path):
     assert not target.is_symlink()
 
 
+def test_a_folder_that_nobody_may_write_to_is_said_by_the_name_that_was_asked_for(
+    tmp_path, monkeypatch
+):
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("lab.files.Path.touch", refuse)
+    with pytest.raises(PermissionError) as error, replacing(tmp_path / "out.png"):
+        pass
+    assert error.value.filename == str(tmp_path / "out.png")
+
+
 @pytest.mark.parametrize("letter", ["a", "ä", "浜"])
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, letter):
     longest = letter * ((LONGEST - 4) // len(letter.encode()))

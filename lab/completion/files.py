@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+import cv2
 from torch import Tensor
 
 from lab.completion.guiding import AS_IT_IS, Guidance, guide_answers
@@ -153,7 +154,8 @@ def pair_files(
     photo_files, mask_files = image_files(photos), [] if masks is None else image_files(masks)
     if masks is not None and photos.samefile(masks):
         mask_files = [path for path in mask_files if path.stem.endswith(_MASK_ENDING)]
-        photo_files = [path for path in photo_files if path not in mask_files]
+        are_masks = set(mask_files)
+        photo_files = [path for path in photo_files if path not in are_masks]
     masks_of = files_called_alike(photo_files, mask_files, _MASK_ENDING)
     jobs: list[Job] = []
     # Which photo gives a file, whatever it is: two kinds may share a folder.
@@ -302,8 +304,7 @@ def _is_jpeg(path: Path) -> bool:
 def _jpeg_loss(path: Path, photo: SourcePhoto, mask: Tensor) -> str:
     """Say by how much what was written differs from the known pixels, in 8-bit levels."""
     known = mask[0].numpy() == 0
-    written = read_source(path).rgb8()[known].astype(int)
-    loss = abs(written - photo.rgb8()[known])
+    loss = cv2.absdiff(read_source(path).rgb8(), photo.rgb8())[known]
     return (
         f"JPEG changed the known pixels by {loss.mean():.2g} of 255 levels in the mean, by "
         f"{loss.max()} at most; PNG keeps them"

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from lab.checks import UserError
-from lab.imaging import PHOTO_SUFFIXES
+from lab.imaging import PHOTO_SUFFIXES, plain_name
 from lab.untrusted import printable
 
 
@@ -33,7 +33,7 @@ class InstanceMaps:
         Raises:
             UserError: there is none, or several; or it is another photo's already.
         """
-        parts = PurePosixPath(place).parts
+        parts = tuple(map(plain_name, PurePosixPath(place).parts))
         stem = printable(parts[-1])
         found = self._by_stem.get(parts[-1], ())
         # The folders that a map lies in say whose it is, as far as the photo lies in such.
@@ -61,7 +61,7 @@ class InstanceMaps:
         return path
 
     def _parts(self, path: Path) -> tuple[str, ...]:
-        return path.relative_to(self.folder).with_suffix("").parts
+        return tuple(map(plain_name, path.relative_to(self.folder).with_suffix("").parts))
 
     @cached_property
     def _given_to(self) -> dict[Path, str]:
@@ -73,5 +73,5 @@ class InstanceMaps:
         found = defaultdict(list)
         for path in sorted(self.folder.rglob("*")):
             if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith("."):
-                found[path.stem].append(path)
+                found[plain_name(path.stem)].append(path)
         return found

@@ -67,11 +67,12 @@ def pair_folders(photos: Path, masks: Path) -> tuple[list[tuple[Path, Path]], li
     photo_files, mask_files = image_files(photos), image_files(masks)
     if photos.samefile(masks):
         mask_files = [path for path in mask_files if path.stem.endswith(MASK_ENDING)]
-        photo_files = [path for path in photo_files if path not in mask_files]
+        taken = set(mask_files)
+        photo_files = [path for path in photo_files if path not in taken]
     masks_of = files_called_alike(photo_files, mask_files, MASK_ENDING)
+    alike = files_called_alike(photo_files, photo_files)
     for photo, found in masks_of.items():
-        alike = [path for path in photo_files if path.stem == photo.stem]
-        meant = found if len(found) > 1 else alike
+        meant = found if len(found) > 1 else alike[photo]
         if len(meant) > 1:
             names = ", ".join(printable(path.name) for path in meant)
             raise UserError(f"{names} could be meant by {printable(photo.stem)}: keep one of them")
@@ -104,8 +105,8 @@ def read_photo_folders(
 ) -> EvaluationSet:
     """Open the photos and masks of two folders as a set that can be judged by.
 
-    Every photo is decoded once, and every file hashed: what cannot be read is refused before
-    anything is filled. Each sample is called after its photo, without suffix.
+    Every photo and mask is decoded once, and hashed: what cannot be read, or does not fit, is
+    refused before anything is filled. Each sample is called after its photo, without suffix.
 
     Args:
         photos: the folder of photos, of any sizes.
@@ -114,13 +115,15 @@ def read_photo_folders(
 
     Raises:
         UserError: as by `pair_folders`.
-        UnreadablePhotoError: a photo.
+        UnreadablePhotoError: a photo or a mask.
+        ValueError: a mask of another size than its photo's.
     """
     photos, masks = Path(photos), Path(masks)
     pairs, _ = pair_folders(photos, masks)
     records = []
     for photo, mask in pairs:
         source = read_source(photo)
+        read_mask(mask, (source.height, source.width), polarity == "black-is-hole")
         image = ManifestFile(photo, file_sha256(photo))
         records.append(
             EvaluationRecord(

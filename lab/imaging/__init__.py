@@ -6,7 +6,7 @@ File formats, 8-bit pixels and BGR exist only here.
 from lab.imaging.conversion import as_image, from_uint8, to_uint8
 from lab.imaging.crops import Crop, CropReader
 from lab.imaging.drawing import contact_sheet, outline_hole, show_hole
-from lab.imaging.folders import files_called_alike, image_files
+from lab.imaging.folders import files_called_alike, image_files, plain_name
 from lab.imaging.hole_crops import LocalSide, crop_round_hole, local_side_of
 from lab.imaging.in_memory import Picture, photo_file
 from lab.imaging.instance_reading import read_instances
@@ -74,6 +74,7 @@ __all__ = [
     "paste_into_source",
     "patch_distance",
     "photo_file",
+    "plain_name",
     "read_image",
     "read_instances",
     "read_mask",

@@ -1,5 +1,6 @@
 """Folders of pictures whose files belong together by their names without suffix."""
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,8 +39,14 @@ def files_called_alike(
     """
     called = defaultdict(list)
     for path in others:
-        called[path.stem].append(path)
+        called[plain_name(path.stem)].append(path)
+    names = {photo: plain_name(photo.stem) for photo in photos}
     return {
-        photo: [*called[photo.stem], *(called[photo.stem + ending] if ending else [])]
-        for photo in photos
+        photo: [*called[name], *(called[name + ending] if ending else [])]
+        for photo, name in names.items()
     }
+
+
+def plain_name(name: str) -> str:
+    """A name by what is written, whichever way its accents are stored: macOS takes them apart."""
+    return unicodedata.normalize("NFC", name)

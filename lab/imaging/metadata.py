@@ -1,6 +1,5 @@
 """What a photo file says beside its pixels: EXIF, colour profile, resolution."""
 
-import math
 from dataclasses import dataclass
 
 from PIL import Image
@@ -12,6 +11,8 @@ ICC_PROFILE_TAG = 34675
 
 # Tags that say how pixels lie in *that* file, previews of it (they still show what was removed),
 # and blocks that repeat the orientation (XMP): wrong or harmful in the file that is written.
+# What a JPEG file has room for.
+_MOST_DPI = 65535.0
 _TAGS_OF_THE_LAYOUT = frozenset(
     [
         *(*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 297),
@@ -77,9 +78,10 @@ def _exif_to_keep(exif: Image.Exif) -> bytes | None:
 
 
 def _plausible_dpi(dpi: object) -> tuple[float, float] | None:
-    """Return dots per inch as two positive numbers, or ``None``."""
+    """Return dots per inch as two positive numbers that every format holds, or ``None``."""
     try:
         x, y = (float(value) for value in dpi)  # type: ignore[attr-defined]
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    return (x, y) if all(math.isfinite(value) and value > 0 for value in (x, y)) else None
+    # A number that is none compares as False.
+    return (x, y) if all(0.0 < value <= _MOST_DPI for value in (x, y)) else None

@@ -17,7 +17,7 @@ from lab.checks import check_image, check_image_and_mask
 from lab.files import replacing
 from lab.imaging.deep_encoding import encode_png16, encode_tiff
 from lab.imaging.reading import read_source
-from lab.imaging.source_photo import SourcePhoto, change_depth, quantize
+from lab.imaging.source_photo import SourcePhoto, change_depth, quantize, white_of
 
 _UINT8 = np.dtype(np.uint8)
 _UINT16 = np.dtype(np.uint16)
@@ -40,7 +40,9 @@ def paste_into_source(source: SourcePhoto, completed: Tensor, mask: Tensor) -> S
 
     Args:
         source: the photo, from ``read_source``.
-        completed: float ``(3, H, W)`` in [0, 1]; only the hole is used.
+        completed: float ``(3, H, W)`` in [0, 1], as `SourcePhoto.image` shows a photo, over white;
+            only the hole is used. Where the photo is translucent, what it shows is to be that, as
+            far as its alpha can: it stays.
         mask: float ``(1, H, W)``, exactly 0 or 1, 1 = hole.
 
     Raises:
@@ -55,11 +57,21 @@ def paste_into_source(source: SourcePhoto, completed: Tensor, mask: Tensor) -> S
         )
     hole = mask[0].detach().cpu().numpy().astype(bool)
     filled = completed.detach().cpu().numpy()[:, hole].T
+    if source.alpha is not None:
+        filled = _without_white(filled, source.alpha[hole])
     if source.is_gray:
         filled = filled.astype(np.float64) @ np.array(_LUMA)[:, None]
     pixels = source.pixels.copy()
     pixels[hole] = quantize(filled, pixels.dtype)
     return replace(source, pixels=pixels)
+
+
+def _without_white(shown: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The colours ``(N, C)`` that show as ``shown`` under ``alpha``, over white."""
+    opacity = alpha.reshape(-1, 1).astype(np.float64) / white_of(alpha.dtype)
+    # What is not seen at all keeps the colour that was filled in.
+    opacity = np.where(opacity > 0.0, opacity, 1.0)
+    return np.clip((shown - (1.0 - opacity)) / opacity, 0.0, 1.0)
 
 
 def write_image(

@@ -44,6 +44,7 @@ class PatchField:
         hole: bool ``(H, W)``.
         radius: of a patch: its side is twice that and one.
         generator: of all that is drawn, on the CPU.
+        near: bool ``(H, W)``, where known patches may be taken from; None: anywhere.
 
     Attributes:
         colours: ``(H * W, C)``, changed by `vote`.
@@ -53,7 +54,12 @@ class PatchField:
     """
 
     def __init__(
-        self, planes: Tensor, hole: Tensor, radius: int, generator: torch.Generator
+        self,
+        planes: Tensor,
+        hole: Tensor,
+        radius: int,
+        generator: torch.Generator,
+        near: Tensor | None = None,
     ) -> None:
         self.height, self.width = hole.shape
         self.radius = radius
@@ -64,7 +70,10 @@ class PatchField:
         touched = dilate(hole.to(planes.dtype)[None, None], radius)[0, 0] > 0
         self.pixels = hole.flatten().nonzero().flatten()
         self.targets = (touched & inner).flatten().nonzero().flatten()
-        self.sources = (~touched & inner).flatten().nonzero().flatten()
+        known = ~touched & inner
+        if near is not None and bool((known & near).any()):
+            known &= near
+        self.sources = known.flatten().nonzero().flatten()
         self._target_at = _numbered(self.targets, hole.numel())
         self._source_at = _numbered(self.sources, hole.numel())
         around = torch.arange(-radius, radius + 1, device=device)

@@ -20,6 +20,9 @@ _ROUNDS = (8, 5, 4)
 _SEARCHES = 2
 # Above so many pixels, a window is searched at half the size, and copied from at its own.
 _MOST_PIXELS = 2**20
+# A larger window of a thin hole is searched in the squares of this side that hold some of it, and
+# beside them.
+_NEAR = 64
 # Fewer known patches than that are no choice.
 _FEW = 64
 _LEAST_CONTEXT = 64
@@ -38,9 +41,10 @@ class PatchMatch(Strategy):
 
     Each part of the hole is completed in a window of its own (`hole_windows`), so that time and
     memory depend on the hole. A window of more than 2**20 pixels is searched at half its size, or a
-    quarter, and copied from at its own. Where no patch of 3 x 3 pixels is known, there is nothing
-    to copy from, and the answer is `across_fill`'s. The same photo, mask and seed give the same
-    answer on one machine; rounding may differ from one to another.
+    quarter, and copied from at its own; where a scratch or a wire would vanish at half the size, it
+    is searched near that alone. Where no patch of 3 x 3 pixels is known, there is nothing to copy
+    from, and the answer is `across_fill`'s. The same photo, mask and seed give the same answer on
+    one machine; rounding may differ from one to another.
 
     Args:
         patch: side of the patches in pixels, odd, at least 3; smaller in windows where no larger
@@ -110,14 +114,15 @@ def _coarse_to_fine(
     for larger in holes[:-1]:
         mask = larger[None, None].to(image.dtype)
         sizes.append(shrink(sizes[-1][None], mask, 2)[0][0])
-    field = PatchField(sizes[-1], holes[-1], radius, generator)
+    near = _near(holes[-1]) if holes[-1].numel() > _MOST_PIXELS else None
+    field = PatchField(sizes[-1], holes[-1], radius, generator, near)
     field.begin(across_fill(sizes[-1][None], holes[-1][None, None])[0])
     for number in range(len(sizes)):
         place = len(sizes) - 1 - number
         if number > 0:
             coarse, field = field, PatchField(sizes[place], holes[place], radius, generator)
             field.continue_from(coarse)
-        if holes[place].numel() > _MOST_PIXELS:
+        if number > 0 and holes[place].numel() > _MOST_PIXELS:
             continue
         for _ in range(_ROUNDS[min(number, len(_ROUNDS) - 1)]):
             field.vote()
@@ -137,6 +142,14 @@ def _shrunk_holes(hole: Tensor, radius: int) -> list[Tensor]:
         if not _is_enough(smaller, radius, _FEW):
             return holes
         holes.append(smaller)
+
+
+def _near(hole: Tensor) -> Tensor:
+    """The squares that hold some of the hole, and those beside them, as bool ``(H, W)``."""
+    squares = F.max_pool2d(hole[None, None].float(), _NEAR, ceil_mode=True)
+    near = dilate(squares, 1)[0, 0] > 0
+    near = near.repeat_interleave(_NEAR, 0).repeat_interleave(_NEAR, 1)
+    return near[: hole.shape[0], : hole.shape[1]]
 
 
 def _is_enough(hole: Tensor, radius: int, least: int) -> bool:

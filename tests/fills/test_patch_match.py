@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lab.fills import OpenCVInpainting, PatchMatch, across_fill
+from lab.fills.patch_field import PatchField
 from lab.metrics import measure
 from tests.fills.textures import HOLE, SIZE, TEXTURES
 from tests.strategies.networks import box, noise
@@ -38,6 +39,29 @@ def test_photos_beyond_the_search_are_copied_at_their_own_size(texture, monkeypa
     # Not enlarged: as sharp as the texture.
     steps = [image.diff(dim=-1)[..., 40:88, 44:80].abs().mean() for image in (completed, texture)]
     assert steps[0] == pytest.approx(steps[1], rel=0.25)
+
+
+def test_a_wire_across_a_large_photo_is_searched_for_near_it_at_its_own_size(monkeypatch):
+    image = TEXTURES["stripes"]().repeat(1, 1, 3, 3)
+    side = image.shape[-1]
+    mask = torch.eye(side)[None, None]
+    asked, rounds = [], []
+    monkeypatch.setattr("lab.fills.patch_match._MOST_PIXELS", side * side // 2)
+    monkeypatch.setattr("lab.fills.patch_match._NEAR", 16)
+
+    class Watched(PatchField):
+        def search(self, count):
+            asked.append(len(self.sources))
+            super().search(count)
+
+        def vote(self):
+            rounds.append(1)
+            super().vote()
+
+    monkeypatch.setattr("lab.fills.patch_match.PatchField", Watched)
+    assert psnr(PatchMatch()(image, mask), image, mask) > 30
+    assert max(asked) < 0.25 * side * side
+    assert len(rounds) == 8
 
 
 def test_light_that_falls_off_leaves_no_step(texture):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -128,6 +129,24 @@ def test_runs_that_are_not_chosen_leave_verdict_board_and_curves(report, open_pa
     assert "trial-001" in rows_of(page)
     page.keyboard.press("Escape")
     assert not page.locator("#table .menu[open]").count()
+
+
+def test_what_tells_no_run_from_another_is_not_told(tmp_path, open_page):
+    study = open_study(write_study(tmp_path / "weights"))
+    always, where_asked = {"data.crops": 3}, {"model.judge_steps": 5}
+    runs = [
+        replace(run, values=run.values and run.values | always | (where_asked if last else {}))
+        for run, last in ((run, run.name == "trial-002") for run in study.runs)
+    ]
+    write_report(replace(study, runs=runs), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+    result = page.locator("#result").inner_text()
+    assert result.count("hole_l1 ") == 3, "every trial by what it differs in"
+    assert "crops" not in result
+    assert "judge_steps" not in result
+    heads = page.locator("#table thead th").all_text_contents()
+    assert "ms_ssim" in heads
+    assert "crops" not in heads
 
 
 def test_the_board_has_its_verdict_and_the_columns_that_are_chosen(study, report, open_page):

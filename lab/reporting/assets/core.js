@@ -18,6 +18,10 @@ const hasEpochs = firstEpoch < lastEpoch;
 // By several goals no epoch is the best.
 const countedEpoch = data.goals.length > 1 ? 'after its last epoch' : 'at its best epoch';
 const eachAtCounted = hasEpochs ? `, each run ${countedEpoch}` : '';
+// What a question sets in every trial, or wherever another option asks for it, tells no run from another. Of a single
+// run everything is told.
+const differing = Object.keys(data.names).filter((path) => path !== 'variant' && new Set(data.runs.flatMap((run) => run.values[path] ?? []).map(String)).size > 1);
+const telling = new Set(differing.length ? differing : Object.keys(data.names).filter((path) => path !== 'variant'));
 // What needs no training has one value of each metric, not a curve.
 const untrainedMeans = Object.fromEntries(
   shownRuns.filter((run) => run.untrained).map((run) => [run.label,

@@ -177,6 +177,6 @@ function runTags(run) {
 
 // What tells it from the others, where that is short; the board has a column of each.
 function varied(run) {
-  const values = Object.entries(run.values).filter(([path]) => path !== 'variant');
+  const values = Object.entries(run.values).filter(([path]) => telling.has(path));
   return values.length && values.length < 5 ? [values.map(([path, value]) => `${data.names[path]} ${brief(value)}`).join(', ')] : [];
 }

@@ -112,7 +112,7 @@ function boardColumns() {
     ...comparison ? [{ title: `Against ${runsByName.get(comparison.with).label}`, columns: comparedColumns(comparison) }] : [],
     { title: 'Means', columns: [...new Set([...usual, ...Object.keys(data.metrics)])].filter((metric) => data.metrics[metric]).map((metric) => meanColumn(metric, usual.has(metric))) },
     { title: 'Training', columns: [epochColumn(), ...rankedRuns.some((run) => run.seeds > 1) ? [seedsColumn()] : []] },
-    { title: 'Varied', columns: paths.map((path) => valueColumn(path, paths.length < 9 && path !== 'variant')) },
+    { title: 'Varied', columns: paths.map((path) => valueColumn(path, telling.size < 9 && telling.has(path))) },
     ...comparison && Object.keys(comparison.bins).length > 1
       ? [{ title: 'By the hole’s share of the photo', columns: data.goals.flatMap((metric) => ratioColumns(comparison, metric)) }] : [],
     { title: 'Cost of one photo', columns: costColumns() },

@@ -63,6 +63,7 @@ def page_data(
         "cautions": cautions(study),
         "findings": findings(study),
         "knee": None if study.knee is None else study.knee.name,
+        "best": study.ranked[0].name if study.ranked else None,
         "comparison": compare_all(study),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "serial": serial,

@@ -6,6 +6,7 @@ request left the page's own folder.
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,13 @@ from lab.reporting import write_report
 from lab.results import open_study
 from lab.selection.votes import pair_id, read_votes
 from tests.reporting.seeing import is_colour, left_and_right, seen, set_slider, wait_for_pictures
-from tests.reporting.studies import colour_of, write_run, write_study, write_study_with_knee
+from tests.reporting.studies import (
+    colour_of,
+    write_baseline,
+    write_run,
+    write_study,
+    write_study_with_knee,
+)
 from tests.timing import least_of_three
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)<⁄script>'
@@ -273,6 +280,19 @@ def test_a_study_that_only_scores_has_no_curves_and_no_epochs_to_choose(tmp_path
     for part in ("table", "pictures", "samples"):
         assert "epoch" not in page.locator(f"#{part}").inner_text(), part
     assert is_colour(left_and_right(page)[0], colour_of(0, 1, trial=2))
+
+
+def test_of_methods_alone_the_page_opens_with_the_best(tmp_path, open_page):
+    folder = write_study(tmp_path / "methods", trials=1)
+    write_baseline(folder / "baselines" / "Navier-Stokes", ("cat", "lake"), quality=0.1)
+    study = open_study(folder)
+    write_report(replace(study, runs=study.baselines, optuna_study=None), tmp_path / "page")
+    page = open_page(tmp_path / "page" / "index.html").page
+    chosen = page.get_by_label("A: run")
+    assert chosen.input_value() == "baselines/Telea"
+    assert chosen.locator("option:checked").text_content() == "Telea (best)"
+    assert page.locator("option", has_text="(best)").count() == 2, "of either side's choice"
+    assert "epoch" not in page.locator("#head").inner_text()
 
 
 def test_a_single_run_is_shown_too(tmp_path, open_page):

@@ -81,7 +81,7 @@ function picturedWords() {
 
 function standing(run) {
   if (run.name === data.knee) return ' (knee)';
-  if (run !== rankedRuns[0] || !data.isStudy) return '';
+  if (run.name !== data.best || !data.isStudy) return '';
   return data.goals.length > 1 ? ` (best ${data.goals[0]})` : ' (best)';
 }
 

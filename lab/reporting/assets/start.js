@@ -77,7 +77,7 @@ function showReproduce() {
 }
 
 function openingSides() {
-  const best = shownRuns.find((run) => run.name === data.knee) ?? shownRuns[0];
+  const best = runsByName.get(data.knee ?? data.best) ?? shownRuns[0];
   if (!best) return;
   const others = shownRuns.filter((run) => run !== best);
   const other = others.find((run) => run.name === data.comparison?.with) ?? others.find((run) => run.reference) ?? others[0] ?? best;

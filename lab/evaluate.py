@@ -38,6 +38,8 @@ EXAMPLE = """\
       --set sets/valid sets/test1 sets/test2
 """
 
+# The one setting that may be given of a study.
+_PHOTOS_ELSEWHERE = "--data.photos="
 # Options that say what is scored: what is handed out is scored by the same.
 _WHAT = ("config", "set", "photos", "masks", "mask_polarity", "study")
 # Those that a study leaves no room for: what it is scored on is settled, and where it lies.
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Terminal()
     try:
         if given.study is not None:
-            _enter_study(given, console)
+            _enter_study(given, settings, console)
         elif given.hand_out is not None:
             (scored,) = _scored_settings(given, console).values()
             tasks = open_tasks(_experiment(given, [*settings, *scored]))
@@ -178,11 +180,13 @@ def _refuse_contradictions(
 ) -> None:
     if given.study is not None:
         several = [name for name in _NOT_OF_A_STUDY if getattr(given, name)]
-        if several or settings:
-            option = f"--{several[0]}" if several else settings[0].partition("=")[0]
+        others = [word for word in settings if not word.startswith(_PHOTOS_ELSEWHERE)]
+        if several or others:
+            option = f"--{several[0]}" if several else others[0].partition("=")[0]
             options.error(
                 f"--study and {option} do not go together: a study has its photos, holes and "
-                "settings already. Give --entrant NAME=FOLDER, or --hand-out DIR"
+                "settings already. Give --entrant NAME=FOLDER, or --hand-out DIR; and "
+                f"{_PHOTOS_ELSEWHERE}DIR, where its photos lie elsewhere now"
             )
     if given.hand_out is None and not (given.checkpoint or given.entrant or given.baseline):
         options.error("--checkpoint FILE is missing, or --entrant NAME=FOLDER")
@@ -266,17 +270,16 @@ def _experiment(given: argparse.Namespace, settings: Sequence[str]) -> "Experime
     return build_experiment(parse_experiment(settings, given.config))
 
 
-def _enter_study(given: argparse.Namespace, console: "Terminal") -> None:
+def _enter_study(given: argparse.Namespace, settings: Sequence[str], console: "Terminal") -> None:
     """Score entrants on what a study's trials were scored on, in its folder; or hand that out."""
     from lab.results import open_study
     from lab.runs import evaluate_entrants, holding_run, reopen_tasks
     from lab.studies import print_scores
 
     study = open_study(given.study)
-    imports = [word for name in given.allow_imports for word in ("--allow-imports", name)]
-    tasks = reopen_tasks(study, imports)
+    tasks = reopen_tasks(study, settings)
     if given.hand_out is not None:
-        _hand_out(given, tasks, imports, console)
+        _hand_out(given, tasks, settings, console)
         return
     console.print(tasks.summary(), soft_wrap=True, highlight=False)
     entrants = _open_entrants(given, tasks)

@@ -39,6 +39,7 @@ def parser() -> CommandParser:
     add("--watch", action="store_true", help="write again after every change, until it is done")
     add("--pictured", type=int, metavar="N", help="picture the first N validation samples")
     add("--sample", nargs="+", default=[], metavar="NAME", help="picture these samples too")
+    add("--photos", type=Path, metavar="DIR", help="with those: the photos, if they lie elsewhere")
     add("--storage", metavar="WHERE", help="the study's, if lab.sweep was given one")
     add("--wandb", action="store_true", help="build a W&B Report and print its address")
     add("--entity", metavar="E", help="W&B user or team; default: your own")
@@ -84,6 +85,8 @@ def _refuse_contradictions(options: CommandParser, given: argparse.Namespace) ->
         options.error("--watch writes a folder, which the open page can look at: no --single-file")
     if given.watch and (given.pictured or given.sample):
         options.error("--watch shows what runs picture themselves: picture more when it has ended")
+    if given.photos is not None and not (given.pictured or given.sample):
+        options.error("--photos goes with --pictured or --sample, which complete them again")
     if given.pictured is not None and given.pictured < 1:
         options.error(f"--pictured must be at least 1, not {given.pictured}")
 
@@ -110,7 +113,7 @@ def _write_pages(given: argparse.Namespace) -> None:
             return all_done(write_index(given.folder, output, note, serial))
         study = open_study(given.folder, given.storage)
         if given.pictured or given.sample:
-            picture_more(study, given.pictured or 0, given.sample, note)
+            picture_more(study, given.pictured or 0, given.sample, given.photos, note)
             study = open_study(given.folder, given.storage)
         for text in write_report(study, output, given.single_file, serial):
             note(text)

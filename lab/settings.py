@@ -6,7 +6,7 @@ same way on the command line, in a YAML file and in a sweep's search space.
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from lab.command_line import SETTING_GROUPS
 from lab.contracts import Network, Strategy
 from lab.data import PhotoDataModule
 from lab.evaluation import Evaluation
-from lab.formats.plain import parse_yaml
+from lab.formats.plain import flatten, parse_yaml
 from lab.parsing import (
     ArgumentParser,
     SettingsError,
@@ -104,7 +104,8 @@ class Fit:
 class Experiment:
     """Everything that one run is made of, built and checked, with the YAML that says the same.
 
-    ``packages`` are those beside ``lab`` whose classes the settings may name.
+    ``packages`` are those beside ``lab`` whose classes the settings may name; ``files`` the files
+    and folders that settings name, by the setting's dotted path.
     """
 
     model: CompletionModule
@@ -113,6 +114,7 @@ class Experiment:
     evaluation: Evaluation
     yaml: str
     packages: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     def read_photos(self) -> str:
         """Find the photos now; returns in words what was found and what was left out.
@@ -206,7 +208,8 @@ def build_experiment(settings: Namespace) -> Experiment:
     except (OSError, TypeError, ValueError) as error:
         raise SettingsError(str(error)) from error
     built.model.remember(parse_yaml(text)["model"])
-    return Experiment(built.model, built.data, built.fit, built.evaluation, text, packages)
+    files = {path: file for path, file in flatten(kept.as_dict()) if isinstance(file, Path)}
+    return Experiment(built.model, built.data, built.fit, built.evaluation, text, packages, files)
 
 
 def build_again(yaml: str, packages: Sequence[str]) -> Experiment:

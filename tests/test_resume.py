@@ -9,19 +9,26 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from lab import train
+from lab.files import clear_litter
 from lab.parsing import SettingsError
 from lab.results import open_run
 from lab.runs import evaluate_run, fit_run, open_tasks, refuse_other_settings, settle
 from lab.settings import build_experiment, parse_experiment
 from lab.training import NonFiniteLossError, completion_module
-from tests.tiny import TINY, fit_tiny, is_newer, read_photos, tiny_experiment, wait_until
+from tests.tiny import (
+    TINY,
+    fit_tiny,
+    is_newer,
+    put_photos,
+    read_photos,
+    tiny_experiment,
+    wait_until,
+)
 
 # Large steps, so that a forgotten optimizer, schedule or generator would show.
 EAGER = (
@@ -198,6 +205,16 @@ def test_a_finished_run_trains_nothing_more_and_goes_on_with_more_epochs(tmp_pat
     assert (folder / "photos.csv").read_bytes() == before
     assert fit_tiny(folder, *FOUR) == [3, 4]
     assert_same_run(folder, uninterrupted("constant"))
+
+
+def test_what_a_kill_after_the_last_network_left_half_written_is_cleared_away(tmp_path):
+    command = [*TINY, "--runs", str(tmp_path), "--name", "run", "--fit.epochs=1"]
+    assert train.main(command) == 0
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "last.ckpt").rename(checkpoints / ".0123456789abcdef.partial")
+    clear_litter.cache_clear()  # as in another process
+    assert train.main(command) == 0
+    assert [path.name for path in checkpoints.iterdir()] == ["epoch-001.pt"]
 
 
 def test_the_checkpoint_is_replaced_and_never_rewritten(tmp_path, monkeypatch):
@@ -406,15 +423,6 @@ def test_more_epochs_on_a_finished_schedule_go_on_at_its_last_rate(tmp_path):
     assert learning_rates(tmp_path / "run") == pytest.approx(end)
 
 
-def put_photos(folder, seeds):
-    folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        path.unlink()
-    for seed in seeds:
-        pixels = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((64, 48)).save(folder / f"photo{seed}.png")
-
-
 def test_a_run_does_not_go_on_with_other_photos(tmp_path):
     photos = f"--data.photos={tmp_path / 'photos'}"
     put_photos(tmp_path / "photos", range(8))
@@ -424,6 +432,53 @@ def test_a_run_does_not_go_on_with_other_photos(tmp_path):
         fit_tiny(tmp_path / "run", "--fit.epochs=2", photos)
     put_photos(tmp_path / "photos", range(8))
     assert fit_tiny(tmp_path / "run", "--fit.epochs=2", photos) == [2]
+
+
+def test_a_run_goes_on_where_its_photos_and_files_lie_elsewhere_and_not_with_other_files(
+    tmp_path, capsys
+):
+    fit_tiny(tmp_path / "before", "--fit.epochs=1")
+    network = tmp_path / "before" / "checkpoints" / "epoch-001.pt"
+    put_photos(tmp_path / "photos", range(8))
+    moved = {"photos": tmp_path / "moved", "network": tmp_path / "elsewhere.pt"}
+
+    def command(epochs, photos, network):
+        return train.main(
+            [
+                *TINY,
+                *("--runs", str(tmp_path), "--name", "run", f"--fit.epochs={epochs}"),
+                *(f"--data.photos={photos}", f"--model.warm_start={network}"),
+            ]
+        )
+
+    assert command(1, tmp_path / "photos", network) == 0
+    (tmp_path / "photos").rename(moved["photos"])
+    network.rename(moved["network"])
+    assert command(2, **moved) == 0
+    run = open_run(tmp_path / "run")
+    assert run.last == 2
+    assert run.settings["data"]["photos"] == str(moved["photos"])
+    capsys.readouterr()
+    fit_tiny(tmp_path / "other", "--fit.epochs=1", "--fit.seed=1")
+    other = tmp_path / "other" / "checkpoints" / "epoch-001.pt"
+    assert command(3, moved["photos"], other) == 2
+    assert "other settings (model.warm_start differ" in capsys.readouterr().err
+    # Another network under the same name is another network.
+    shutil.copy(other, moved["network"])
+    assert command(3, **moved) == 2
+    assert "other settings (model.warm_start differ" in capsys.readouterr().err
+
+
+def test_a_run_of_before_files_were_noted_goes_on_by_where_they_lie(tmp_path):
+    fit_tiny(tmp_path / "before", "--fit.epochs=1")
+    network = tmp_path / "before" / "checkpoints" / "epoch-001.pt"
+    experiment = settle(tiny_experiment(f"--model.warm_start={network}"))
+    (tmp_path / "config.yaml").write_text(experiment.yaml)
+    refuse_other_settings(experiment, tmp_path)
+    shutil.copy(network, tmp_path / "copy.pt")
+    copied = tiny_experiment(f"--model.warm_start={tmp_path / 'copy.pt'}")
+    with pytest.raises(SettingsError, match=r"\(model.warm_start differ"):
+        refuse_other_settings(copied, tmp_path)
 
 
 def test_a_run_says_the_threads_and_precision_that_it_computed_with_and_keeps_them(tmp_path):

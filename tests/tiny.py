@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from lab.runs import fit_run
 from lab.settings import build_experiment, parse_experiment
@@ -34,6 +36,17 @@ TINY = (
 
 def tiny_experiment(*options):
     return build_experiment(parse_experiment([*TINY, *options]))
+
+
+def put_photos(folder, seeds=range(8)):
+    """Photos of blotches in a folder, and nothing else of theirs; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("photo*.png"):
+        path.unlink()
+    for seed in seeds:
+        small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((64, 48)).save(folder / f"photo{seed}.png")
+    return folder
 
 
 def fit_tiny(folder, *options, **reports):

@@ -108,7 +108,11 @@ def read_record(run: Path) -> dict[str, Any]:
         return {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}): remove it") from error
-    if not isinstance(record, dict) or not isinstance(record.get("checkpoint", ""), str):
+    if (
+        not isinstance(record, dict)
+        or not isinstance(record.get("checkpoint", ""), str)
+        or not isinstance(record.get("files", {}), dict)
+    ):
         raise ValueError(f"{path} is damaged (it holds no record): remove it")
     return record
 

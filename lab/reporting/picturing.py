@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -37,7 +38,11 @@ class _Method:
 
 
 def picture_more(
-    study: Study, count: int, names: Sequence[str] = (), tell: Callable[[str], None] = print
+    study: Study,
+    count: int,
+    names: Sequence[str] = (),
+    photos: Path | None = None,
+    tell: Callable[[str], None] = print,
 ) -> None:
     """Picture more samples of every run at its best epoch, beside the twelve of its own.
 
@@ -49,6 +54,7 @@ def picture_more(
         study: whose runs.
         count: picture the first so many samples, in the order of validation.
         names: and these.
+        photos: the folder of the study's photos, where they lie elsewhere now.
         tell: gets a line a run: what was added, how long it took, or why nothing was.
 
     Raises:
@@ -65,6 +71,7 @@ def picture_more(
             (near,) = get_close_matches(name, known, n=1, cutoff=0.0)
             raise ResultsError(f"no sample is called {name!r}; the nearest is {near!r}")
     wanted = list(dict.fromkeys([*known[:count], *names]))
+    elsewhere = [] if photos is None else [f"--data.photos={photos.resolve()}"]
     cache: dict[str, dict[str, Task]] = {}
     for run in study.runs:
         missing = [] if run.best is None else [name for name in wanted if _is_missing(run, name)]
@@ -72,7 +79,7 @@ def picture_more(
             continue
         start = perf_counter()
         try:
-            method = _method(run, anchor)
+            method = _method(run, anchor, elsewhere)
             _picture(run, method, _tasks(method.experiment, missing, cache), study.goals[0])
         except (UserError, UnreadableCheckpointError, ValueError, OSError) as error:
             tell(f"{run.label}: no more pictures, because {error}")
@@ -85,16 +92,22 @@ def _is_missing(run: Run, sample: str) -> bool:
     return scored and run.picture(sample, MAIN_STAGE, run.best) is None
 
 
-def _method(run: Run, anchor: Run) -> _Method:
-    """Build what completed the run's samples, from its settings and its checkpoint."""
+def _method(run: Run, anchor: Run, options: Sequence[str]) -> _Method:
+    """Build what completed the run's samples, from its settings and its checkpoint.
+
+    Args:
+        run: of the study.
+        anchor: the run whose settings say what methods were scored on.
+        options: on top of the settings.
+    """
     if run.state == "baseline":
         if run.label not in METHODS:
             raise SettingsError(f"no method of this version is called {run.label}")
-        return _Method(rebuild(anchor), METHODS[run.label].build(), None)
+        return _Method(rebuild(anchor, options), METHODS[run.label].build(), None)
     if run.state == "entrant":
         raise SettingsError("another program made them: lab.evaluate --pictured N shows more")
     assert run.best is not None
-    experiment = rebuild(run)
+    experiment = rebuild(run, options)
     checkpoint = run.checkpoint
     if checkpoint is None:
         path = run.checkpoint_at(run.best)

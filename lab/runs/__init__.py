@@ -12,6 +12,7 @@ from lab.runs.beginning import (
     refuse_other_settings,
     settle,
 )
+from lab.runs.contents import FOUND_ANYWHERE, contents
 from lab.runs.evaluating import (
     evaluate_baselines,
     evaluate_entrants,
@@ -26,10 +27,12 @@ from lab.runs.evaluating import (
 from lab.runs.fitting import StepProgress, TimeLeft, fit_run
 
 __all__ = [
+    "FOUND_ANYWHERE",
     "StepProgress",
     "TimeLeft",
     "change_of_devices",
     "computes_in_bfloat16",
+    "contents",
     "evaluate_baselines",
     "evaluate_entrants",
     "evaluate_run",

@@ -1,7 +1,7 @@
 """What a run is begun with, and whether the one in a folder may go on."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from lab.compiling import why_nothing_compiles
 from lab.devices import compute_device
 from lab.evaluation import Evaluation
 from lab.files import lock_run, replacing
-from lab.formats.plain import flatten
 from lab.formats.runs import SETTINGS, can_go_on, checkpoint_path, read_record, write_record
 from lab.parsing import ALLOW_IMPORTS, SettingsError
 from lab.rank_processes import first_place
 from lab.results import ResultsError, open_run
+from lab.runs.contents import by_content, contents
 from lab.settings import Experiment, Fit, parse_experiment, plain_settings
 
 # A run may go on for longer, and on other machines.
@@ -75,7 +75,12 @@ def note_beginning(
     """
     record = recorded(folder) if goes_on else {}
     record.setdefault("id", secrets.token_hex(8))
-    record |= {"photos": digest, "torch": torch.__version__, **noted}
+    record |= {
+        "photos": digest,
+        "files": contents(experiment),
+        "torch": torch.__version__,
+        **noted,
+    }
     with replacing(folder / SETTINGS) as temporary:
         temporary.write_text(experiment.yaml)
     write_record(folder, record)
@@ -176,7 +181,7 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     """Refuse to go on with a run that was begun with other settings, which would mix two runs.
 
     The number of epochs may grow: that is how a finished run is continued. And it may go on with
-    another number of devices.
+    another number of devices. Photos and files may lie elsewhere, if they hold what they held.
 
     Raises:
         SettingsError: the folder's run differs.
@@ -184,14 +189,18 @@ def refuse_other_settings(experiment: Experiment, folder: Path) -> None:
     path = folder / SETTINGS
     if not path.exists():
         return
-    before, now = _begun_with(folder), settle(experiment, folder).plain
-    changed = _changed(flatten(before), flatten(now))
+    begun = recorded(folder)
+    # What was begun before files were noted, by where they lie.
+    noted = begun.get("files", {})
+    held = {name: file for name, file in contents(experiment).items() if name in noted}
+    now = by_content(settle(experiment, folder).plain, held)
+    changed = _changed(by_content(_begun_with(folder), noted), now)
     if changed:
         # Settings that this run's version did not know yet stand at their defaults.
         imports = [word for name in experiment.packages for word in (ALLOW_IMPORTS, name)]
         with suppress(SettingsError):
             whole = plain_settings(parse_experiment(imports, path))
-            changed = _changed(whole.items(), flatten(now))
+            changed = _changed(by_content(whole, noted), now)
     if changed:
         raise SettingsError(
             f"the run in {folder} was begun with other settings ({', '.join(changed)} differ; see "
@@ -216,11 +225,10 @@ def refuse_evaluation(experiment: Experiment) -> None:
             )
 
 
-def _changed(before: Iterable[tuple[str, object]], now: Iterable[tuple[str, object]]) -> list[str]:
+def _changed(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     """The paths of settings that differ, but for those that may."""
-    earlier, later = dict(before), dict(now)
-    paths = sorted({*earlier, *later} - _MAY_CHANGE)
-    return [path for path in paths if earlier.get(path) != later.get(path)]
+    paths = sorted({*before, *now} - _MAY_CHANGE)
+    return [path for path in paths if before.get(path) != now.get(path)]
 
 
 def _begun_with(folder: Path) -> dict[str, Any]:

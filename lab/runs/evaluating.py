@@ -325,35 +325,38 @@ def open_tasks(experiment: Experiment) -> Tasks:
     """What the experiment is scored on.
 
     Raises:
-        SettingsError: a set that cannot be read, weights that are missing.
+        SettingsError: photos or a set that cannot be read, weights that are missing.
     """
+    if experiment.evaluation.set is None and experiment.evaluation.photos is None:
+        experiment.read_photos()
     try:
         return Tasks(experiment.evaluation, experiment.data)
     except (MissingWeightsError, ValueError) as error:
         raise SettingsError(str(error)) from error
 
 
-def rebuild(run: Run, imports: Sequence[str] = ()) -> Experiment:
+def rebuild(run: Run, options: Sequence[str] = ()) -> Experiment:
     """Build what a run's own settings say.
 
     Args:
         run: any.
-        imports: ``"--allow-imports", "PACKAGE"``, for settings that name classes of it.
+        options: on top of its settings: ``"--data.photos=DIR"``, where its photos lie elsewhere
+            now; ``"--allow-imports", "PACKAGE"``, for settings that name classes of it.
 
     Raises:
         SettingsError: they are gone, damaged, or no longer fit.
     """
     if not run.settings_text:
         raise SettingsError(f"{run.folder / SETTINGS} is missing")
-    return build_experiment(parse_experiment(imports, run.folder / SETTINGS))
+    return build_experiment(parse_experiment(options, run.folder / SETTINGS))
 
 
-def reopen_tasks(study: Study, imports: Sequence[str] = ()) -> Tasks:
+def reopen_tasks(study: Study, options: Sequence[str] = ()) -> Tasks:
     """What all runs of a study were scored on, by the settings of one of them.
 
     Args:
         study: of trials, or any folder of runs that were scored alike.
-        imports: of `rebuild`.
+        options: of `rebuild`.
 
     Raises:
         SettingsError: no run was scored yet; its settings do not fit any more; photos have changed.
@@ -364,7 +367,7 @@ def reopen_tasks(study: Study, imports: Sequence[str] = ()) -> Tasks:
             f"no run of {study.folder} has ended with scores yet: there is nothing to be scored "
             "beside"
         )
-    tasks = open_tasks(rebuild(run, imports))
+    tasks = open_tasks(rebuild(run, options))
     before = run.record.get("photos")
     if before is not None and before != tasks.digest:
         raise SettingsError(

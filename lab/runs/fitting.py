@@ -30,6 +30,7 @@ from lab.runs.beginning import (
     settle,
     trainer_precision,
 )
+from lab.runs.contents import by_content, contents
 from lab.runs.within_epochs import UnfinishedEpochKeeper, find_start
 from lab.settings import Experiment, build_again
 from lab.tracking import EpochRecorder, EpochScore, start_wandb
@@ -255,7 +256,7 @@ def _fit(
     minutes = fit.checkpoint_minutes
     agreed = {
         "photos": experiment.data.source.digest,
-        "settings": experiment.plain,
+        "settings": by_content(experiment.plain, contents(experiment)),
         "run to go on with": None if checkpoint is None else checkpoint.name,
         "version of PyTorch": torch.__version__,
     }

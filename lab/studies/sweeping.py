@@ -20,7 +20,7 @@ from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
 from lab.results import database_file, note_storage, open_storage, open_store
-from lab.runs import open_tasks, refuse_evaluation, settle
+from lab.runs import FOUND_ANYWHERE, contents, open_tasks, refuse_evaluation, settle
 from lab.settings import Experiment, parse_experiment, plain_settings
 from lab.studies.board import make_board, print_board, write_board
 from lab.studies.display import SweepDisplay
@@ -156,7 +156,8 @@ def begin_sweep(
             "needs: leave it out, or score them by python -m lab.evaluate"
         )
     sweep = replace(sweep, precision=built.fit.precision)
-    sweep = replace(sweep, identity=_known_then(_identity(sweep, built), begun))
+    identity = _as_it_was_noted(_identity(sweep, built), built, begun)
+    sweep = replace(sweep, identity=_known_then(identity, begun))
     # What needs missing files or cannot be combined shows at the choices and ends of ranges.
     for values in (*question.extremes, *question.first):
         tried = sweep.build(values)
@@ -353,7 +354,8 @@ def _identity_of(name: str, address: str | None, folder: Path) -> dict[str, Any]
 def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
     """What trials must have in common to be comparable: settings, epochs, seed, goal and photos.
 
-    Threads and precision too: either changes the weights.
+    Threads and precision too: either changes the weights. Of files and photos, what they hold:
+    where they lie may differ from machine to machine.
     """
     built.read_photos()
     settings = built.plain
@@ -368,15 +370,35 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
             del fit[name]
     del fit["checkpoint_minutes"]  # no result depends on it
     photos = built.data.source
+    common = dict(_flat(settings)) | contents(built)
+    for path in FOUND_ANYWHERE:
+        common.pop(path, None)
     return {
         "goal": sweep.question.goals,
         **{f"{goal}'s form": REVISIONS[goal] for goal in sweep.question.goals if goal in REVISIONS},
         **{name: fit.pop(name) for name in ("threads", "precision")},
         **({"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}),
-        **{path: value for path, value in _flat(settings) if path not in sweep.question.search},
+        **{path: value for path, value in common.items() if path not in sweep.question.search},
         "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",
         "scored": f"digest {open_tasks(built).digest}",
     }
+
+
+def _as_it_was_noted(
+    identity: dict[str, Any], built: Experiment, begun: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say of a study that knew where files lie, and not what they hold, what it knew.
+
+    Args:
+        identity: of the study as it is asked for now.
+        built: its settings.
+        begun: the identity that it was begun with; empty where it begins now.
+    """
+    lay = {path: begun[path] for path in FOUND_ANYWHERE & begun.keys()}
+    for path, file in built.files.items():
+        if path in identity and begun.get(path) == str(file):
+            lay[path] = begun[path]
+    return identity | lay
 
 
 def _known_then(identity: dict[str, Any], begun: Mapping[str, Any]) -> dict[str, Any]:

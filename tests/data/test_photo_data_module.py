@@ -5,18 +5,10 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from lab.data import PhotoDataModule
 from lab.data.photo_datasets import EpochKey
-from tests.tiny import fit_tiny, read_photos
-
-
-def put_photos(folder, count):
-    for seed in range(count):
-        small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((64, 48)).save(folder / f"photo{seed}.png")
-    return folder
+from tests.tiny import fit_tiny, put_photos, read_photos
 
 
 def equal(one, other):
@@ -93,7 +85,7 @@ def test_fewer_validation_photos_are_the_first_ones():
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_run_on_two_or_three_photos_trains(tmp_path, count):
     (tmp_path / "photos").mkdir()
-    photos = put_photos(tmp_path / "photos", count)
+    photos = put_photos(tmp_path / "photos", range(count))
     options = [f"--data.photos={photos}", "--data.samples_per_epoch=null", "--fit.epochs=2"]
     assert fit_tiny(tmp_path / "run", *options) == [1, 2]
     assert read_photos(tmp_path / "run").notna().all()
@@ -101,7 +93,7 @@ def test_a_run_on_two_or_three_photos_trains(tmp_path, count):
 
 def test_few_photos_still_give_the_six_samples_that_a_run_shows(tmp_path):
     assert len(PhotoDataModule(size=32).validation_samples) == 13
-    assert len(PhotoDataModule(put_photos(tmp_path, 5), size=32).validation_samples) == 6
+    assert len(PhotoDataModule(put_photos(tmp_path, range(5)), size=32).validation_samples) == 6
 
 
 def test_what_is_scored_is_told_by_arguments_that_are_there():

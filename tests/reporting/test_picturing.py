@@ -78,7 +78,7 @@ def test_nothing_is_pictured_that_would_score_otherwise_than_recorded(folder):
     scores.to_csv(table, index=False)
     told = []
     try:
-        picture_more(open_study(folder), 0, [sample], told.append)
+        picture_more(open_study(folder), 0, [sample], tell=told.append)
     finally:
         table.write_text(before)
     assert len(told) == 1
@@ -95,7 +95,7 @@ def test_a_checkpoint_that_was_not_kept_is_named(folder):
     aside = run.checkpoint.rename(run.checkpoint.with_suffix(".aside"))
     told = []
     try:
-        picture_more(open_study(folder), 0, [sample], told.append)
+        picture_more(open_study(folder), 0, [sample], tell=told.append)
     finally:
         aside.rename(aside.with_suffix(".pt"))
     assert "the network of its best epoch" in told[0]

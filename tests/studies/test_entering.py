@@ -14,7 +14,8 @@ from lab.selection.votes import completions_of
 from lab.studies import run_sweep
 from lab.studies.board import make_board, markdown, write_board
 from lab.terminal import Terminal
-from tests.studies.conftest import begin_tiny
+from tests.studies.conftest import TINY_QUESTION, begin_tiny
+from tests.tiny import put_photos
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,38 @@ def study(finished, tmp_path):
 
 def run(*arguments):
     return evaluate.main([str(word) for word in arguments])
+
+
+def test_what_a_study_was_scored_on_may_lie_elsewhere_by_now(tmp_path, capsys, monkeypatch):
+    """As where it was trained on a cluster, and is looked at here."""
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    photos, moved = put_photos(tmp_path / "photos"), tmp_path / "moved"
+    base = TINY_QUESTION["base"]
+    changes = {
+        **{"trials": 1, "epochs": 1, "seeds": 1},
+        "base": {**base, "data": {**base["data"], "validation_photos": 8, "validation_crops": 7}},
+    }
+    sweep = begin_tiny(tmp_path, changes, photos=photos)
+    run_sweep(sweep, 1, Terminal())
+    photos.rename(moved)
+    capsys.readouterr()
+    assert report.main([str(sweep.folder), "--pictured", "14"]) == 0
+    assert "no more pictures, because" in capsys.readouterr().err
+    assert report.main([str(sweep.folder), "--pictured", "14", "--photos", str(moved)]) == 0
+    assert "2 more pictured" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        report.main([str(sweep.folder), "--photos", str(moved)])
+    holes, answers = tmp_path / "holes", tmp_path / "answers"
+    assert run("--study", sweep.folder, "--hand-out", holes) == 2
+    elsewhere = f"--data.photos={moved}"
+    assert run("--study", sweep.folder, "--hand-out", holes, elsewhere) == 0
+    assert elsewhere in (holes / "README.txt").read_text()
+    shutil.copytree(holes / "photos", answers)
+    assert run("--study", sweep.folder, "--entrant", f"nothing={answers}", elsewhere) == 0
+    put_photos(moved, range(1, 9))
+    capsys.readouterr()
+    assert run("--study", sweep.folder, "--entrant", f"nothing={answers}", elsewhere) == 2
+    assert "have changed since it was scored" in capsys.readouterr().err
 
 
 def test_an_entrant_stands_among_the_trials_in_every_table(finished, study, capsys):

@@ -33,7 +33,7 @@ from tests.studies.networks import Link, can_be_cut
 from tests.studies.servers import Server, programs
 from tests.studies.sites import Site, all_epochs, assert_complete, ended, epochs_trained
 from tests.test_faults import assert_equal
-from tests.tiny import read_photos, wait_until
+from tests.tiny import put_photos, read_photos, wait_until
 
 QUESTION = Question(
     question="Which?",
@@ -525,12 +525,16 @@ KEEPS_EVERY_STEP = ["--fit.checkpoint_minutes=1e-6", "--data.samples_per_epoch=1
 
 @pytest.fixture
 def begin_through_a_store(tmp_path):
-    """Begins a sweep in a folder of its own, whose files meet those of others in a store alone."""
+    """Begins a sweep in a folder of its own, whose files meet those of others in a store alone.
+
+    Photos lie at a path of their own, too.
+    """
 
     def begin(folder, changes):
         return begin_tiny(
             tmp_path / folder,
             changes,
+            photos=put_photos(tmp_path / folder / "photos"),
             settings=KEEPS_EVERY_STEP,
             storage=f"journal:{tmp_path / 'studies.journal'}",
             artifacts=str(tmp_path / "store"),
@@ -559,7 +563,8 @@ def lose(sweep, epoch, step, monkeypatch):
 
 def assert_ends_as_undisturbed(sweep, trial, changes, folder):
     """Run a sweep to its end; returns what it said."""
-    whole = begin_tiny(folder, changes, settings=KEEPS_EVERY_STEP)
+    photos = put_photos(folder / "photos")
+    whole = begin_tiny(folder, changes, photos=photos, settings=KEEPS_EVERY_STEP)
     run_sweep(whole, 1)
     console = Console(file=io.StringIO(), width=200)
     assert run_sweep(sweep, 1, console).is_whole

@@ -39,7 +39,7 @@ from lab.studies.result_table import write_sheet
 from lab.studies.storage import claim_trial
 from lab.studies.worker import run_trials
 from tests.studies.conftest import HOLE, LEARNING_RATE, TINY_QUESTION, begin_tiny, write_question
-from tests.tiny import read_photos
+from tests.tiny import fit_tiny, put_photos, read_photos
 
 
 def run(sweep):
@@ -593,14 +593,6 @@ def test_workers_and_their_threads_are_of_what_the_process_may_use(monkeypatch, 
     assert begin_sweep("tiny", workers=2, name="other", **places).threads == 1
 
 
-def put_photos(folder, numbers):
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in numbers:
-        small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((64, 48)).save(folder / f"photo{seed}.png")
-    return folder
-
-
 def test_a_sweep_on_ones_own_photos_says_what_it_found(begin, tmp_path):
     photos = put_photos(tmp_path / "photos", range(6))
     (photos / "notes.txt").write_text("not a photo")
@@ -609,6 +601,9 @@ def test_a_sweep_on_ones_own_photos_says_what_it_found(begin, tmp_path):
     assert "photos for training" in printed
     assert all(name.startswith("photo") for name in results.study.ranked[0].best_scores.index)
 
+    # Where they lie is no matter, but what they show.
+    photos.rename(tmp_path / "moved")
+    assert begin({"trials": 1, "epochs": 1}, photos=tmp_path / "moved").identity == sweep.identity
     others = put_photos(tmp_path / "others", range(1, 7))
     with pytest.raises(SettingsError, match=r"photos: '.*' then, '.*' now"):
         begin({"trials": 1, "epochs": 1}, photos=others)
@@ -627,6 +622,34 @@ def test_a_study_goes_on_only_with_the_settings_it_was_begun_with(begin):
         with pytest.raises(SettingsError, match="begun with other settings"):
             begin(**changes)
     assert begin(name="another", seed=1).folder.name == "another"
+
+
+def test_a_study_goes_on_with_the_files_it_was_begun_with_wherever_they_lie(begin, tmp_path):
+    for seed in (0, 1):
+        fit_tiny(tmp_path / str(seed), "--fit.epochs=1", f"--fit.seed={seed}")
+    first, other = (tmp_path / name / "checkpoints" / "epoch-001.pt" for name in "01")
+
+    def begin_from(network):
+        return begin(settings=[f"--model.warm_start={network}"])
+
+    study = begin_from(first).open()
+    copied = tmp_path / "copied.pt"
+    copied.write_bytes(first.read_bytes())
+    begin_from(copied)
+    with pytest.raises(SettingsError, match=r"model\.warm_start: 'SHA-256 .*' then, 'SHA-256 "):
+        begin_from(other)
+    # What it is called is no matter, either.
+    copied.write_bytes(other.read_bytes())
+    with pytest.raises(SettingsError, match="begun with other settings"):
+        begin_from(copied)
+    # An earlier version noted where it lay.
+    known = dict(study.user_attrs["identity"])
+    study.set_user_attr(
+        "identity", {**known, "model.warm_start": str(first), "data.photos": "null"}
+    )
+    begin_from(first)
+    with pytest.raises(SettingsError, match="begun with other settings"):
+        begin_from(other)
 
 
 def test_fresh_begins_anew_and_keeps_the_old(begin):

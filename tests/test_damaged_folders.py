@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -51,6 +52,7 @@ DAMAGES = {
     "deep": lambda data, _: b"[" * 100_000,
     "numbers": lambda data, _: data.replace(b"0", b"9" * 400),
     "not finite": lambda data, _: data.replace(b"0.", b"nan"),
+    "infinite": lambda data, _: re.sub(rb"\d+\.\d+", b"1e999", data),
     "words": lambda data, _: data.replace(b"1", b"one"),
     "negative": lambda data, _: data.replace(b"1", b"-1"),
     "twice": lambda data, _: data + data,

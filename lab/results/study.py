@@ -355,6 +355,8 @@ class Study:
                 table = table.astype(dict.fromkeys(COST_COLUMNS, float))
                 if table["run"].duplicated().any():
                     raise ValueError("it has two rows of one run")
+                if np.isinf(table[list(COST_COLUMNS)].to_numpy()).any():
+                    raise ValueError("a cost is infinite")
         except (OverflowError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}): remove it") from error
         if not {"run", *COST_COLUMNS} <= set(table):

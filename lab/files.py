@@ -56,7 +56,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
             of it. That takes some milliseconds; `sync_files` does it for many files together.
     """
     make_folder(path.parent)
-    _clear_litter(path.parent, "partial")
+    clear_litter(path.parent)
     try:
         temporary, held = begin_new(path, is_folder=False)
     except OSError as error:
@@ -174,7 +174,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     old folder whole under its temporary name, beside the new one, until the next call succeeds.
     """
     make_folder(path.parent)
-    _clear_litter(path.parent, "partial")
+    clear_litter(path.parent)
     aside = beside(path, "old")
     temporary, held = begin_new(path, is_folder=True)
     try:
@@ -182,7 +182,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             os.replace(path, aside)
         os.replace(temporary, path)
-        _clear_litter(path.parent, "old")
+        clear_litter(path.parent, "old")
     finally:
         if aside.exists() and not path.exists():
             os.replace(aside, path)
@@ -248,7 +248,7 @@ def lock_open_file(file: IO[bytes]) -> bool:
 
 
 @cache
-def _clear_litter(folder: Path, suffix: str) -> None:
+def clear_litter(folder: Path, suffix: str = "partial") -> None:
     """Remove what processes that were killed left in a folder; once a process is enough."""
     if fcntl is None:
         return

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     # After parsing: PyTorch takes seconds to import, and --help should not wait for it.
     from lab.faults import in_one_line
+    from lab.files import clear_litter
     from lab.formats.runs import SETTINGS
     from lab.runs import (
         StepProgress,
@@ -71,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             refuse_evaluation(experiment)
         console.print(experiment.read_photos(), soft_wrap=True, highlight=False)
         if has_ended(experiment, folder):
+            # Nobody writes there again, and a kill after the last network may have left half of
+            # what goes on from it.
+            clear_litter(folder / "checkpoints")
             console.print(
                 f"The run in {folder} has its {experiment.fit.epochs} epochs already: more go on "
                 "with it (--fit.epochs=N)",

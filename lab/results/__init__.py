@@ -3,6 +3,7 @@
 from lab.results.artifacts import (
     ARTIFACTS,
     artifacts_of,
+    check_store,
     fetch_runs,
     fetch_to_go_on,
     open_store,
@@ -63,6 +64,7 @@ __all__ = [
     "alone_in",
     "artifacts_of",
     "cautions",
+    "check_store",
     "check_trials",
     "database_file",
     "database_of",

@@ -12,6 +12,7 @@ import io
 import json
 import re
 import shutil
+import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
@@ -53,8 +54,14 @@ from lab.untrusted import MEBIBYTE
 ARTIFACTS = "artifacts"
 """The attribute of a study that says where the files of its trials come together."""
 
+_TRIED = "can-be-written"
 _STORED = "epochs_stored"  # of a trial: how many epochs of it are in the store
 _FETCHED = "fetched.json"  # in a run's folder that was fetched: how many epochs of it
+
+# As long as a database is waited for (`lab.results.storage`), in seconds.
+_PATIENCE = 300.0
+_BETWEEN_TRIES = 5.0
+_BUCKET_ERRORS = "botocore.exceptions"
 
 _TABLES = "tables.zip"
 _LAST = "last.ckpt"
@@ -105,6 +112,19 @@ def open_store(address: str) -> ArtifactStore:
             f"{address} is reached by boto3, which is not installed: in the project's folder, "
             "pip install --constraint constraints.txt '.[cluster]'"
         ) from error
+
+
+def check_store(address: str) -> None:
+    """Write a few bytes into the store, so that a study finds out before its first epoch ends.
+
+    Raises:
+        ResultsError: no such bucket's address, or boto3 is not installed.
+        EnvironmentFaultError: a bucket that is not there, cannot be reached or may not be written.
+        OSError: a folder that cannot be written to.
+    """
+    store = open_store(address)
+    with _reaching(address):
+        store.write(_TRIED, io.BytesIO(b"written as a study begins, to see that it can be\n"))
 
 
 def artifacts_of(study: optuna.Study, folder: Path) -> str | None:
@@ -159,7 +179,7 @@ def store_unfinished(study: optuna.Study, trial: int, run: Path, address: str) -
 
     It replaces what was kept there before; the epoch's end empties it. Nobody can go on from it
     without the epochs before: those are put there first, as where a run goes on that another
-    machine began.
+    machine began. A store that is away is not waited for: the next time is soon.
 
     Args:
         study: Optuna's.
@@ -170,19 +190,29 @@ def store_unfinished(study: optuna.Study, trial: int, run: Path, address: str) -
     Raises:
         EnvironmentFaultError: the store cannot be reached.
     """
-    files = _TrialFiles(study, trial, address)
+    files = _TrialFiles(study, trial, address, patience=0.0)
     if last_checkpoint(run).exists() and _LAST not in files.known:
         store_run(study, trial, run, address)
-        files = _TrialFiles(study, trial, address)
+        files = _TrialFiles(study, trial, address, patience=0.0)
     if _TABLES not in files.known:
         files.put_tables(run)
     files.put_path(_UNFINISHED, unfinished_checkpoint(run))
 
 
 class _TrialFiles:
-    """What of a trial is in a store, and how more is put there."""
+    """What of a trial is in a store, and how more is put there.
 
-    def __init__(self, study: optuna.Study, trial: int, address: str) -> None:
+    Args:
+        study: Optuna's.
+        trial: its number.
+        address: of the store.
+        patience: seconds for which a store that cannot be reached is tried again.
+    """
+
+    def __init__(
+        self, study: optuna.Study, trial: int, address: str, patience: float | None = None
+    ) -> None:
+        self._patience = patience
         self._storage, self._address = study._storage, address
         self.trial_id = self._storage.get_trial_id_from_study_id_trial_number(
             study._study_id, trial
@@ -193,8 +223,13 @@ class _TrialFiles:
     def put(self, name: str, file: BinaryIO, kind: str = "application/octet-stream") -> None:
         """Put a file there, in the place of one of that name."""
         key = self.known.get(name) or str(uuid4())
-        with _reaching(self._address):
+
+        def write() -> None:
+            file.seek(0)
             self._store.write(key, file)
+
+        with _reaching(self._address):
+            _persist(write, self._patience)
         if name not in self.known:
             meta = ArtifactMeta(key, name, kind, None)
             self._storage.set_trial_system_attr(
@@ -298,6 +333,46 @@ def fetch_to_go_on(study: optuna.Study, trial: int, run: Path) -> bool:
     return True
 
 
+def _persist(act: Callable[[], None], patience: float | None = None) -> None:
+    """Do what needs the store; where it cannot be reached, again and again for a while.
+
+    Args:
+        act: may be done again.
+        patience: for how many seconds; None for `_PATIENCE`.
+
+    Raises:
+        Exception: what it raised last.
+    """
+    patience = _PATIENCE if patience is None else patience
+    until, is_first = time.monotonic() + patience, True
+    while True:
+        try:
+            act()
+        except Exception as error:
+            if not _is_away(error) or time.monotonic() > until:
+                raise
+            if is_first:
+                warnings.warn(
+                    f"the artifact store cannot be reached ({error}): it is tried again for "
+                    f"{patience / 60:g} minutes",
+                    stacklevel=2,
+                )
+            is_first = False
+            time.sleep(min(_BETWEEN_TRIES, patience))
+        else:
+            return
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether a bucket's server did not answer, or was not well; not, that it refused."""
+    # boto3 is not always installed.
+    kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == _BUCKET_ERRORS}
+    if "ClientError" in kinds:
+        response = getattr(error, "response", {})
+        return bool(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500)
+    return bool(kinds & {"ConnectionError", "HTTPClientError", "IncompleteReadError"})
+
+
 @contextmanager
 def _reaching(address: str) -> Iterator[None]:
     """Say of a store that cannot be reached in one line what to do."""
@@ -352,17 +427,20 @@ def _fetch(
 
 
 def _download(store: ArtifactStore, key: str, path: Path) -> None:
-    with (
-        store.open_reader(key) as reader,
-        replacing(path) as temporary,
-        temporary.open("wb") as file,
-    ):
-        written = 0
-        while block := reader.read(MEBIBYTE):
-            written += len(block)
-            if written > _LARGEST_FILE:
-                raise ResultsError(f"{key} in the artifact store is larger than any checkpoint")
-            file.write(block)
+    def download() -> None:
+        with (
+            store.open_reader(key) as reader,
+            replacing(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            written = 0
+            while block := reader.read(MEBIBYTE):
+                written += len(block)
+                if written > _LARGEST_FILE:
+                    raise ResultsError(f"{key} in the artifact store is larger than any checkpoint")
+                file.write(block)
+
+    _persist(download)
 
 
 def _unpack(store: ArtifactStore, key: str, run: Path) -> None:

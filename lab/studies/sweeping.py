@@ -19,7 +19,7 @@ from lab.metrics import REVISIONS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
-from lab.results import database_file, note_storage, open_storage, open_store
+from lab.results import artifacts_of, check_store, database_file, note_storage, open_storage
 from lab.runs import FOUND_ANYWHERE, contents, open_tasks, refuse_evaluation, settle
 from lab.settings import Experiment, parse_experiment, plain_settings
 from lab.studies.board import make_board, print_board, write_board
@@ -114,7 +114,7 @@ def begin_sweep(
     if artifacts is not None:
         if not artifacts.startswith("s3://"):
             artifacts = str(Path(artifacts).expanduser().resolve())
-        open_store(artifacts)
+        check_store(artifacts)
     question = read_question(question_name, sweeps)
     try:
         question = replace(
@@ -168,8 +168,11 @@ def begin_sweep(
         sweep.build({}, applied=variant)
     if fresh:
         set_aside(study_name, storage, folder)
-    sweep.open()
+    study = sweep.open()
     note_storage(folder, study_name, storage, artifacts)
+    said = artifacts_of(study, folder)
+    if said is not None and artifacts is None:
+        check_store(said)
     return sweep
 
 

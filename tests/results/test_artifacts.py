@@ -2,17 +2,14 @@
 
 import io
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 import zipfile
 
 import optuna
 import pandas as pd
 import pytest
-from optuna.artifacts import get_all_artifact_meta
+from optuna.artifacts import Boto3ArtifactStore, get_all_artifact_meta
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
@@ -21,6 +18,8 @@ from lab.formats.runs import loss_table, photo_table, visual_path
 from lab.results import (
     ARTIFACTS,
     ResultsError,
+    artifacts,
+    check_store,
     fetch_runs,
     fetch_to_go_on,
     open_store,
@@ -28,6 +27,8 @@ from lab.results import (
     store_unfinished,
     trial_folder,
 )
+from tests.studies.conftest import begin_tiny
+from tests.studies.servers import BucketServer
 
 
 class Machine:
@@ -222,42 +223,9 @@ def test_an_address_that_names_no_bucket_is_refused(address):
         open_store(address)
 
 
-class BucketServer:
-    """A stand-in for S3, which the tests start on loopback."""
-
-    def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.variables = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_MAX_ATTEMPTS": "1",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            env={**os.environ, **self.variables},
-        )  # fmt: skip
-        end = time.monotonic() + 120
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert time.monotonic() < end, "the server does not answer"
-                time.sleep(0.1)
-
-    def end(self):
-        self._process.kill()
-        self._process.wait()
-
-
 @pytest.fixture(scope="module")
 def bucket_server():
-    for needed in ("boto3", "moto", "flask"):
+    for needed in BucketServer.needs:
         pytest.importorskip(needed, reason="the [cluster] and [cluster-test] extras are not here")
     server = BucketServer()
     yield server
@@ -291,6 +259,7 @@ def test_a_bucket_that_lacks_a_file_leaves_the_rest_readable(tmp_path, bucket):
 
 
 def test_a_bucket_that_cannot_be_reached_is_said_in_one_line(tmp_path, bucket, monkeypatch):
+    monkeypatch.setattr(artifacts, "_PATIENCE", 0.5)
     one = Machine(tmp_path / "a", tmp_path / "shared.db", f"s3://{bucket}")
     trial = one.study.ask()
     one.train(trial, 1)
@@ -298,11 +267,58 @@ def test_a_bucket_that_cannot_be_reached_is_said_in_one_line(tmp_path, bucket, m
         nobody.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        with pytest.raises(
-            EnvironmentFaultError, match=r"s3://studies.* cannot be reached"
-        ) as said:
+        with (
+            pytest.warns(UserWarning, match="is tried again"),
+            pytest.raises(EnvironmentFaultError, match=r"s3://studies.* cannot be reached") as said,
+        ):
             one.train(trial, 2)
     assert "\n" not in str(said.value)
+
+
+def test_a_bucket_that_cannot_be_reached_for_a_moment_costs_the_wait(tmp_path, bucket, monkeypatch):
+    from botocore.exceptions import EndpointConnectionError
+
+    monkeypatch.setattr(artifacts, "_BETWEEN_TRIES", 0.1)
+    one, other = (Machine(tmp_path / n, tmp_path / "shared.db", f"s3://{bucket}") for n in "ab")
+    trial = one.study.ask()
+    write, read = Boto3ArtifactStore.write, Boto3ArtifactStore.open_reader
+    failing = [0]
+
+    def for_the_third_time(act):
+        def asked(*given):
+            failing[0] += 1
+            if failing[0] % 3:
+                raise EndpointConnectionError(endpoint_url="http://away")
+            return act(*given)
+
+        return asked
+
+    with monkeypatch.context() as away:
+        away.setattr(Boto3ArtifactStore, "write", for_the_third_time(write))
+        away.setattr(Boto3ArtifactStore, "open_reader", for_the_third_time(read))
+        with pytest.warns(UserWarning, match="tried again for 5 minutes"):
+            run = one.train(trial, 1)
+        with pytest.warns(UserWarning, match="tried again for 5 minutes"):
+            fetch_runs(other.study, other.folder)
+    fetched = trial_folder(other.folder, trial.number)
+    assert files_below(fetched) == files_below(run, but=("last.ckpt",))
+    # What is refused is not asked for again; a server that is not well is.
+    assert artifacts._is_away(_answer(503))
+    assert not artifacts._is_away(_answer(403))
+    assert not artifacts._is_away(OSError())
+
+
+def _answer(status):
+    from botocore.exceptions import ClientError
+
+    return ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")
+
+
+def test_a_study_does_not_begin_on_a_bucket_that_it_may_not_write_to(tmp_path, bucket):
+    check_store(f"s3://{bucket}")
+    with pytest.raises(EnvironmentFaultError, match="s3://nobody-made-it cannot be reached"):
+        begin_tiny(tmp_path, artifacts="s3://nobody-made-it")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_bucket_that_nobody_made_is_said_in_one_line(tmp_path, bucket):

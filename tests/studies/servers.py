@@ -1,4 +1,4 @@
-"""A real PostgreSQL server, which the tests start on loopback."""
+"""Servers that the tests start here: a real PostgreSQL, and what stands in for S3."""
 
 import os
 import pwd
@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -88,3 +89,38 @@ class Server:
     def _run(self, program, *arguments):
         command = [self.programs / program, *arguments]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **self.user)
+
+
+class BucketServer:
+    """A stand-in for S3, which answers at one address, loopback's or that of a wire."""
+
+    needs = ("boto3", "moto", "flask")
+
+    def __init__(self, host="127.0.0.1"):
+        with socket.socket() as free:
+            free.bind((host, 0))
+            port = free.getsockname()[1]
+        self.variables = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.variables},
+        )  # fmt: skip
+        end = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection((host, port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < end, "the server does not answer"
+                time.sleep(0.1)
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()

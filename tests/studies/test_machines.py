@@ -30,7 +30,7 @@ from lab.studies.holders import TrialLostError, holding, signs_of
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
 from tests.studies.networks import Link, can_be_cut
-from tests.studies.servers import Server, programs
+from tests.studies.servers import BucketServer, Server, programs
 from tests.studies.sites import Site, all_epochs, assert_complete, ended, epochs_trained
 from tests.test_faults import assert_equal
 from tests.tiny import put_photos, read_photos, wait_until
@@ -464,6 +464,36 @@ def test_a_cut_network_is_waited_for_and_given_up_in_one_line(
     trained = epochs_trained(before, after)
     assert trained.keys() == all_epochs([0])
     assert sum(trained.values()) <= 5, "at most the epoch of the cut again"
+
+
+@pytest.mark.slow
+@cut_off
+@simulated
+def test_a_cut_between_a_machine_and_its_bucket_costs_the_wait(tmp_path, start, link, monkeypatch):
+    for needed in BucketServer.needs:
+        pytest.importorskip(needed, reason="the [cluster] and [cluster-test] extras are not here")
+    bucket = BucketServer(link.here)
+    try:
+        for name, value in {**bucket.variables, "NO_PROXY": "*"}.items():
+            monkeypatch.setenv(name, value)
+        import boto3
+
+        boto3.client("s3").create_bucket(Bucket="studies")
+        address = f"journal:{tmp_path / 'studies.journal'}"
+        machine = SimulatedMachine("node-1", tmp_path, start, address, inside=link.inside)
+        process = machine.start("--artifacts", "s3://studies")
+        wait_until(process, lambda: machine.checkpoint(0, "epoch-001.pt").exists())
+        link.cut()
+        time.sleep(15)  # the bucket's client gives up after some seconds
+        assert process.poll() is None
+        assert not machine.checkpoint(0, "epoch-004.pt").exists()
+        link.mend()
+        ended(process)
+        (trial,) = machine.trials()
+        assert trial.state is TrialState.COMPLETE
+        assert trial.user_attrs["epochs_stored"] == 4
+    finally:
+        bucket.end()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from lab.untrusted import printable
@@ -42,6 +43,9 @@ called here."""
 
 INTERRUPTED = 130
 """The exit status of a command that was ended by Ctrl-C, as shells have it."""
+
+TOLD_TO_END = 143
+"""The exit status of a command that was told to end (SIGTERM), as shells have it."""
 
 NOBODY_READS = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
 """The exit status of a command whose output nobody reads to its end, as shells have it."""
@@ -81,8 +85,17 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     """Run a command, and end the process with its status; Ctrl-C is one line at any moment.
 
     While its machinery is imported, too, and while the process ends. Nor does a reader that goes
-    (``| head``) bring about more than the end.
+    (``| head``) bring about more than the end. To be told to end (SIGTERM: ``kill``, a container
+    that is stopped, a job whose time is over) is as Ctrl-C, with a status of its own.
     """
+    told_to_end = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal told_to_end
+        told_to_end = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _Output(
             sys.stdout.buffer,
@@ -104,7 +117,8 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         # next is run: it would end by the signal and not with the status.
         exec("")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(status)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(TOLD_TO_END if told_to_end and status == INTERRUPTED else status)
 
 
 @contextmanager

@@ -26,11 +26,25 @@ _NO_MEMORY = re.compile(r"DefaultCPUAllocator|out of memory|shared memory|Cannot
 _NO_GPU_MEMORY = re.compile(r"CUDA|HIP|MPS|XPU")
 _LOADER_DIED = re.compile(r"DataLoader worker.*(is killed|exited unexpectedly)")
 _IN_LOADER = re.compile(r"Caught (\w+) in DataLoader worker")
+# The driver and the libraries below PyTorch have their own words; cuDNN finds no way to compute
+# where none fits into what is left.
+_NO_LIBRARYS_MEMORY = re.compile(
+    r"(CUDA error: |Cuda failure \d+ ')out of memory"
+    r"|CU(BLAS|DNN|FFT)_STATUS_ALLOC_FAILED|CUFFT_ALLOC_FAILED|Failed to CUDA calloc"
+    r"|unable to find an engine to execute this computation"
+)
+_NOT_CONNECTED = re.compile(
+    r"\bnccl(System|UnhandledCuda|Internal|InvalidUsage|InvalidArgument)Error"
+)
 _DEVICE_LOST = re.compile(r"CUDA error: (?!device-side assert|an illegal memory access)")
 
 
 class EnvironmentFaultError(UserError):
     """The environment ended it; everything finished is kept, and the same command goes on."""
+
+
+class OutOfMemoryFaultError(EnvironmentFaultError):
+    """Memory ran out, in another process."""
 
 
 def fault_of(error: BaseException) -> str | None:
@@ -67,7 +81,9 @@ def in_one_line(error: Exception) -> str:
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether the error says so."""
-    return any(_is_of_memory(cause) for cause in _causes(error))
+    return isinstance(error, OutOfMemoryFaultError) or any(
+        _is_of_memory(cause) or _is_of_gpu_memory(cause) for cause in _causes(error)
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -104,19 +120,23 @@ def _said(error: BaseException) -> str | None:
             return "a loader process died, as where memory runs out: take fewer by data.workers"
         if _DEVICE_LOST.search(text):
             return f"the GPU failed ({text.partition(chr(10))[0]})"
+        if _NOT_CONNECTED.search(text):
+            said = " ".join(text.split())
+            return f"the GPUs could not speak to each other ({said}); NCCL_DEBUG=WARN says more"
     return None
 
 
 def _is_of_gpu_memory(error: BaseException) -> bool:
     # By its words: the class may be raised for other memory, too.
-    return (
-        isinstance(error, torch.OutOfMemoryError) and _NO_GPU_MEMORY.search(str(error)) is not None
-    )
+    if isinstance(error, torch.OutOfMemoryError):
+        return _NO_GPU_MEMORY.search(str(error)) is not None
+    return isinstance(error, RuntimeError) and _NO_LIBRARYS_MEMORY.search(str(error)) is not None
 
 
 def _without_advice(error: BaseException) -> str:
     """What was asked for, before PyTorch's account of the GPU and its advice."""
-    return str(error).partition(" GPU ")[0].strip().rstrip(".")
+    first = str(error).partition("\n")[0]
+    return first.partition(" GPU ")[0].strip().rstrip(".")
 
 
 def _is_of_memory(error: BaseException) -> bool:

@@ -24,13 +24,19 @@ import torch
 from lightning_fabric.plugins import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from pytorch_lightning.strategies import DDPStrategy
+from torch import distributed
 
 from lab.checks import UserError
 from lab.command_line import end_at_once, without_ctrl_c
-from lab.faults import EnvironmentFaultError, fault_of
+from lab.faults import (
+    EnvironmentFaultError,
+    OutOfMemoryFaultError,
+    fault_of,
+    ran_out_of_memory,
+)
 from lab.layers import share_batch_normalization
 from lab.ranks import copy_from_first, gather_everywhere
-from lab.training import NonFiniteLossError
+from lab.training import NonFiniteLossError, seed_rank
 
 _HERE = "127.0.0.1"
 _PORT = 29500
@@ -46,7 +52,7 @@ _SECONDS_TO_END = 60.0
 _CONNECTION_LOST = re.compile(r"gloo|nccl|connection|socket|broken pipe|TCPStore", re.IGNORECASE)
 
 _ENVIRONMENT, _NOT_FINITE, _PERSON, _CODE = "environment", "not finite", "person", "code"
-_LOST = "lost"
+_LOST, _MEMORY = "lost", "memory"
 
 
 @dataclass(frozen=True)
@@ -126,14 +132,21 @@ class SharedTraining(DDPStrategy):
 
     Args:
         place: of this process.
+        seed: of the run.
         agreed: what must be the same in all processes, by its name; compared before they begin.
         on_meeting: called when all are there.
     """
 
     def __init__(
-        self, place: Place, agreed: Mapping[str, object], on_meeting: Callable[[], None]
+        self,
+        place: Place,
+        seed: int,
+        agreed: Mapping[str, object],
+        on_meeting: Callable[[], None],
     ) -> None:
         super().__init__(cluster_environment=_Environment(place))
+        self._place = place
+        self._seed = seed
         self._agreed = dict(agreed)
         self._on_meeting = on_meeting
 
@@ -144,10 +157,21 @@ class SharedTraining(DDPStrategy):
         """Meet the other processes; what was drawn so far stays drawn.
 
         Raises:
+            EnvironmentFaultError: not all of them came.
             UserError: they do not agree.
         """
         state = torch.get_rng_state()
-        super().setup_distributed()
+        try:
+            super().setup_distributed()
+        except distributed.DistStoreError as error:
+            raise EnvironmentFaultError(
+                f"not all of {self._place.nodes} machines came to {self._place.address}:"
+                f"{self._place.port} ({' '.join(str(error).split())}): see what the others said, "
+                "and give the command again on all of them"
+            ) from error
+        # Lightning gives every device the run's seed.
+        if self._place.rank > 0:
+            seed_rank(self._seed, self._place.rank)
         torch.set_rng_state(state)
         self._on_meeting()
         for number, other in enumerate(gather_everywhere(self._agreed)):
@@ -156,14 +180,14 @@ class SharedTraining(DDPStrategy):
                     raise UserError(
                         f"the devices do not see the same {name} (device {number} "
                         f"{other.get(name)}, device {self.global_rank} {value}): on several "
-                        "machines, give all of them the same version, --runs and data.photos"
+                        "machines, give all of them the same version, settings and --runs, and "
+                        "the same photos"
                     )
 
     def configure_ddp(self) -> None:
         """Begin everywhere with the first process's weights."""
         assert self.model is not None
-        if self.root_device.type != "cuda":  # there, Lightning has put PyTorch's own in place
-            share_batch_normalization(self.model)
+        share_batch_normalization(self.model)
         copy_from_first(self.model)
 
 
@@ -218,15 +242,21 @@ class Companions:
         function: what each runs; importable by its name.
         arguments: for each process.
         first: the number of the first of them among all devices.
+        before_ending: told what ended another process, where this one has to end with it at once.
     """
 
     def __init__(
-        self, function: Callable[..., None], arguments: Sequence[tuple[Any, ...]], first: int
+        self,
+        function: Callable[..., None],
+        arguments: Sequence[tuple[Any, ...]],
+        first: int,
+        before_ending: Callable[[Exception], object] = lambda failure: None,
     ) -> None:
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
         self._first = first
-        self._bereft: set[int] = set()  # that only say that another one is gone
+        self._bereft: dict[int, str] = {}  # that only say that another one is gone
+        self._before_ending = before_ending
         self._over = threading.Event()
         context = multiprocessing.get_context("spawn")
         if arguments:
@@ -271,9 +301,10 @@ class Companions:
             if found is not None:
                 return found
             time.sleep(0.1)
+        said = " ".join(next(iter(self._bereft.values()), str(error)).split())
         return EnvironmentFaultError(
-            "the connection to another device was lost, and no device of this machine says why: "
-            "see what the other machines said. The same command goes on"
+            f"the connection to another device was lost ({said}), and no device of this machine "
+            "says why: see what the other machines said. The same command goes on"
         )
 
     def _failure(self) -> Exception | None:
@@ -286,7 +317,7 @@ class Companions:
                     kind, text = connection.recv()
                     if kind != _LOST:
                         return _raised(number, kind, text)
-                    self._bereft.add(number)
+                    self._bereft[number] = text
             except (EOFError, OSError):
                 pass
             if process.exitcode and number not in self._bereft:
@@ -304,9 +335,12 @@ class Companions:
             if any(process.exitcode for process in self._processes):
                 if self._over.wait(_SECONDS_TO_NOTICE):
                     return
-                failure = self._failure() or "the process of another device ended"
+                failure = self._failure() or EnvironmentFaultError(
+                    "the process of another device ended"
+                )
                 for process in self._processes:
                     process.kill()
+                self._before_ending(failure)
                 end_at_once(failure)
             self._over.wait(1.0)
 
@@ -335,11 +369,11 @@ def _end_with(connection: Connection) -> None:
 def _told(error: BaseException) -> tuple[str, str]:
     """An error's kind and words, which can be sent."""
     if _says_that_another_is_gone(error):
-        return _LOST, ""
+        return _LOST, str(error)
     if isinstance(error, NonFiniteLossError):
         return _NOT_FINITE, str(error)
     if (fault := fault_of(error)) is not None:
-        return _ENVIRONMENT, fault
+        return _MEMORY if ran_out_of_memory(error) else _ENVIRONMENT, fault
     if isinstance(error, UserError):
         return _PERSON, str(error)
     return _CODE, "".join(traceback.format_exception(error))
@@ -355,6 +389,8 @@ def _raised(number: int, kind: str, text: str) -> Exception:
     """The error of a companion, to be raised in the process that answers for all."""
     if kind == _NOT_FINITE:
         return NonFiniteLossError(text)
+    if kind == _MEMORY:
+        return OutOfMemoryFaultError(f"device {number}: {text}")
     if kind == _ENVIRONMENT:
         return EnvironmentFaultError(f"device {number}: {text}")
     if kind == _PERSON:

@@ -33,6 +33,21 @@ def mean_over_ranks(values: Tensor) -> Tensor:
     return mean
 
 
+def gather_over_ranks(samples: Tensor) -> Tensor:
+    """The samples of all ranks, in their order; gradient flows back to each from every rank.
+
+    So a process by itself has them, with each step's samples shared out in the ranks' order. What
+    is descended is the mean of the ranks' losses (`average_gradients`).
+
+    Args:
+        samples: along the first axis, equally many in every rank.
+    """
+    if ranks() == 1:
+        return samples
+    gathered: Tensor = _Gathered.apply(samples)
+    return gathered
+
+
 def in_any_rank(found: bool, device: torch.device) -> bool:
     """Whether something was found in any of the ranks.
 
@@ -109,9 +124,18 @@ def gather_everywhere(value: Any) -> list[Any]:  # noqa: ANN401 (whatever can be
     return gathered
 
 
-def leave_group() -> None:
-    """Be a process by itself again."""
-    if _in_group():
+def leave_group(at_once: bool = False) -> None:
+    """Be a process by itself again.
+
+    Args:
+        at_once: after an error, when the others may be gone. By NCCL's own way to leave, GPUs wait
+            for each other.
+    """
+    if not _in_group():
+        return
+    if at_once and distributed.get_backend() == "nccl":
+        distributed.distributed_c10d._abort_process_group()
+    else:
         distributed.destroy_process_group()
 
 
@@ -127,6 +151,22 @@ class _Mean(torch.autograd.Function):
         # Each rank's loss depends on each rank's values; the mean of the losses is descended.
         mean: Tensor = _Mean.apply(gradient)  # which may itself be differentiated
         return mean
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, samples: Tensor) -> Tensor:  # noqa: ANN401 (PyTorch's signature)
+        own = samples.detach().contiguous()
+        parts = [torch.empty_like(own) for _ in range(ranks())]
+        distributed.all_gather(parts, own)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        # Each rank's loss depends on each rank's samples. A sample stands in one rank alone, and
+        # `average_gradients` divides by their number: here they add up.
+        total = ranks() * _Mean.apply(gradient)  # which may itself be differentiated
+        return total.chunk(ranks())[rank()]
 
 
 def _in_group() -> bool:

@@ -91,11 +91,6 @@ class Fit:
                 f"fit.checkpoint_minutes must be above 0, not {self.checkpoint_minutes}; null "
                 "keeps a run after its epochs alone"
             )
-        if self.compile and self.devices * self.nodes > 1:
-            raise ValueError(
-                f"fit.compile is for a training on one device, not {self.devices * self.nodes}: "
-                "leave it out"
-            )
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"fit.seed must lie in 0 to 2**32 - 1, not {self.seed}")
 

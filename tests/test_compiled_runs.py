@@ -6,9 +6,8 @@ from torch._dynamo.utils import counters
 
 from lab.compiling import compile_call
 from lab.formats.runs import last_checkpoint
-from lab.parsing import SettingsError
 from tests.networks.test_contract import SMALL, build, samples
-from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
+from tests.tiny import TINY, fit_tiny, read_photos
 
 FAST = (
     "--model.network=lab.networks.GlobalLocal",
@@ -67,9 +66,15 @@ def test_without_a_compiler_nothing_is_begun(tmp_path, start):
     assert not (tmp_path / "runs").exists()
 
 
-def test_several_devices_are_refused():
-    with pytest.raises(SettingsError, match="on one device, not 2: leave it out"):
-        tiny_experiment("--fit.compile=true", "--fit.devices=2")
+@pytest.mark.slow
+def test_two_devices_compile_what_they_train_and_train_as_one(tmp_path, start):
+    """Batch normalization, within the compiled call, waits for the other device."""
+    fit_tiny(tmp_path / "runs" / "one", *FAST, "--fit.epochs=2")
+    asked = [*TINY, *FAST, "--fit.epochs=2", "--fit.compile=true", "--fit.devices=2"]
+    process = start("train", *asked, "--name=two", f"--runs={tmp_path / 'runs'}", folder=tmp_path)
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    assert_alike(tmp_path / "runs" / "two", tmp_path / "runs" / "one", 3e-3)
 
 
 @pytest.mark.parametrize("name", ["FillSelector", "ShiftNet"])

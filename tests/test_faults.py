@@ -224,6 +224,22 @@ def test_a_disk_that_fills_in_a_sweep_fails_no_trial(disk, photos, tmp_path):
             sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("is locked")),
             "the study's database failed (is locked)",
         ),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might"), "the GPU's memory"),
+        (
+            RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            ),
+            "the GPU's memory ran out (CUDA error: CUBLAS_STATUS_ALLOC_FAILED",
+        ),
+        (
+            RuntimeError("GET was unable to find an engine to execute this computation"),
+            "the GPU's memory",
+        ),
+        (RuntimeError("NCCL error\nCuda failure 2 'out of memory'"), "the GPU's memory"),
+        (
+            RuntimeError("NCCL error in: x.cpp, NCCL 2.28\nncclSystemError: Error while creating"),
+            "could not speak to each other (NCCL error in: x.cpp, NCCL 2.28 ncclSystemError: Error",
+        ),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
             "a loader process died",

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from lab import train
+from lab import rank_processes, train
 from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.data.photo_datasets import EpochSampler, RankSampler
+from lab.faults import ran_out_of_memory
 from tests.tiny import PROJECT, TINY, read_photos
 
 FAILING = (
@@ -90,6 +91,21 @@ def test_a_gpu_whose_memory_runs_out_says_which_settings_to_lower(tmp_path, caps
     for setting in ("data.batch_size", "data.size", "model.network.width", "fit.precision"):
         assert setting in said
     assert said.count("\n") == 1
+
+
+def test_memory_that_ran_out_on_another_device_counts_as_such():
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 1 has")
+    told = rank_processes._raised(1, *rank_processes._told(error))
+    assert ran_out_of_memory(told)
+    assert str(told).startswith("device 1: the GPU's memory ran out")
+
+
+def test_what_a_connection_says_is_not_lost():
+    error = RuntimeError("ncclRemoteError: A call failed possibly due to a network error\nat 7")
+    with rank_processes.Companions(print, [], 1) as companions:
+        companions._bereft[1] = rank_processes._told(error)[1]
+        said = str(companions.reason(error))
+    assert "(ncclRemoteError: A call failed possibly due to a network error at 7)" in said
 
 
 def run_to_its_end(process, seconds=400):
@@ -238,20 +254,28 @@ def ends_alone(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_no_device_outlives_the_process_that_was_asked(tmp_path, start, sent):
-    options = ("--fit.epochs=50", "--fit.devices=2")
+@pytest.mark.parametrize(
+    ("sent", "to_all", "devices"),
+    [
+        (signal.SIGINT, True, 2),  # Ctrl-C reaches all processes of a terminal
+        (signal.SIGKILL, False, 2),
+        (signal.SIGTERM, False, 1),
+        (signal.SIGTERM, False, 2),
+        (signal.SIGTERM, True, 2),  # as where a job's time is over
+    ],
+)
+def test_no_device_outlives_the_process_that_was_asked(tmp_path, start, sent, to_all, devices):
+    options = ("--fit.epochs=50", f"--fit.devices={devices}")
     process = start("train", *TINY, *options, "--runs", tmp_path, folder=PROJECT)
     first = tmp_path / "train" / "checkpoints" / "last.ckpt"
     until = time.monotonic() + 400
     while not first.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.2)
-    assert len(processes_of(process)) >= 2
-    # Ctrl-C reaches all processes of a terminal.
-    os.killpg(process.pid, sent) if sent == signal.SIGINT else os.kill(process.pid, sent)
+    assert len(processes_of(process)) >= devices
+    os.killpg(process.pid, sent) if to_all else os.kill(process.pid, sent)
     status, _, said = run_to_its_end(process)
-    if sent == signal.SIGINT:
-        assert status == 130
+    if sent != signal.SIGKILL:
+        assert status == 128 + sent
         assert "Interrupted. Give the same command again" in said
         assert "Traceback" not in said
     assert ends_alone(process)

@@ -9,7 +9,8 @@ from lab.ranks import at_least_float32, mean_over_ranks, ranks
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Ioffe and Szegedy's batch normalization, with a step's statistics from every rank.
 
-    ``torch.nn.SyncBatchNorm`` does the same, on GPUs only. Every rank has equally many samples.
+    Every rank has equally many samples. ``torch.nn.SyncBatchNorm`` normalizes alike, but on GPUs
+    only; it cannot be differentiated twice, as judges' penalties are, nor followed by compilers.
     """
 
     def forward(self, x: Tensor) -> Tensor:

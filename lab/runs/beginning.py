@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from lab.compiling import why_nothing_compiles
+from lab.data.shard_set import ShardSet
 from lab.devices import compute_device
 from lab.evaluation import Evaluation
 from lab.files import lock_run, replacing
@@ -47,9 +48,7 @@ def settle(experiment: Experiment, folder: Path | None = None) -> Experiment:
     fit = experiment.fit
     threads = fit.threads or begun.get("threads")
     if threads is None:
-        # On processors, devices share the cores.
-        sharing = fit.devices if compute_device(fit.device).type == "cpu" else 1
-        threads = max(1, torch.get_num_threads() // sharing)
+        threads = max(1, torch.get_num_threads() // fit.devices)  # which share the cores
     precision = fit.precision
     if precision == "auto":
         precision = begun.get("precision", "auto")
@@ -152,11 +151,17 @@ def change_of_devices(experiment: Experiment, folder: Path) -> str | None:
     before, now = begun.get("devices", 1) * begun.get("nodes", 1), fit.devices * fit.nodes
     if before == now:
         return None
+    stays = "steps, batches, crops, masks and learning rates stay as they were"
+    if isinstance(experiment.data.source, ShardSet):
+        stays = (
+            "steps and learning rates stay as they were, and so do the crops and masks drawn for a "
+            "photo, but other photos meet in a batch, for shards are dealt out by the number of "
+            "devices"
+        )
     return (
-        f"The run had {before} device{'s' * (before != 1)} and goes on with {now}: steps, batches, "
-        "crops, masks and learning rates stay as they were. Sums are rounded differently, and what "
-        "a device draws for itself (dropout, gradient penalty) begins anew on those that were not "
-        "there"
+        f"The run had {before} device{'s' * (before != 1)} and goes on with {now}: {stays}. Sums "
+        "are rounded differently, and what a device draws for itself (dropout, gradient penalty) "
+        "begins anew on those that were not there"
     )
 
 

@@ -149,6 +149,7 @@ def fit_run(
     on_epoch: Callable[[EpochScore], None] | None = None,
     before_writing: Callable[[], None] | None = None,
     on_start: Callable[[str], None] | None = None,
+    before_ending: Callable[[Exception], object] = lambda failure: None,
 ) -> None:
     """Train, or go on training, and leave everything in ``folder``.
 
@@ -167,6 +168,7 @@ def fit_run(
         on_epoch: told when an epoch is scored and on disk; may raise to end the run.
         before_writing: called before an epoch is written; may raise to end the run without it.
         on_start: told in words where it goes on, if that is not between two epochs.
+        before_ending: told what ended another device, where this process ends with it at once.
 
     Raises:
         SettingsError: a device or a compiler that is not there, the run in the folder had other
@@ -194,9 +196,8 @@ def fit_run(
     exit_code = 1
     handler = signal.getsignal(signal.SIGINT)
     try:
-        with Companions(_fit_beside, [(one, *given) for one in place.beside()], place.rank + 1) as (
-            companions
-        ):
+        beside = [(one, *given) for one in place.beside()]
+        with Companions(_fit_beside, beside, place.rank + 1, before_ending) as companions:
             try:
                 logger = tracker.logger if tracker else None
                 _fit(experiment, folder, place, start.checkpoint, [recorder, *reports], logger)
@@ -213,6 +214,7 @@ def fit_run(
             raise KeyboardInterrupt from error
         raise
     finally:
+        leave_group(at_once=True)
         if handler is not None:
             signal.signal(signal.SIGINT, handler)
         if tracker is not None:
@@ -256,7 +258,7 @@ def _fit(
     minutes = fit.checkpoint_minutes
     agreed = {
         "photos": experiment.data.source.digest,
-        "settings": by_content(experiment.plain, contents(experiment)),
+        **_settings_agreed_on(experiment),
         "run to go on with": None if checkpoint is None else checkpoint.name,
         "version of PyTorch": torch.__version__,
     }
@@ -267,9 +269,7 @@ def _fit(
         accelerator=fit.device,
         devices=fit.devices,
         num_nodes=fit.nodes,
-        strategy="auto" if alone else SharedTraining(place, agreed, machines.begin),
-        # PyTorch has it for GPUs only; for processors, `SharedTraining` puts ours in place.
-        sync_batchnorm=not alone and compute_device(fit.device).type == "cuda",
+        strategy="auto" if alone else SharedTraining(place, fit.seed, agreed, machines.begin),
         precision=trainer_precision(fit),
         max_epochs=fit.epochs,
         logger=logger or False,
@@ -293,6 +293,9 @@ def _fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    # To be told to end (SIGTERM) ends a command by `lab.command_line`. Lightning's own handlers
+    # wait for the other devices within the signal, and end an unfinished training with status 0.
+    trainer._signal_connector.register_signal_handlers = _as_it_is  # type: ignore[method-assign]
     with machines:
         try:
             trainer.fit(
@@ -307,8 +310,20 @@ def _fit(
             raise SettingsError(
                 f"{checkpoint} does not hold this run's weights ({error}). {_MENDED_BY}"
             ) from error
-        finally:
-            leave_group()
+    # Not after an error, by which others do not leave: `fit_run` ends them first.
+    leave_group()
+
+
+def _as_it_is() -> None:
+    """Change nothing."""
+
+
+def _settings_agreed_on(experiment: Experiment) -> dict[str, object]:
+    """The settings that every device must have, by their paths."""
+    settings = by_content(experiment.plain, contents(experiment))
+    if compute_device(experiment.fit.device).type != "cpu":
+        del settings["fit.threads"]  # of which each machine takes its share
+    return settings
 
 
 def _came_of_ctrl_c(error: BaseException) -> bool:

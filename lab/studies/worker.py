@@ -302,6 +302,13 @@ def _run_trial(
         # It is never gone on with.
         unfinished.unlink(missing_ok=True)
 
+    def fails_for_memory(error: Exception) -> bool:
+        """Fail the trial where memory runs out again: else the study would never get beyond it."""
+        if not ran_out_of_memory(error) or not _for_the_second_time(trial):
+            return False
+        fail("it ran out of memory twice: take smaller values, fewer --workers, or another GPU")
+        return True
+
     def on_step(progress: StepProgress) -> None:
         hold.glance()
         # The last epoch's `last.ckpt`, which another machine could go on from, is there by now.
@@ -329,6 +336,7 @@ def _run_trial(
                 on_epoch=on_epoch,
                 before_writing=hold.check,
                 on_start=lambda said: tell(replace(event, kind="resumed", reason=said)),
+                before_ending=fails_for_memory,
             )
     except optuna.TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
@@ -338,18 +346,14 @@ def _run_trial(
         fail(str(error), "invalid")
     except NonFiniteLossError as error:
         fail(str(error))
-    except (UserError, UpdateFinishedTrialError):
-        # Its folder or photos are not as they were: once a person has mended that, it goes on.
-        raise
     except Exception as error:
-        if fault_of(error) is None:
+        if fails_for_memory(error):
+            return
+        # Its folder or photos are not as they were: once a person has mended that, it goes on.
+        if not isinstance(error, UserError | UpdateFinishedTrialError) and fault_of(error) is None:
             # A mistake in the code would end every trial alike: stop, and say so.
             trial.set_user_attr("reason", f"{type(error).__name__}: {error}")
             hold.tell(state=TrialState.FAIL)
-        elif ran_out_of_memory(error) and _for_the_second_time(trial):
-            # By itself: the study would never get beyond it.
-            fail("it ran out of memory twice: take smaller values, fewer --workers, or another GPU")
-            return
         raise
     else:
         place = claim.folder

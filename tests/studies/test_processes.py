@@ -25,12 +25,12 @@ def test_an_interrupted_and_then_killed_sweep_loses_only_the_running_epoch(tmp_p
     site = Site(tmp_path, start, trials=2)
     command = ("--workers", "1")
 
-    # Ctrl-C in the first trial.
+    # Told to end, as by a job whose time is over, in the first trial.
     process = site.start(*command, "--fresh")
     wait_until(process, lambda: site.is_resumable(0, 1))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     first, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert "python -m lab.sweep tiny --workers 1\n" in errors
     assert "Traceback" not in errors
     wait_until_all_are_gone(process.pid)

@@ -19,15 +19,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lab.contracts import JudgedPair, LossInputs
 from lab.data import Batch, PhotoDataModule
 from lab.data.photo_sets import starter_photos
 from lab.fills import OpenCVInpainting
 from lab.imaging import decode_photo
-from lab.losses import Objective
 from lab.masks import MASK_GENERATORS
-from lab.networks import InpaintSANet, PatchDiscriminator
-from lab.networks.inpaint_sanet import rename_published_inpaint_sanet
 from lab.processors import usable_processors
 from lab.runs import computes_in_bfloat16, fit_run
 from lab.settings import build_experiment, parse_experiment
@@ -38,7 +34,7 @@ from tests.benchmarks.masks import median_rate
 from tests.benchmarks.networks import network_table
 from tests.benchmarks.packing import packing_and_decoding
 from tests.benchmarks.pictures import picture_seconds
-from tests.benchmarks.plain_inpaint_sanet import PlainInpaintSANet, PlainPatchDiscriminator
+from tests.benchmarks.steps import Steps
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -58,75 +54,6 @@ def alternate(
         times[0].append(seconds(first))
         times[1].append(seconds(second))
     return statistics.median(times[0]), statistics.median(times[1])
-
-
-class Steps:
-    """One photo batch, and the two forms of a training step on it: the same losses, the same D."""
-
-    def __init__(self, size: int, batch: int, width: int, depth: int, bfloat16: bool) -> None:
-        torch.manual_seed(0)
-        self.image = torch.rand(batch, 3, size, size)
-        self.mask = torch.zeros(batch, 1, size, size)
-        self.mask[..., size // 4 : -size // 4, size // 3 : -size // 3] = 1.0
-        self.bfloat16 = bfloat16
-        self.plain = PlainInpaintSANet(width)
-        self.plain_judge = PlainPatchDiscriminator(width=2 * width, depth=depth)
-        layout = torch.channels_last
-        self.fast = InpaintSANet(width).to(memory_format=layout)
-        self.fast.load_state_dict(rename_published_inpaint_sanet(self.plain.state_dict()))
-        self.judge = PatchDiscriminator(width=2 * width, depth=depth).to(memory_format=layout)
-        self.objective = Objective()
-        modules = (self.plain, self.plain_judge, self.fast, self.judge)
-        self.adam = [torch.optim.Adam(module.parameters(), 1e-4) for module in modules]
-
-    def plain_step(self) -> None:
-        image, mask = 2 * self.image - 1, self.mask
-        coarse, refined = self.plain(image, mask)
-        completed = refined * mask + image * (1 - mask)
-        self.adam[1].zero_grad()
-        real, fake = self.plain_judge(image, mask), self.plain_judge(completed.detach(), mask)
-        (torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()).backward()
-        self.adam[1].step()
-        self.adam[0].zero_grad()
-        loss = -0.005 * self.plain_judge(completed, mask).mean()
-        for stage in (coarse, refined):
-            for region in (mask, 1 - mask):
-                area = region.mean(dim=(1, 2, 3), keepdim=True)
-                loss = loss + 1.2 * ((stage - image).abs() * region / area).mean()
-        loss.backward()
-        self.adam[0].step()
-
-    def fast_step(self) -> None:
-        """What `AdversarialCompletion.training_step` does, without the trainer."""
-        image, mask = self.image, self.mask
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            stages = self.fast(image, mask)
-            completed = torch.where(mask > 0.5, stages.refined, image)
-            both = self.judge(torch.cat([image, completed.detach()]), torch.cat([mask, mask]))
-            real, fake = both.logits[0].chunk(2)
-            loss = self.objective.discriminator_loss([real], [fake])
-            self.adam[3].zero_grad()
-            loss.backward()
-            self.adam[3].step()
-            self.judge.requires_grad_(False)
-            judged = JudgedPair(lambda picture: self.judge(picture, mask), completed, image)
-            inputs = LossInputs(stages, image, mask, completed, {"whole": judged})
-            value = self.objective(inputs)
-            self.adam[2].zero_grad()
-            value.total.backward()
-            self.adam[2].step()
-            self.judge.requires_grad_(True)
-
-    @torch.no_grad()
-    def plain_inference(self) -> None:
-        self.plain.eval()
-        self.plain(2 * self.image[:1] - 1, self.mask[:1])
-
-    @torch.no_grad()
-    def fast_inference(self) -> None:
-        self.fast.eval()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            self.fast(self.image[:1], self.mask[:1])
 
 
 def reading_rates(rounds: int) -> tuple[float, float]:
@@ -189,12 +116,12 @@ def trainer_overhead(rounds: int) -> tuple[float, float]:
     """Median seconds a step: the bare loop, and under Lightning with everything it records."""
     data = build_experiment(parse_experiment(trainer_options())).data
     batches: list[Batch] = list(data.train_dataloader())
-    bare = Steps(64, 16, 16, 4, computes_in_bfloat16("cpu"))
+    bare, bfloat16 = Steps(64, 16, 16, 4), computes_in_bfloat16("cpu")
 
     def bare_steps() -> None:
         for batch in batches:
             bare.image, bare.mask = batch.image, batch.mask
-            bare.fast_step()
+            bare.fast_step(bfloat16)
 
     bare_seconds, lightning_seconds = [], []
     for _ in range(rounds):
@@ -228,8 +155,8 @@ def step_rows(table: Table, rounds: int) -> None:
     """Steps and inference of the network that the notes start from, and what the trainer adds."""
     bfloat16 = computes_in_bfloat16("cpu")
     for size, batch, width, depth in ((64, 16, 32, 4), (128, 4, 32, 5), (256, 2, 32, 6)):
-        steps = Steps(size, batch, width, depth, bfloat16)
-        plain, fast = alternate(steps.plain_step, steps.fast_step, rounds)
+        steps = Steps(size, batch, width, depth)
+        plain, fast = alternate(steps.plain_step, partial(steps.fast_step, bfloat16), rounds)
         table.add_row(
             f"training step {size}x{size}, batch {batch}, width {width}",
             f"{1000 * plain:.0f} ms",
@@ -237,7 +164,8 @@ def step_rows(table: Table, rounds: int) -> None:
             f"{plain / fast:.2f}",
             "2.2" if bfloat16 else "-",
         )
-        plain, fast = alternate(steps.plain_inference, steps.fast_inference, 3 * rounds)
+        ours = partial(steps.fast_inference, bfloat16)
+        plain, fast = alternate(steps.plain_inference, ours, 3 * rounds)
         table.add_row(
             f"inference {size}x{size}, width {width}",
             f"{1000 * plain:.0f} ms",
@@ -283,7 +211,7 @@ def data_rows(table: Table, rounds: int) -> None:
     )
     bfloat16, photos_needed = computes_in_bfloat16("cpu"), {}
     for size, batch, depth in ((64, 16, 4), (256, 2, 6)):
-        step = Steps(size, batch, 32, depth, bfloat16).fast_step
+        step = partial(Steps(size, batch, 32, depth).fast_step, bfloat16)
         photos_needed[size] = batch / alternate(step, step, rounds)[0]
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

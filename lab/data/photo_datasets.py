@@ -4,7 +4,7 @@ Every random choice comes from a generator seeded by what it is for (run seed, e
 that neither the number of loader processes nor an interruption changes what is drawn.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -59,10 +59,17 @@ class EpochSampler(Sampler[EpochKey]):
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[EpochKey]:
+        return self.keys_of(self.left())
+
+    def left(self) -> np.ndarray:
+        """The numbers of the samples that the epoch has not been trained on, in its order."""
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._samples)
+        return order[self._trained_on(self._epoch) :]
+
+    def keys_of(self, samples: Iterable[int]) -> Iterator[EpochKey]:
+        """What samples of the epoch are drawn from."""
         epoch = self._drawn_as(self._epoch)
-        left = order[self._trained_on(self._epoch) :]
-        return (EpochKey(epoch, int(sample)) for sample in left)
+        return (EpochKey(epoch, int(sample)) for sample in samples)
 
     def __len__(self) -> int:
         """Of a whole epoch."""
@@ -93,13 +100,10 @@ class RankSampler(Sampler[EpochKey]):
         self._whole.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[EpochKey]:
-        keys = list(self._whole)
+        left = self._whole.left()
+        steps = left[: len(left) // self._together * self._together].reshape(-1, self._together)
         first = self._rank * self._batch_size
-        return (
-            key
-            for step in range(len(keys) // self._together)
-            for key in keys[step * self._together + first :][: self._batch_size]
-        )
+        return self._whole.keys_of(steps[:, first : first + self._batch_size].ravel())
 
     def __len__(self) -> int:
         return len(self._whole) // self._together * self._batch_size

@@ -1,13 +1,15 @@
 """Training batches streamed from WebDataset shards.
 
-WebDataset deals out the shards to ranks and loader processes, mixes and shuffles their photos; so
-the order of samples depends on how many there are. What is drawn for a sample does not: its crop
-and its mask come from the run's seed, the epoch, the sample's key, and how often the epoch has met
-it.
+Shards are dealt out to loader processes whole, and to ranks by their photos: where a rank's share
+ends within a shard, the next one's begins. WebDataset mixes and shuffles them; so the order of
+samples depends on how many ranks and processes there are. What is drawn for a sample does not: its
+crop and its mask come from the run's seed, the epoch, the sample's key, and how often the epoch has
+met it.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -16,15 +18,15 @@ from typing import NamedTuple
 
 import torch
 import webdataset
-from torch.utils.data import IterableDataset
-from webdataset.utils import make_seed, pytorch_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
+from webdataset.utils import make_seed
 
 from lab.checks import UserError
 from lab.data.batches import Batch, join_batches
 from lab.data.photo_datasets import SampleCutter
 from lab.data.photo_source import Feed
 from lab.data.shared_memory import SharedMemoryLoader
-from lab.formats.shards import read_photos
+from lab.formats.shards import DamagedShardError, read_photos
 from lab.imaging import CropReader, PhotoBytes
 
 # Photos wait in memory as files, so that neighbours in a shard do not end up in one batch.
@@ -52,38 +54,38 @@ class ShardStream:
     A photo is read when its turn comes, and is decoded and cut when what comes for it is called.
 
     Args:
-        shards: the archives.
-        photos: in all of them together, of those that are ``wanted``.
+        shards: the archives, and how many of each one's photos are ``wanted``.
         mean_bytes: of a photo's file.
         wanted: tells from a photo's SHA-256 whether it is for training; None takes all.
         cutter: with the run's seed and masks.
         samples: an epoch, over all ranks and processes: photos come again if they are fewer.
+        rank: whose share of the photos comes.
+        ranks: how many share them.
     """
 
     def __init__(
         self,
-        shards: Sequence[Path],
-        photos: int,
+        shards: Mapping[Path, int],
         mean_bytes: float,
         wanted: Callable[[str], bool] | None,
         cutter: SampleCutter,
         samples: int,
+        rank: int,
+        ranks: int,
     ) -> None:
         # Absolute: WebDataset takes a relative path with a colon for an address.
-        self._shards = [str(path.resolve()) for path in shards]
+        self._shards = {str(path.resolve()): photos for path, photos in shards.items()}
+        self._photos = sum(shards.values())
         self._waiting = int(max(1, min(_WAITING_PHOTOS, _WAITING_BYTES // mean_bytes)))
-        self._passes = -(-samples // photos)
+        self._passes = -(-samples // self._photos)
         self._wanted = wanted
+        self._rank = rank
+        self._ranks = ranks
         # A photo comes once an epoch: keeping it would only fill the memory.
         reader = CropReader(cutter.reader.size, cutter.reader.smallest_side, cache_bytes=0)
         self._cutter = replace(cutter, reader=reader)
         # Loader processes live through all epochs and are told here which one begins.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-
-    @property
-    def shards(self) -> int:
-        """How many archives there are."""
-        return len(self._shards)
 
     @property
     def size(self) -> int:
@@ -101,36 +103,64 @@ class ShardStream:
 
     def __iter__(self) -> Iterator[Callable[[], Batch]]:
         epoch = int(self._epoch)
-        _, ranks, _, _ = pytorch_worker_info()
-        # Shards are of unequal size, but every rank needs equally many batches.
-        passes = range(self._passes) if ranks == 1 else itertools.count()
-        for number in passes:
+        worker, workers = _loader_process()
+        for number in range(self._passes):
             seed = make_seed(self._cutter.seed, epoch, number)
-            dealt = webdataset.DataPipeline(
-                webdataset.SimpleShardList(self._shards, seed=seed),
-                webdataset.split_by_node,
-                webdataset.split_by_worker,
-            )
-            shards = [shard["url"] for shard in dealt]
-            if not shards:
-                return  # there are more processes than shards
-            for sample in self._mixed(shards, seed):
+            own = self._own_share(number, seed)
+            # With more processes than shards, some have nothing to read.
+            dealt = dict(itertools.islice(own.items(), worker, None, workers))
+            for sample in self._mixed(dealt, seed):
                 yield partial(self._cut, sample, epoch, number)
 
-    def _mixed(self, shards: Sequence[str], seed: int) -> webdataset.DataPipeline:
-        """The training photos of some shards."""
+    def _own_share(self, number: int, seed: int) -> dict[str, range]:
+        """This rank's shards in a pass, in its order, each with the places of the rank's photos.
+
+        Places count the training photos of a shard. A shard in which the rank's share begins or
+        ends is other ranks' too.
+        """
+        # Passes go on counting where the one before ended, so that what is left over when photos
+        # are no multiple of the ranks falls to all ranks in turn.
+        first, end = number * self._photos, (number + 1) * self._photos
+        counts = [
+            len(range(first + (rank - first) % self._ranks, end, self._ranks))
+            for rank in range(self._ranks)
+        ]
+        start = sum(counts[: self._rank])
+        stop = start + counts[self._rank]
+        own = {}
+        before = 0
+        for shard in webdataset.SimpleShardList(list(self._shards), seed=seed):
+            photos = self._shards[shard["url"]]
+            places = range(max(0, start - before), min(photos, stop - before))
+            # One without training photos is dealt out all the same, and read.
+            if places or (not photos and start <= before <= stop):
+                own[shard["url"]] = places
+            before += photos
+        return own
+
+    def _mixed(self, own: Mapping[str, range], seed: int) -> webdataset.DataPipeline:
+        """The training photos in their places of some shards."""
+        shards = list(own)
         streams = [
             _read_in_turn(shards[start::_OPEN_SHARDS])
             for start in range(min(_OPEN_SHARDS, len(shards)))
         ]
         return webdataset.DataPipeline(
             webdataset.RoundRobin(streams, longest=True),
-            webdataset.select(self._is_wanted),
+            partial(self._chosen, own),
             webdataset.detshuffle(self._waiting, self._waiting, seed),
         )
 
-    def _is_wanted(self, sample: _ReadPhoto) -> bool:
-        return self._wanted is None or self._wanted(sha256(sample.data).hexdigest())
+    def _chosen(
+        self, own: Mapping[str, range], photos: Iterable[_ReadPhoto]
+    ) -> Iterator[_ReadPhoto]:
+        """Those of the photos that are for training, and in whose places the rank's are."""
+        passed = Counter[str]()
+        for photo in photos:
+            if self._wanted is None or self._wanted(sha256(photo.data).hexdigest()):
+                if passed[photo.shard] in own[photo.shard]:
+                    yield photo
+                passed[photo.shard] += 1
 
     def _cut(self, sample: _ReadPhoto, epoch: int, number: int) -> Batch:
         key = sample.key
@@ -163,7 +193,7 @@ class SentSamples(IterableDataset[list[Batch] | None]):
 
     def __iter__(self) -> Iterator[list[Batch] | None]:
         trained_on = int(self._trained_on)
-        _, _, worker, workers = pytorch_worker_info()
+        worker, workers = _loader_process()
         samples = iter(self._stream)
         # Processes take turns: this is the last place at which what is sent may come, and where
         # others have ended, it comes earlier.
@@ -189,18 +219,17 @@ class ShardBatches:
         seed: of the loader processes' own generators.
 
     Raises:
-        UserError: a rank would have no shard or no sample, and the others would wait for it.
+        UserError: a rank would have no sample, and the others would wait for it.
     """
 
     def __init__(self, stream: ShardStream, feed: Feed, samples: int, seed: int) -> None:
-        _, ranks, _, _ = pytorch_worker_info()
+        share = samples // feed.ranks
         # Every rank finds the same, so that none goes on alone.
-        if ranks > min(stream.shards, samples):
+        if not share:
             raise UserError(
-                f"{ranks} ranks cannot share {stream.shards} shards and {samples} samples an "
-                "epoch: train on fewer devices, or pack the photos with a smaller --shard-size"
+                f"{feed.ranks} ranks cannot share {samples} samples an epoch: train on fewer "
+                "devices, or raise data.samples_per_epoch"
             )
-        share = samples // ranks
         self._batch_size = min(feed.batch_size, share)
         self._count = share // self._batch_size
         self._together = self._sent_batches(feed.workers, stream.sample_bytes)
@@ -245,7 +274,7 @@ class ShardBatches:
             count += 1
             yield batch
         if count < self._count:
-            raise ValueError(
+            raise DamagedShardError(
                 f"the shards gave {count} batches of the {self._count} that they are listed with: "
                 "were they changed?"
             )
@@ -271,6 +300,16 @@ def _whole(sent: Iterable[Batch | None], size: int, together: int) -> Iterator[B
             joined = join_batches(rest)
             yield joined.select(slice(size))
             rest = [joined.select(slice(size, None))]
+
+
+def _loader_process() -> tuple[int, int]:
+    """Which of a rank's loader processes this is, and how many there are.
+
+    Not as WebDataset finds it, which believes the environment (``RANK``, ``WORKER``) before it asks
+    PyTorch: containers and launchers set it for purposes of their own.
+    """
+    process = get_worker_info()
+    return (0, 1) if process is None else (process.id, process.num_workers)
 
 
 def _read_in_turn(shards: Sequence[str]) -> Iterator[_ReadPhoto]:

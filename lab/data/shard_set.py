@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -166,13 +167,17 @@ class ShardSet:
     def training_batches(self, cutter: SampleCutter, feed: Feed) -> ShardBatches:
         """Stream the training shards."""
         samples = feed.samples or self.training_count
+        # Where validation has shards of its own, they take none from these.
+        judged = Counter(member.shard for member in self.judged)
+        photos = {self.folder / shard.name: shard.photos for shard in self.training}
         stream = ShardStream(
-            [self.folder / shard.name for shard in self.training],
-            self.training_count,
+            {path: count - judged[path] for path, count in photos.items()},
             sum(shard.bytes for shard in self.training) / _photos(self.training),
             self._trains if self.bound else None,
             cutter,
             samples,
+            feed.rank,
+            feed.ranks,
         )
         return ShardBatches(stream, feed, samples, cutter.seed)
 

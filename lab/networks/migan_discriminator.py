@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lab.contracts import DiscriminatorOutput
 from lab.layers import SeparableConvolution, halve, scaled_leaky_relu, unit_convolution
+from lab.ranks import at_least_float32, gather_over_ranks, rank, ranks
 
 _INNERMOST = 4
 _FULL_WIDTH = 64
@@ -124,10 +125,13 @@ def _spread(x: Tensor) -> Tensor:
 
     A generator whose photos are all alike gives itself away by it (Tero Karras et al.,
     "Progressive Growing of GANs", ICLR 2018, section 3). Photo i is of the same group as
-    i + B / 4, i + 2 B / 4 and so on.
+    i + B / 4, i + 2 B / 4 and so on, where B counts the samples of all ranks: one that has a single
+    photo compares it with those of the others.
     """
-    size = max(size for size in range(1, _GROUP + 1) if len(x) % size == 0)
-    groups = x.float().unflatten(0, (size, -1))
+    together = gather_over_ranks(at_least_float32(x))
+    size = max(size for size in range(1, _GROUP + 1) if len(together) % size == 0)
+    groups = together.unflatten(0, (size, -1))
     deviation = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))  # (B / size,)
-    plane = deviation.repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[-2:])
+    own = deviation.repeat(size).chunk(ranks())[rank()]
+    plane = own[:, None, None, None].expand(-1, 1, *x.shape[-2:])
     return plane.to(x.dtype)

@@ -10,9 +10,10 @@ import torch
 
 from lab import train
 from lab.parsing import SettingsError
+from lab.runs import change_of_devices
 from lab.studies.sweeping import begin_sweep
 from tests.data.shards import pack
-from tests.tiny import TINY, fit_tiny, read_photos
+from tests.tiny import TINY, fit_tiny, read_photos, tiny_experiment
 
 OPTIONS = (
     "--data.samples_per_epoch=null",
@@ -78,6 +79,21 @@ def test_train_says_what_it_found_and_refuses_altered_shards(shards, tmp_path, c
         (tmp_path / "away.tar").rename(shards / "train-000001.tar")
     assert re.search(r"error: the shard .*train-000001.tar is missing", capsys.readouterr().err)
     assert not (tmp_path / "other").exists()
+
+
+def test_what_changes_with_the_devices_is_said_of_shards_and_of_folders(shards, tmp_path):
+    run = tmp_path / "run"
+    fit_tiny(run, "--fit.epochs=1")
+    of_shards, of_folder = (
+        change_of_devices(tiny_experiment(*options, "--fit.devices=2"), run)
+        for options in ([f"--data.photos={shards}"], [])
+    )
+    for each in (of_shards, of_folder):
+        assert each.startswith("The run had 1 device and goes on with 2: steps")
+        assert each.endswith("begins anew on those that were not there")
+    assert "steps, batches, crops, masks and learning rates stay as they were. Sums" in of_folder
+    assert "batches" not in of_shards
+    assert "but other photos meet in a batch" in of_shards
 
 
 @pytest.mark.slow

@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import tarfile
+from collections import Counter
+from functools import cache
 
 import pytest
 import torch
 
 from data_prep import places2
 from lab.checks import UserError
-from lab.data import PhotoDataModule, shard_set
+from lab.data import PhotoDataModule, photo_data_module, shard_set
 from lab.data.content_split import content_fraction
 from lab.files import file_sha256
 from lab.formats.shards import read_index, read_samples
@@ -207,28 +209,148 @@ def test_neighbours_of_a_sorted_archive_come_apart(train_only):
     assert changes > 5
 
 
-def test_ranks_share_out_the_shards(train_only, monkeypatch):
+SHARED = {
+    # Of twenty-three training photos, in shards of 5, 5, 5, 5 and 3.
+    "shards": {"count": 23, "shard_size": 5},
+    "one shard": {"count": 23, "shard_size": 50},
+    # Of forty, some half of which train: four of one shard, and none of another.
+    "by content": {"archive": "data_256", "count": 40, "shard_size": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Sets that ranks share, by name, packed when they are first asked for."""
+    return cache(lambda name: pack(tmp_path_factory.mktemp("shared"), **SHARED[name]))
+
+
+@pytest.fixture
+def as_rank(monkeypatch):
+    """Makes of this process one of several ranks, for data modules."""
+
+    def become(rank, ranks):
+        monkeypatch.setattr(photo_data_module, "rank", lambda: rank)
+        monkeypatch.setattr(photo_data_module, "ranks", lambda: ranks)
+
+    return become
+
+
+def trained_in(source):
+    """How many training photos each shard has."""
+    counts = Counter({str(source.folder / shard.name): shard.photos for shard in source.training})
+    counts.subtract(str(member.shard) for member in source.judged)
+    return [counts[str(source.folder / shard.name)] for shard in source.training]
+
+
+@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_ranks_share_out_the_photos_and_show_each_once(shared, as_rank, kind, workers, ranks):
+    folder = shared(kind)
+    alone = module(folder, batch_size=1, validation_share=0.5)
+    count = alone.source.training_count
+    if kind != "one shard":
+        assert len(set(trained_in(alone.source))) > 1, "they are of equal sizes"
+    for epoch in (0, 1):
+        as_rank(0, 1)
+        _, drawn = epoch_of(alone, epoch)
+        shown = {}
+        for rank in range(ranks):
+            as_rank(rank, ranks)
+            options = {"batch_size": ranks, "workers": workers, "validation_share": 0.5}
+            names, samples = epoch_of(module(folder, **options), epoch)
+            assert len(names) == count // ranks
+            assert not shown.keys() & samples.keys(), "a photo was shown twice"
+            shown |= samples
+        assert len(shown) == count // ranks * ranks
+        assert_same(shown, {key: drawn[key] for key in shown})
+
+
+def test_whatever_is_left_over_is_another_photo_in_every_epoch(shared, as_rank):
+    left_over = set()
+    for epoch in range(12):
+        shown = set()
+        for rank in range(2):
+            as_rank(rank, 2)
+            shown |= set(epoch_of(module(shared("shards"), batch_size=2), epoch)[0])
+        every = {record.key for record in records(shared("shards"), "train")}
+        left_over |= every - shown
+        assert len(every - shown) == 1
+    assert len(left_over) > 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("share", "ranks", "samples"),
+    # Twenty-two photos for training; and one, of which seven ranks of eight have none at first.
+    [(0.5, 3, 60), (0.5, 4, 40), (1 - 1e-9, 8, 24)],
+)
+def test_photos_come_to_ranks_again_where_an_epoch_wants_more_than_there_are(
+    shared, as_rank, workers, share, ranks, samples
+):
+    crops, times = [], Counter()
+    for rank in range(ranks):
+        as_rank(rank, ranks)
+        data = module(
+            shared("by content"),
+            batch_size=ranks,
+            samples_per_epoch=samples,
+            validation_share=share,
+            workers=workers,
+        )
+        names, drawn = epoch_of(data, 0)
+        assert len(names) == samples // ranks
+        times.update(names)
+        crops += [image.numpy().tobytes() for image, _ in drawn.values()]
+    count = data.source.training_count
+    assert len(times) == count
+    assert max(times.values()) <= -(-samples // count)
+    # Of loader processes, one may begin again before another has ended, as without ranks.
+    assert workers or min(times.values()) >= samples // count
+    assert len(set(crops)) == samples, "two samples were drawn alike"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_go_on_within_an_epoch(shared, as_rank, ranks, workers):
+    def left_after(count):
+        options = {"batch_size": 2 * ranks, "samples_per_epoch": 40, "workers": workers}
+        data = module(shared("shards"), **options)
+        data.load_state_dict({"epochs_done": 2, "batches_done": count})
+        return list(data.train_dataloader())
+
+    for rank in range(ranks):
+        as_rank(rank, ranks)
+        whole = left_after(0)
+        assert len(whole) == 20 // ranks
+        for count in (1, 4):
+            left = left_after(count)
+            assert [batch.sample for batch in left] == [batch.sample for batch in whole[count:]]
+            for one, other in zip(left, whole[count:], strict=True):
+                assert torch.equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_who_shares_the_photos_is_not_what_a_launcher_left_in_the_environment(
+    easyformat, as_rank, monkeypatch, workers
+):
+    # As containers and launchers set them, each for purposes of its own.
+    for name, value in (("RANK", 0), ("WORLD_SIZE", 1), ("WORKER", 0), ("NUM_WORKERS", 1)):
+        monkeypatch.setenv(name, str(value))
     shown = []
     for rank in range(2):
-        monkeypatch.setenv("RANK", str(rank))
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        data = module(train_only, samples_per_epoch=24, validation_share=0.01, batch_size=2)
-        names, _ = epoch_of(data, 0)
-        assert len(names) == 12
-        shown.append(set(names))
-    assert not shown[0] & shown[1]
+        as_rank(rank, 2)
+        names, _ = epoch_of(module(easyformat, batch_size=2, workers=workers), 0)
+        assert len(names) == 6
+        shown += names
+    assert sorted(shown) == sorted(record.key for record in records(easyformat, "train"))
 
 
-def test_more_ranks_than_shards_are_refused_by_every_rank(easyformat, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "5")
-    for rank in range(5):
-        monkeypatch.setenv("RANK", str(rank))
-        # On four shards, one of the five would wait for ever, or let the others wait.
-        with pytest.raises(UserError, match=r"5 ranks cannot share 4 shards and 12 .*fewer dev"):
-            module(easyformat).train_dataloader()
-    monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(UserError, match="3 ranks cannot share 4 shards and 2 samples an epoch"):
-        module(easyformat, samples_per_epoch=2).train_dataloader()
+def test_more_ranks_than_samples_are_refused_by_every_rank(easyformat, as_rank):
+    for rank in range(3):
+        as_rank(rank, 3)
+        with pytest.raises(UserError, match="3 ranks cannot share 2 samples an epoch: train on f"):
+            module(easyformat, samples_per_epoch=2, batch_size=3).train_dataloader()
 
 
 def test_validation_from_shards_is_that_of_the_unpacked_folder(easyformat, tmp_path):

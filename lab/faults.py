@@ -12,14 +12,24 @@ import torch
 from sqlalchemy import exc
 
 from lab.checks import UserError
+from lab.files import NO_LOCKS
+from lab.formats.shards import DamagedShardError
 from lab.imaging import UnreadablePhotoError
 from lab.networks import UnreadableCheckpointError, WrongHashError
 
 _FULL = (ENOSPC, EDQUOT)
 _FORBIDDEN = (EROFS, EACCES, EPERM)
-_FILES = (OSError, UnreadablePhotoError, UnreadableCheckpointError, WrongHashError)
+_FILES = (
+    *(OSError, UnreadablePhotoError, DamagedShardError),
+    *(UnreadableCheckpointError, WrongHashError),
+)
 # Of the database's errors, those that only a mistake in the code brings about.
 _MISTAKES = (exc.DataError, exc.IntegrityError, exc.ProgrammingError)
+
+_WITHOUT_LOCKS = (
+    "the file system keeps no locks: mount it with them (Lustre: -o flock), or give a folder on "
+    "another, such as a local disk"
+)
 
 # PyTorch says some things only in words.
 _NO_MEMORY = re.compile(r"DefaultCPUAllocator|out of memory|shared memory|Cannot allocate memory")
@@ -111,6 +121,8 @@ def _said(error: BaseException) -> str | None:
     ):
         found = getattr(error, "orig", None) or error
         return f"the study's database failed ({' '.join(str(found).split())})"
+    if isinstance(error, NotImplementedError) and "flock" in str(error):
+        return f"{_WITHOUT_LOCKS} ({error})"
     if isinstance(error, RuntimeError):
         text = str(error)
         in_loader = _IN_LOADER.match(text)
@@ -151,6 +163,8 @@ def _of_file(error: BaseException) -> str:
     where = str(error.filename or "")
     if error.errno in _FULL:
         return f"the disk is full{f': {where} could not be written' if where else ''}. Make room"
+    if error.errno in NO_LOCKS and not where:
+        return f"{_WITHOUT_LOCKS} ({error.strerror})"
     if error.errno in _FORBIDDEN:
         return f"{where} may not be written or read here ({error.strerror})"
     return f"{where}: {error.strerror}" if where else error.strerror

@@ -34,7 +34,7 @@ _SHARED_BY_MACHINES = (
 )
 
 # What flock says where a file system has no locks.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
 
 # Seconds after which a folder is litter where nobody can tell who holds it.
 _LONG_AGO = 24 * 3600
@@ -210,13 +210,22 @@ def network_file_system(path: Path) -> str | None:
     return kind if kind in _SHARED_BY_MACHINES else None
 
 
+def lock_of(path: Path | str) -> FileLock:
+    """A lock of the operating system, which ends with its process, also by ``kill -9``.
+
+    Where a file system keeps none, taking it is an error (`lab.faults` says what to do): a file
+    that only lies there in its place would outlive a machine that died, and nobody could go on.
+    """
+    return FileLock(path, fallback_to_soft=False)
+
+
 def lock_run(folder: Path) -> FileLock | None:
     """Take the lock that whoever writes in a run's folder holds; None where another process does.
 
-    An operating-system lock: it ends with its process, also by ``kill -9``. The caller releases it.
+    The caller releases it.
     """
     make_folder(folder)
-    lock = FileLock(folder / "running.lock")
+    lock = lock_of(folder / "running.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -241,7 +250,7 @@ def lock_open_file(file: IO[bytes]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno in _NO_LOCKS:
+        if error.errno in NO_LOCKS:
             return False
         raise
     return True

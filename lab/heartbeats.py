@@ -194,7 +194,8 @@ def _signs_by(order: Mapping[str, str]) -> SignsOfLife:
     # A connection a beat: hundreds of hearts leave the server its places, and one that was
     # restarted is found again. None may hang for ever in a network that went away.
     arguments: dict[str, Any] = {}
-    if order["url"].startswith("postgresql"):
+    # Options of PostgreSQL's own library, which these drivers take.
+    if order["url"].startswith(("postgresql+psycopg:", "postgresql+psycopg2:")):
         arguments = {"connect_timeout": 10, "tcp_user_timeout": 10_000}
     engine = sqlalchemy.create_engine(order["url"], poolclass=NullPool, connect_args=arguments)
     return SignsInDatabase(engine)
@@ -255,6 +256,9 @@ class Watch:
 class Heart:
     """Beats for a trial while this process lives.
 
+    Attributes:
+        failures: how often the process that beats ended by itself.
+
     Args:
         signs: where it beats.
         trial: its id there.
@@ -267,6 +271,7 @@ class Heart:
         self._interval = interval
         self._process: subprocess.Popen[str] | None = None
         self._started = 0.0
+        self.failures = 0
 
     def __enter__(self) -> "Heart":
         self._start()
@@ -295,8 +300,13 @@ class Heart:
         if status == _GONE:
             return False
         if status is not None and time.monotonic() - self._started > self._interval:
+            self.failures += status > 0
             self._start()
         return True
+
+    def begin_again(self) -> None:
+        """Beat again, after the trial was not to be found."""
+        self._start()
 
     def _start(self) -> None:
         self._started = time.monotonic()

@@ -31,17 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status: 1 if some runs could not be sent, 2 on misuse."""
     given = parser().parse_args(arguments)
     # After parsing: W&B takes seconds to import, and --help should not wait for it.
-    from lab.parsing import SettingsError
+    from lab.faults import in_one_line
     from lab.reporting import sync_offline_runs
 
     try:
         summary = sync_offline_runs(given.folder, given.entity, given.project, given.dry_run)
-    except SettingsError as error:
-        complain(error)
-        return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on with what is left.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        complain(in_one_line(error))
+        return 2
     print(
         f"{'would send' if given.dry_run else 'sent'} {len(summary.sent)}, "
         f"sent earlier {len(summary.earlier)}, still being trained {len(summary.running)}, "

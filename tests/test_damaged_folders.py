@@ -53,6 +53,7 @@ DAMAGES = {
     "numbers": lambda data, _: data.replace(b"0", b"9" * 400),
     "not finite": lambda data, _: data.replace(b"0.", b"nan"),
     "infinite": lambda data, _: re.sub(rb"\d+\.\d+", b"1e999", data),
+    "no number": lambda data, _: re.sub(rb"-?\d+\.\d+", b"NaN", data),
     "words": lambda data, _: data.replace(b"1", b"one"),
     "negative": lambda data, _: data.replace(b"1", b"-1"),
     "twice": lambda data, _: data + data,

@@ -54,6 +54,8 @@ class OnnxNetwork:
         self.path = Path(path)
         self.card = card
         self.guides = card.guides
+        # Another logger speaks before there is a session.
+        onnxruntime.set_default_logger_severity(_ONLY_FATAL)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ONLY_FATAL
         # As many as PyTorch takes; and none of them waits for work by spinning.

@@ -95,6 +95,11 @@ def loss_table(run: Path) -> "EpochTable":
     return EpochTable(run / LOSSES)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a run was begun or scored in a folder."""
+    return (folder / SCORES).exists() or (folder / SETTINGS).exists()
+
+
 def read_record(run: Path) -> dict[str, Any]:
     """What a run noted of itself in ``run.json``; nothing where there is no such file.
 

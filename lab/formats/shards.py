@@ -28,6 +28,10 @@ LARGEST_LISTING = 256 * MEBIBYTE
 """Bytes of a shard's listing: of a million photos in one shard."""
 
 
+class DamagedShardError(ValueError):
+    """A shard is not what it was when it was packed."""
+
+
 class SampleRecord(NamedTuple):
     """What a listing says of one sample; ``sha256`` and ``bytes`` are of the photo's file."""
 
@@ -98,7 +102,7 @@ def read_photos(shard: Path) -> Iterator[tuple[str, bytes]]:
     Not by ``tarfile`` as a whole, which takes a damaged header for the end of the archive.
 
     Raises:
-        ValueError: a header is damaged, or the shard ends too early or too late.
+        DamagedShardError: a header is damaged, or the shard ends too early or too late.
         OSError: it cannot be read.
     """
     whole = shard.stat().st_size
@@ -119,8 +123,8 @@ def read_photos(shard: Path) -> Iterator[tuple[str, bytes]]:
             raise _damaged(shard, file.tell(), "not the end mark")
 
 
-def _damaged(shard: Path, place: int, what: str) -> ValueError:
-    return ValueError(
+def _damaged(shard: Path, place: int, what: str) -> DamagedShardError:
+    return DamagedShardError(
         f"the shard {shard} is damaged (at byte {place}: {what}): pack the photos again with "
         "data_prep.places2, into a new folder"
     )

@@ -180,6 +180,8 @@ def read_silhouettes(path: Path) -> list[np.ndarray]:
     # A damaged archive, or a header that claims what is not there, can fail anywhere.
     except Exception as error:
         raise ValueError(f"{path} is no library of silhouettes ({error}): {advice}") from error
+    if not isinstance(sizes, np.ndarray) or not isinstance(bits, np.ndarray):
+        raise ValueError(f"{path} is no library of silhouettes: {advice}")
     is_table = sizes.ndim == 2 and sizes.dtype.kind in "iu"
     areas = sizes.astype(np.int64).prod(axis=1) if is_table else np.zeros(0, np.int64)
     if (

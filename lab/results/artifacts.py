@@ -11,6 +11,7 @@ is whole: the file is written first.
 import io
 import json
 import re
+import secrets
 import shutil
 import time
 import warnings
@@ -18,7 +19,9 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -35,26 +38,28 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
 from lab.faults import EnvironmentFaultError
-from lab.files import make_folder, replacing
+from lab.files import replacing
 from lab.formats.plain import read_json
 from lab.formats.runs import (
     LOSSES,
     RECORD,
     SCORES,
     SETTINGS,
+    is_run,
     last_checkpoint,
     read_record,
     unfinished_checkpoint,
     write_record,
 )
 from lab.results.run import ResultsError
-from lab.results.storage import noted_artifacts, trial_folder
-from lab.untrusted import MEBIBYTE
+from lab.results.storage import FOLDER, folder_name, noted_artifacts, put_aside, trial_folder
+from lab.untrusted import MEBIBYTE, open_regular
 
 ARTIFACTS = "artifacts"
 """The attribute of a study that says where the files of its trials come together."""
 
 _TRIED = "can-be-written"
+_MARK = "artifacts_mark"  # of a study: a file in its store
 _STORED = "epochs_stored"  # of a trial: how many epochs of it are in the store
 _FETCHED = "fetched.json"  # in a run's folder that was fetched: how many epochs of it
 
@@ -82,7 +87,13 @@ _LARGEST_FILE = 8192 * MEBIBYTE
 
 
 class _WholeFiles(FileSystemArtifactStore):
-    """Optuna's store in a folder, in which no reader finds half a file."""
+    """Optuna's store in a folder, in which no reader finds half a file, or waits for a pipe."""
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        try:
+            return BufferedReader(open_regular(self._get_filepath(artifact_id)))
+        except FileNotFoundError as error:
+            raise ArtifactNotFound("not found") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         with (
@@ -96,12 +107,11 @@ def open_store(address: str) -> ArtifactStore:
     """The artifact store at an address: a folder, or ``s3://BUCKET``.
 
     Raises:
-        ResultsError: no such bucket's address, or boto3 is not installed.
-        OSError: the folder cannot be made.
+        ResultsError: no such bucket's address, boto3 is not installed, or what it is told by the
+            environment does not fit.
     """
     if not address.startswith("s3://"):
-        make_folder(Path(address))
-        return _WholeFiles(address)
+        return _WholeFiles(address)  # a folder that is missing is made by who writes
     bucket = address.removeprefix("s3://").strip("/")
     if not bucket or "/" in bucket or "@" in bucket:
         raise ResultsError(f"{address} names no bucket: give s3://BUCKET, without a folder or key")
@@ -111,6 +121,13 @@ def open_store(address: str) -> ArtifactStore:
         raise ResultsError(
             f"{address} is reached by boto3, which is not installed: in the project's folder, "
             "pip install --constraint constraints.txt '.[cluster]'"
+        ) from error
+    except Exception as error:
+        if not isinstance(error, ValueError) and not _is_of_buckets(error):
+            raise
+        raise ResultsError(
+            f"{address} cannot be opened ({error}): see AWS_ENDPOINT_URL, which begins with "
+            "https:// or http://, AWS_PROFILE and ~/.aws/config"
         ) from error
 
 
@@ -125,6 +142,32 @@ def check_store(address: str) -> None:
     store = open_store(address)
     with _reaching(address):
         store.write(_TRIED, io.BytesIO(b"written as a study begins, to see that it can be\n"))
+
+
+def claim_store(study: optuna.Study, address: str) -> None:
+    """See that a store is the one in which the study's files come together, or make it that.
+
+    A folder whose file system is not mounted on this machine would be another one.
+
+    Raises:
+        ResultsError: it does not hold this study's files.
+        EnvironmentFaultError, OSError: as `check_store`.
+    """
+    store = open_store(address)
+    mark = study.user_attrs.get(_MARK)
+    with _reaching(address):
+        if mark is None:
+            mark = f"study-{secrets.token_hex(8)}"
+            store.write(mark, io.BytesIO(b"by this its machines know the store of a study\n"))
+            study.set_user_attr(_MARK, mark)
+            return
+        try:
+            store.open_reader(mark).close()
+        except ArtifactNotFound:
+            raise ResultsError(
+                f"{address} is not where the files of study {study.study_name!r} come together: is "
+                "it mounted on this machine? Else give its --artifacts as it is reached here"
+            ) from None
 
 
 def artifacts_of(study: optuna.Study, folder: Path) -> str | None:
@@ -265,11 +308,18 @@ def fetch_runs(study: optuna.Study, folder: Path, networks: bool = True) -> None
     store = open_store(address)
     for trial in stored:
         run = trial_folder(folder, trial.number)
-        if not (run / _FETCHED).exists() and any((run / n).exists() for n in (SETTINGS, SCORES)):
-            continue  # it ran here
-        epochs = trial.user_attrs[_STORED]
-        had = _fetched(run)
         names = _names(study, trial)
+        is_fetched = (run / _FETCHED).exists()
+        if not is_fetched and is_run(run):
+            if trial.user_attrs.get(FOLDER) in (None, folder_name(folder)):
+                continue  # it ran here
+            put_aside(run)
+        had = _fetched(run)
+        if is_fetched and had["of"] not in (None, names.get(_TABLES)):
+            put_aside(run)
+            had = _fetched(run)
+        had["of"] = names.get(_TABLES)
+        epochs = trial.user_attrs[_STORED]
         try:
             with _reaching(address):
                 if had["files"] < epochs:
@@ -373,14 +423,18 @@ def _is_away(error: Exception) -> bool:
     return bool(kinds & {"ConnectionError", "HTTPClientError", "IncompleteReadError"})
 
 
+def _is_of_buckets(error: Exception) -> bool:
+    # boto3 is not always installed.
+    return type(error).__module__.partition(".")[0] in ("boto3", "botocore", "s3transfer")
+
+
 @contextmanager
 def _reaching(address: str) -> Iterator[None]:
     """Say of a store that cannot be reached in one line what to do."""
     try:
         yield
     except Exception as error:
-        # boto3 is not always installed.
-        if type(error).__module__.partition(".")[0] not in ("boto3", "botocore", "s3transfer"):
+        if not _is_of_buckets(error):
             raise
         raise EnvironmentFaultError(
             f"the artifact store {address} cannot be reached ({error}). Nothing that was finished "
@@ -444,41 +498,50 @@ def _download(store: ArtifactStore, key: str, path: Path) -> None:
 
 
 def _unpack(store: ArtifactStore, key: str, run: Path) -> None:
-    archived = run / f"{key}.zip"
-    _download(store, key, archived)
-    try:
-        with zipfile.ZipFile(archived) as archive:
-            members = archive.infolist()
-            if len(members) > _MOST_MEMBERS:
-                raise ResultsError(f"{key} in the artifact store holds too many files for a run")
-            for member in members:
-                is_known = _MEMBER.fullmatch(member.filename) and "/../" not in member.filename
-                if not is_known or member.file_size > _LARGEST_MEMBER:
-                    raise ResultsError(
-                        f"{key} in the artifact store holds {member.filename!r}, which no run "
-                        "writes: remove it"
-                    )
-                with replacing(run / member.filename, durable=False) as temporary:
-                    temporary.write_bytes(archive.read(member))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ResultsError(f"{key} in the artifact store is damaged ({error})") from error
-    finally:
-        archived.unlink(missing_ok=True)
+    # Of this process alone: others may fetch the same.
+    with TemporaryDirectory() as place:
+        archived = Path(place) / "archive.zip"
+        _download(store, key, archived)
+        try:
+            with zipfile.ZipFile(archived) as archive:
+                _unpack_members(archive, key, run)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise ResultsError(f"{key} in the artifact store is damaged ({error})") from error
 
 
-def _fetched(run: Path) -> dict[str, int]:
+def _unpack_members(archive: zipfile.ZipFile, key: str, run: Path) -> None:
+    members = archive.infolist()
+    if len(members) > _MOST_MEMBERS:
+        raise ResultsError(f"{key} in the artifact store holds too many files for a run")
+    for member in members:
+        is_known = _MEMBER.fullmatch(member.filename) and "/../" not in member.filename
+        if not is_known or member.file_size > _LARGEST_MEMBER:
+            raise ResultsError(
+                f"{key} in the artifact store holds {member.filename!r}, which no run writes: "
+                "remove it"
+            )
+        with replacing(run / member.filename, durable=False) as temporary:
+            temporary.write_bytes(archive.read(member))
+
+
+def _fetched(run: Path) -> dict[str, Any]:
+    """How many epochs have been fetched, and ``of`` which trial: the key of its tables."""
     found: Any = {}
     try:
         found = read_json(run / _FETCHED)
     except (FileNotFoundError, ValueError):
         pass  # it is fetched once more
     found = found if isinstance(found, dict) else {}
+    of = found.get("of")
     return {
-        name: count if isinstance(count := found.get(name), int) else 0
-        for name in ("files", "networks")
+        **{
+            name: count if isinstance(count := found.get(name), int) else 0
+            for name in ("files", "networks")
+        },
+        "of": of if isinstance(of, str) else None,
     }
 
 
-def _note_fetched(run: Path, had: dict[str, int]) -> None:
+def _note_fetched(run: Path, had: dict[str, Any]) -> None:
     with replacing(run / _FETCHED) as temporary:
         temporary.write_text(json.dumps(had) + "\n")

@@ -5,10 +5,14 @@ import os
 import random
 import re
 import secrets
+import shutil
+import sqlite3
 import time
+import warnings
 from collections.abc import Container, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from copy import copy
+from datetime import datetime
 from errno import ENOSPC
 from itertools import count
 from pathlib import Path
@@ -17,7 +21,6 @@ from urllib.parse import unquote
 
 import optuna
 import sqlalchemy
-from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
@@ -25,9 +28,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import NullPool
 
-from lab.files import lock_open_file, make_folder, replacing
+from lab.files import lock_of, lock_open_file, make_folder, replacing
 from lab.formats.plain import read_json
 from lab.results.run import ResultsError
+from lab.untrusted import open_regular
+
+FOLDER = "study_folder"
+"""The attribute of a trial that says in which folder it began, by `folder_name`."""
 
 RETRY_OF = "retry_of"
 """The attribute of a trial that stands in for a failed one: that one's number."""
@@ -167,7 +174,7 @@ def open_storage(address: str | None, folder: Path) -> BaseStorage:
             make_folder(path.parent)
             return JournalStorage(_WholeLines(str(path)))
         # Two processes that make the same tables at once would fail.
-        with FileLock(folder / "storage.lock"):
+        with lock_of(folder / "storage.lock"):
             return _open_database(database_url(address, folder))
     except Exception as error:
         raise ResultsError(
@@ -254,7 +261,7 @@ def note_storage(
     """
     if address is None:
         return
-    with FileLock(folder / "study.lock"):
+    with lock_of(folder / "study.lock"):
         noted = _read_note(folder) or {}
         drawn = noted.get("folder") or secrets.token_hex(8)
         note = {
@@ -291,7 +298,11 @@ def _read_note(folder: Path) -> dict[str, Any] | None:
         return None
     except ValueError:
         noted = None
-    if not isinstance(noted, dict) or not {"name", "storage"} <= noted.keys():
+    if (
+        not isinstance(noted, dict)
+        or not all(isinstance(noted.get(name), str) for name in ("name", "storage"))
+        or not all(isinstance(noted.get(name, ""), str | None) for name in ("folder", "artifacts"))
+    ):
         raise ResultsError(f"{path} is damaged: remove it, and give --storage")
     return noted
 
@@ -304,11 +315,11 @@ def alone_in(address: str | None, folder: Path) -> Iterator[None]:
     and of the database, which end with their process.
     """
     with ExitStack() as held:
-        held.enter_context(FileLock(folder / "study.lock"))
+        held.enter_context(lock_of(folder / "study.lock"))
         if address is not None and is_shared(address, folder):
             file = database_file(address, folder)
             if file is not None:
-                held.enter_context(FileLock(f"{file}.study-lock"))
+                held.enter_context(lock_of(f"{file}.study-lock"))
             else:
                 url = database_url(address, folder)
                 engine = sqlalchemy.create_engine(
@@ -371,6 +382,7 @@ def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
                 "by --storage, or the password by the database's own means (~/.pgpass)"
             )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _refuse_no_storage(storage, folder)
     opened = open_storage(storage, folder)
     names = optuna.get_all_study_names(opened)
     # A folder that was renamed still holds one study.
@@ -380,6 +392,32 @@ def load_study(folder: Path, storage: str | None = None) -> optuna.Study | None:
     study = optuna.load_study(study_name=found, storage=opened)
     check_trials(study, folder)
     return study
+
+
+def _refuse_no_storage(address: str | None, folder: Path) -> None:
+    """Refuse to read trials where none are kept: a folder from somebody else may name any file.
+
+    Optuna makes what it does not find: tables in another program's database, files and folders.
+
+    Raises:
+        ResultsError: a file that is not there, no file, or no storage of Optuna's.
+    """
+    try:
+        file = database_file(address, folder)
+        if file is None:
+            return
+        open_regular(file).close()
+        if address is not None and address.startswith(_JOURNAL):
+            return
+        with closing(sqlite3.connect(file)) as database:
+            tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if ("studies",) not in tables.fetchall():
+                raise ValueError("it holds no study")
+    except (OSError, ValueError, sqlalchemy.exc.ArgumentError, sqlite3.Error) as error:
+        raise ResultsError(
+            f"the trials of {folder} cannot be read from {shown_address(address)} "
+            f"({_in_one_line(error, address)}): put it back as it was, or give --storage"
+        ) from error
 
 
 def check_trials(study: optuna.Study, folder: Path) -> None:
@@ -400,6 +438,14 @@ def check_trials(study: optuna.Study, folder: Path) -> None:
 def trial_folder(folder: Path, number: int) -> Path:
     """Where a trial's run lies."""
     return folder / "trials" / f"trial-{number:03d}"
+
+
+def put_aside(place: Path) -> None:
+    """Move a run that another study left in a trial's folder out of its way, keeping everything."""
+    aside = place.parents[1] / f"of-another-study.{datetime.now():%Y%m%d-%H%M%S}"
+    make_folder(aside)
+    shutil.move(place, aside / place.name)
+    warnings.warn(f"{place} was another study's: it is in {aside} now", stacklevel=3)
 
 
 def trial_label(trial: FrozenTrial) -> str:

@@ -1,5 +1,6 @@
 """A study with all its runs, read from its folder."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -380,6 +381,7 @@ class Study:
             for name, kind in _SELECTION.items():
                 if not all(isinstance(item, kind) for item in content.get(name, [])):
                     raise ValueError(f"its {name} are damaged")
+            json.dumps(content, allow_nan=False)  # no page could hold it
         except (TypeError, ValueError) as error:
             raise ResultsError(f"{path} is damaged ({error}): remove it") from error
         return content

@@ -9,12 +9,13 @@ tells of an ended trial is refused, and no file has two writers.
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from lab.checks import UserError
 from lab.files import lock_run
@@ -29,6 +30,7 @@ from lab.heartbeats import (
 )
 from lab.results import (
     ARTIFACTS,
+    FOLDER,
     LOST_AFTER_ATTRIBUTE,
     REPEAT_OF,
     RETRY_OF,
@@ -40,8 +42,11 @@ from lab.results import (
     trial_folder,
 )
 
-FOLDER = "study_folder"
-"""The attribute of a trial that says in which folder it began, by `lab.results.folder_name`."""
+EPOCHS = "epochs"
+"""The attribute of a trial that says how many epochs it has."""
+
+GIVEN_UP = "given_up"
+"""The attribute of a trial whose process was interrupted: others need not wait for a sign of it."""
 
 _MACHINE = "machine"  # for people: a restarted container is another machine
 _KERNEL = "kernel"
@@ -52,6 +57,10 @@ _KEPT = ("first", REPEAT_OF, SEED)
 
 # What is lost that often may be what ends the machines.
 _MOST_LOSSES = 3
+
+
+# So often a heart may end by itself.
+_MOST_FAILURES = 3
 
 
 class TrialLostError(UserError):
@@ -84,6 +93,8 @@ def mark(trial: Trial, address: str | None, folder: Path) -> None:
     if signs is not None:
         signs.begin(trial._trial_id)
         trial.set_user_attr(_KERNEL, kernel())
+        if trial.user_attrs.get(GIVEN_UP):
+            trial.set_user_attr(GIVEN_UP, False)
     name = folder_name(folder)
     if name is not None:
         trial.set_user_attr(FOLDER, name)
@@ -118,38 +129,61 @@ def stand_in_for_lost(study: optuna.Study, signs: SignsOfLife, watch: Watch, fol
     }
     seen = signs.of(running)
     for number in watch.look(seen):
-        _end_lost(study, running[number], folder, seen[number].age)
-        signs.end(number)
+        if _end_lost(
+            study,
+            running[number],
+            folder,
+            f"gave no sign of life for {seen[number].age:.0f} seconds",
+        ):
+            signs.end(number)
+    for number, trial in running.items():
+        # Elsewhere it would begin anew, where its own machine may come back.
+        is_reachable = is_of(trial, folder) or ARTIFACTS in study.user_attrs
+        if trial.user_attrs.get(GIVEN_UP) and is_reachable:
+            if _end_lost(study, trial, folder, "was interrupted"):
+                signs.end(number)
     # Also what somebody ended who was killed before this.
     trials = study.get_trials(deepcopy=False)
     again = {trial.user_attrs.get(RETRY_OF) for trial in trials}
     for trial in trials:
         if trial.state is TrialState.FAIL and trial.user_attrs.get(_LOST):
-            losses = 1 + len(_losses_before(trials, trial.user_attrs.get(RETRY_OF)))
-            if trial.number not in again and losses < _MOST_LOSSES:
+            if trial.number not in again and _fruitless_losses(trials, trial) < _MOST_LOSSES:
                 queue_again(study, trial)
 
 
-def _end_lost(study: optuna.Study, trial: FrozenTrial, folder: Path, silent: float) -> None:
+def _fruitless_losses(trials: Sequence[FrozenTrial], trial: FrozenTrial) -> int:
+    """How often in a row a trial was lost without an epoch more; interruptions are none."""
+    losses = 0
+    while True:
+        losses += not trial.user_attrs.get(GIVEN_UP)
+        before = trial.user_attrs.get(RETRY_OF)
+        if before is None or not trials[before].user_attrs.get(_LOST):
+            return losses
+        if trial.user_attrs.get(EPOCHS, 0) > trials[before].user_attrs.get(EPOCHS, 0):
+            return losses
+        trial = trials[before]
+
+
+def _end_lost(study: optuna.Study, trial: FrozenTrial, folder: Path, why: str) -> bool:
+    """End the trial of a machine that is gone; False where a lock says that its process lives."""
     lock = None
     if is_of(trial, folder):
         # Machines may share a folder, and see each other's locks in it, or not.
         lock = lock_run(trial_folder(folder, trial.number))
         if lock is None:
-            return
+            return False
     machine = trial.user_attrs.get(_MACHINE, "unknown")
     try:
         storage, number = study._storage, trial._trial_id
         storage.set_trial_user_attr(number, _LOST, True)
-        storage.set_trial_user_attr(
-            number, "reason", f"machine {machine} gave no sign of life for {silent:.0f} seconds"
-        )
+        storage.set_trial_user_attr(number, "reason", f"machine {machine} {why}")
         storage.set_trial_state_values(number, TrialState.FAIL)
     except UpdateFinishedTrialError:
         pass  # it has just told its result
     finally:
         if lock is not None:
             lock.release()
+    return True
 
 
 def queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -190,9 +224,27 @@ class Hold:
         self._signs = signs
 
     def glance(self) -> None:
-        """Raise ``TrialLostError`` where the heart knows of it; for every step."""
-        if self._heart is not None and not self._heart.beats():
-            self.check()
+        """Look whether the heart beats; for every step.
+
+        Raises:
+            TrialLostError: the heart knows that the trial has ended.
+            UserError: no heart can beat here, and others would take this machine for lost.
+        """
+        if self._heart is None:
+            return
+        if self._heart.failures >= _MOST_FAILURES:
+            raise UserError(
+                "the process by which other machines know that this one lives cannot run here: see "
+                "what python -c 'import lab.heartbeats' says, and whether the driver that the "
+                "storage's address names is installed"
+            )
+        if self._heart.beats():
+            return
+        self.check()
+        # Its sign was taken away, and it was not ended.
+        assert self._signs is not None
+        self._signs.begin(self._trial._trial_id)
+        self._heart.begin_again()
 
     def check(self) -> None:
         """Ask the storage; before anything is written.
@@ -206,6 +258,12 @@ class Hold:
         if found.state is not TrialState.RUNNING:
             why = found.user_attrs.get("reason", "somebody ended it")
             raise TrialLostError(f"taken for lost and ended: {why}")
+
+    def give_up(self) -> None:
+        """Let others go on with it at once; as far as the storage can be told."""
+        if self._heart is not None:
+            with suppress(SQLAlchemyError, OSError, UpdateFinishedTrialError):
+                self._study._storage.set_trial_user_attr(self._trial._trial_id, GIVEN_UP, True)
 
     def tell(self, values: Sequence[float] | None = None, state: TrialState | None = None) -> None:
         """Tell how the trial ended.

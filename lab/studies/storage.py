@@ -28,6 +28,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lab.files import lock_run, replacing
+from lab.formats.runs import is_run
 from lab.heartbeats import LOST_AFTER, Watch
 from lab.parsing import SettingsError
 from lab.results import (
@@ -46,6 +47,7 @@ from lab.results import (
     folder_name,
     is_shared,
     open_storage,
+    put_aside,
     shown_address,
     study_of,
     trial_folder,
@@ -224,17 +226,51 @@ def claim_trial(
             # A sampler of its own a trial: the same draws in one process, and after a restart.
             begun = (trial for trial in trials if trial.state is not TrialState.WAITING)
             settings.sampler = _sampler(question, seed + _settings_in(begun))
-            trial = settings.ask()
+            waiting = (t.number for t in trials if t.state is TrialState.WAITING)
+            number = next(waiting, len(trials))
         else:
             if repeat is None and _queue_repeat(study, question, trials, folder, seed):
                 repeat = _waiting_repeat(study.get_trials(deepcopy=False), folder)
             if repeat is None:
                 return None
-            study._storage.set_trial_state_values(repeat._trial_id, TrialState.RUNNING)
-            trial = Trial(settings, repeat._trial_id)
-        lock = lock_run(trial_folder(folder, trial.number))
-        assert lock is not None, "a trial that was just begun is run by nobody"
-        return _claim(trial, trials, question, address, folder, lock)
+            number = repeat.number
+        # First: whose folder cannot be had does not begin.
+        lock = _lock_new(trial_folder(folder, number))
+        try:
+            if repeat is None:
+                trial = settings.ask()
+                assert trial.number == number, "nobody else begins a trial meanwhile"
+            else:
+                study._storage.set_trial_state_values(repeat._trial_id, TrialState.RUNNING)
+                trial = Trial(settings, repeat._trial_id)
+            return _claim(trial, trials, question, address, folder, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+
+def _lock_new(place: Path) -> FileLock:
+    """Take the lock of a trial's folder that has just begun, and of whose number nothing is there.
+
+    What an earlier study left there, whose database is gone or was begun anew on another machine,
+    is moved aside: the trial would go on with another one's network.
+
+    Raises:
+        SettingsError: a process of that study still runs it.
+    """
+    lock = lock_run(place)
+    if lock is None:
+        raise SettingsError(
+            f"{place} is written to by a process of an earlier study of this name: end it, and "
+            "give the command again"
+        )
+    if not is_run(place):
+        return lock
+    lock.release()
+    put_aside(place)
+    lock = lock_run(place)
+    assert lock is not None, "nobody else begins a trial meanwhile"
+    return lock
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -8,18 +8,24 @@ from typing import Any
 
 import optuna
 import torch
-from filelock import FileLock
 from optuna.trial import TrialState
 from rich.console import Console
 
 from lab.command_line import SETTING_GROUPS
-from lab.files import file_sha256, network_file_system
+from lab.files import file_sha256, lock_of, network_file_system
 from lab.formats.plain import parse_yaml
 from lab.metrics import REVISIONS
 from lab.networks import UnreadableCheckpointError, load_network
 from lab.parsing import SettingsError, options_from
 from lab.processors import usable_processors
-from lab.results import artifacts_of, check_store, database_file, note_storage, open_storage
+from lab.results import (
+    artifacts_of,
+    check_store,
+    claim_store,
+    database_file,
+    note_storage,
+    open_storage,
+)
 from lab.runs import FOUND_ANYWHERE, contents, open_tasks, refuse_evaluation, settle
 from lab.settings import Experiment, parse_experiment, plain_settings
 from lab.studies.board import make_board, print_board, write_board
@@ -171,8 +177,8 @@ def begin_sweep(
     study = sweep.open()
     note_storage(folder, study_name, storage, artifacts)
     said = artifacts_of(study, folder)
-    if said is not None and artifacts is None:
-        check_store(said)
+    if said is not None:
+        claim_store(study, said)
     return sweep
 
 
@@ -219,7 +225,7 @@ def run_sweep(
         else:
             run_in_processes(sweep, workers, display)
     # Two commands that share a study end at the same time.
-    with FileLock(sweep.folder / "results.lock"):
+    with lock_of(sweep.folder / "results.lock"):
         return _conclude(sweep, study, console)
 
 

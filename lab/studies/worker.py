@@ -15,7 +15,7 @@ from lab.checks import UserError
 from lab.data import PhotoDataModule
 from lab.evaluation import Tasks
 from lab.faults import EnvironmentFaultError, fault_of, ran_out_of_memory
-from lab.formats.runs import can_go_on, copy_run, photo_table, unfinished_checkpoint
+from lab.formats.runs import can_go_on, copy_run, unfinished_checkpoint
 from lab.parsing import SettingsError, options_from
 from lab.results import (
     Run,
@@ -28,7 +28,7 @@ from lab.results import (
 )
 from lab.runs import StepProgress, evaluate_run, fit_run, open_tasks
 from lab.settings import Experiment, build_experiment, parse_experiment
-from lab.studies.holders import Hold, TrialLostError, holding, watch_of
+from lab.studies.holders import EPOCHS, Hold, TrialLostError, holding, watch_of
 from lab.studies.pruning import FrontPruner
 from lab.studies.question import Question, Value
 from lab.studies.storage import INVALID, Claim, begin_study, claim_trial
@@ -244,12 +244,13 @@ def _run_trial(
     trial, number = claim.trial, claim.trial.number
     event = TrialEvent(worker, number, "begun", claim.values, seed=claim.seed)
     store = artifacts_of(study, sweep.folder)
-    tell(replace(event, reason=_go_on_from(study, claim, sweep.folder)))
     goals = sweep.question.goals
+    tell(replace(event, reason=_go_on_from(study, claim, sweep.folder, goals)))
     front = FrontPruner(study, sweep.question, sweep.folder) if len(goals) > 1 else None
 
     def on_epoch(score: EpochScore) -> None:
         tell(replace(event, kind="epoch", score=score))
+        trial.set_user_attr(EPOCHS, score.epoch)
         if front is None:
             trial.report(score.means[goals[0]], score.epoch)
         # The trials that all others are compared with always run to their end, and so does another
@@ -338,6 +339,10 @@ def _run_trial(
                 on_start=lambda said: tell(replace(event, kind="resumed", reason=said)),
                 before_ending=fails_for_memory,
             )
+    except KeyboardInterrupt:
+        put_unfinished_into_store()
+        hold.give_up()
+        raise
     except optuna.TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))
         end(state=TrialState.PRUNED)
@@ -363,8 +368,11 @@ def _run_trial(
         tell(replace(event, kind="complete"))
 
 
-def _go_on_from(study: optuna.Study, claim: Claim, folder: Path) -> str:
-    """Put in a trial's folder what those left that it stands in for; says so in words."""
+def _go_on_from(study: optuna.Study, claim: Claim, folder: Path, goals: Sequence[str]) -> str:
+    """Put in a trial's folder what those left that it stands in for; says so in words.
+
+    By one goal, their epochs are reported: a trial is pruned by all that it had.
+    """
     if not claim.after:
         return ""
     if not can_go_on(claim.folder):
@@ -373,7 +381,13 @@ def _go_on_from(study: optuna.Study, claim: Claim, folder: Path) -> str:
                 study, number, claim.folder
             ):
                 break
-    epochs = len(photo_table(claim.folder).read()["epoch"].unique())
+    run = Run(claim.folder.name, claim.folder.name, claim.folder, goals[0])
+    epochs = run.last or 0
+    if epochs and len(goals) == 1:
+        known = study._storage.get_trial(claim.trial._trial_id).intermediate_values
+        for epoch, value in run.epochs[goals[0]].items():
+            if epoch not in known:
+                claim.trial.report(float(value), int(epoch))
     if epochs:
         where = f"goes on after its epoch {epochs}"
     elif can_go_on(claim.folder):

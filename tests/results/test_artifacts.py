@@ -5,6 +5,7 @@ import json
 import socket
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pandas as pd
@@ -17,9 +18,11 @@ from lab.faults import EnvironmentFaultError
 from lab.formats.runs import loss_table, photo_table, visual_path
 from lab.results import (
     ARTIFACTS,
+    FOLDER,
     ResultsError,
     artifacts,
     check_store,
+    claim_store,
     fetch_runs,
     fetch_to_go_on,
     open_store,
@@ -215,6 +218,61 @@ def test_a_store_holds_nothing_but_what_a_run_writes(in_folder, tmp_path, name):
     (tmp_path / "store" / key).write_bytes(b"PK no archive")
     with pytest.raises(ResultsError, match="is damaged"):
         fetch_runs(other.study, other.folder)
+
+
+def test_two_who_fetch_at_once_do_not_disturb_each_other(in_folder):
+    one, other = in_folder
+    for _ in range(6):
+        one.train(one.study.ask(), 1, 2)
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(fetch_runs, other.study, other.folder) for _ in range(8)]:
+            done.result()
+    runs = [trial_folder(other.folder, number) for number in range(6)]
+    assert all(len(photo_table(run).read()) == 4 for run in runs)
+    assert not list(other.folder.rglob("*.zip"))
+
+
+def test_what_an_earlier_study_left_is_not_taken_for_this_ones(in_folder, tmp_path):
+    one, other = in_folder
+    one.train(one.study.ask(), 1)
+    fetch_runs(other.study, other.folder)
+    fetched = trial_folder(other.folder, 0)
+    again = Machine(tmp_path / "c", tmp_path / "anew.db", one.store)
+    run = again.train(again.study.ask(), 1, 2)
+    with pytest.warns(UserWarning, match="was another study's"):
+        fetch_runs(again.study, other.folder)
+    assert files_below(fetched) == files_below(run, but=("last.ckpt",))
+    # Nor what ran here, under a trial that by now runs elsewhere.
+    (fetched / "fetched.json").unlink()
+    trial = again.study.get_trials()[0]
+    assert FOLDER not in trial.user_attrs
+    fetch_runs(again.study, other.folder)
+    elsewhere = again.study.ask()
+    elsewhere.set_user_attr(FOLDER, "of-another-machine")
+    run = again.train(elsewhere, 1)
+    left = trial_folder(other.folder, 1)
+    left.mkdir(exist_ok=True)
+    (left / "config.yaml").write_text("of: another\n")
+    with pytest.warns(UserWarning, match="was another study's"):
+        fetch_runs(again.study, other.folder)
+    assert files_below(left) == files_below(run, but=("last.ckpt",))
+
+
+def test_a_store_that_is_not_mounted_here_is_not_taken_for_the_studys(in_folder, tmp_path):
+    one, other = in_folder
+    for machine in (one, one, other):
+        claim_store(machine.study, one.store)
+    with pytest.raises(ResultsError, match="is it mounted on this machine"):
+        claim_store(other.study, str(tmp_path / "not-mounted"))
+    assert not (tmp_path / "not-mounted").exists()
+
+
+def test_what_a_buckets_client_is_told_wrongly_is_said_in_one_line(bucket, monkeypatch):
+    for name, value in (("AWS_ENDPOINT_URL", "minio:9000"), ("AWS_PROFILE", "nobody's")):
+        with monkeypatch.context() as told:
+            told.setenv(name, value)
+            with pytest.raises(ResultsError, match=r"s3://.* cannot be opened .*AWS_ENDPOINT_URL"):
+                open_store(f"s3://{bucket}")
 
 
 @pytest.mark.parametrize("address", ["s3://", "s3://bucket/folder", "s3://key@bucket"])

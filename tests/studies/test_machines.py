@@ -19,14 +19,16 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from lab import heartbeats
+from lab.checks import UserError
 from lab.faults import EnvironmentFaultError
+from lab.files import lock_run
 from lab.heartbeats import Heart, Sign, Watch
 from lab.parsing import SettingsError
-from lab.results import alone_in, database_of, note_storage, open_storage, open_study
+from lab.results import ARTIFACTS, alone_in, database_of, note_storage, open_storage, open_study
 from lab.results import storage as results_storage
 from lab.runs import fit_run
 from lab.studies import Question, Search, run_sweep, worker
-from lab.studies.holders import TrialLostError, holding, signs_of
+from lab.studies.holders import Hold, TrialLostError, holding, signs_of
 from lab.studies.storage import begin_study, claim_trial
 from tests.studies.conftest import begin_tiny
 from tests.studies.networks import Link, can_be_cut
@@ -217,6 +219,94 @@ def test_a_trial_that_is_lost_three_times_is_left_to_a_person(address, tmp_path)
     last = Machine(tmp_path / "last", address)
     assert last.claim_after_two_looks() is None
     assert last.states() == [TrialState.FAIL] * 3
+
+
+@pytest.mark.parametrize("together", ["store", "folder", "nowhere"])
+def test_what_was_interrupted_is_gone_on_with_at_once_where_its_files_are(
+    address, tmp_path, together
+):
+    where = tmp_path / "shared" if together == "folder" else None
+    here, there = (Machine(where or tmp_path / name, address) for name in "ab")
+    if together == "store":
+        here.study.set_user_attr(ARTIFACTS, "s3://studies")
+    claim = here.claim()
+    # As under another kernel, after its end.
+    claim.lock.release()
+    claim.trial.set_user_attr("kernel", "another")
+    with here.hold(claim) as hold:
+        hold.give_up()
+    taken = there.claim()
+    if together == "nowhere":
+        assert taken is None, "its machine may come back, and has all that was done"
+        return
+    assert taken.after == (0,)
+    assert "was interrupted" in here.study.trials[0].user_attrs["reason"]
+    # Whoever takes its own up again holds it as before.
+    taken.lock.release()
+    taken.trial.set_user_attr("given_up", True)
+    assert there.claim().trial.number == 1
+    assert not there.study.trials[1].user_attrs["given_up"]
+
+
+@pytest.mark.slow
+def test_losses_count_in_a_row_without_an_epoch_more(address, tmp_path):
+    for number in range(4):
+        machine = Machine(tmp_path / str(number), address)
+        claim = machine.claim_after_two_looks() if number else machine.claim()
+        assert claim is not None
+        claim.trial.set_user_attr("epochs", number)
+        machine.silence(claim)
+
+
+def test_a_machine_that_was_stopped_keeps_its_sign_while_its_lock_says_that_it_lives(tmp_path):
+    address = f"journal:{tmp_path / 'studies.journal'}"
+    here, there = (Machine(tmp_path / "shared", address) for _ in "ab")
+    claim = here.claim()
+    claim.trial.set_user_attr("kernel", "another")  # whose locks are seen all the same, as by NFS 4
+    here.silence(claim)
+    assert there.claim_after_two_looks() is None
+    number = claim.trial._trial_id
+    assert there.signs.of([number]).keys() == {number}
+    # And where its sign is gone, its heart begins again.
+    here.signs.end(number)
+    with Heart(here.signs, number, 0.1) as heart:
+        heart._process.wait(timeout=60)
+        Hold(here.study, claim.trial, heart, here.signs).glance()
+        assert here.signs.of([number]).keys() == {number}
+        assert heart._process.poll() is None
+
+
+def test_a_machine_on_which_no_heart_can_beat_says_so(machines, monkeypatch):
+    here = machines[0]
+    claim = here.claim()
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with Heart(here.signs, claim.trial._trial_id, 0.0) as heart:
+        hold = Hold(here.study, claim.trial, heart, here.signs)
+
+        def glance_for_a_minute():
+            for _ in range(600):
+                hold.glance()
+                time.sleep(0.1)
+
+        with pytest.raises(UserError, match="cannot run here"):
+            glance_for_a_minute()
+
+
+def test_what_another_study_left_under_a_trials_number_is_moved_aside(tmp_path, address):
+    machine = Machine(tmp_path, address)
+    left = machine.folder / "trials" / "trial-000"
+    left.mkdir(parents=True)
+    (left / "config.yaml").write_text("of: another\n")
+    running = lock_run(left)
+    with pytest.raises(SettingsError, match="a process of an earlier study"):
+        machine.claim()
+    assert machine.states() == [TrialState.WAITING]
+    running.release()
+    with pytest.warns(UserWarning, match="was another study's"):
+        assert machine.claim().trial.number == 0
+    (aside,) = machine.folder.glob("of-another-study.*/trial-000/config.yaml")
+    assert aside.read_text() == "of: another\n"
+    assert not (left / "config.yaml").exists()
 
 
 def test_a_database_that_was_away_makes_nobody_lost(monkeypatch):
@@ -626,6 +716,8 @@ def test_a_stand_in_that_is_lost_too_hands_on_all_that_it_had(
     last = begin_through_a_store("c", changes)
     said = assert_ends_as_undisturbed(last, "trial-002", changes, tmp_path / "whole")
     assert "Epoch 2 goes on after its step 2" in said
+    # It is pruned by all that it had.
+    assert last.open().get_trials()[2].intermediate_values.keys() == {1, 2}
 
 
 def test_a_store_that_is_away_within_an_epoch_costs_a_warning(begin_through_a_store, monkeypatch):

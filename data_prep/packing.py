@@ -13,6 +13,7 @@ from data_prep.commands import DataError
 from data_prep.photo_proof import prove_photo
 from data_prep.photo_sources import LeftOut, PhotoSource, SourceFile
 from data_prep.places_layout import photo_place
+from data_prep.records import count_of, reasons_of, value_of
 from data_prep.shards import (
     Sample,
     ShardListing,
@@ -29,6 +30,8 @@ _LOCK = ".lock"
 _BATCH_FILES = 32
 _BATCH_BYTES = 4 * 2**20
 _BATCHES_AHEAD = 4
+# Of all workers together: with many cores and large photos, the batches alone would fill a memory.
+_MOST_WAITING_BYTES = 256 * 2**20
 _SHOWN_REASONS = 5
 
 OnProgress = Callable[[int, float], None]
@@ -115,12 +118,13 @@ def _pack(
 def _proven(
     entries: Iterator[SourceFile | LeftOut], size: int | None, workers: int
 ) -> Iterator[list[Sample | LeftOut]]:
-    """Decode in threads; batches come back in order, and only a few wait in memory.
+    """Decode in threads; batches come back in order, and few of them and few bytes wait in memory.
 
     What was streamed before a source failed comes back before its error.
     """
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[list[Sample | LeftOut]]] = deque()
+        waiting: deque[tuple[Future[list[Sample | LeftOut]], int]] = deque()
+        held = 0
         failure: DataError | None = None
         batches = _batches(entries)
         try:
@@ -132,11 +136,14 @@ def _proven(
                 except DataError as error:
                     failure = error
                     break
-                waiting.append(pool.submit(_prove_batch, batch, size))
-                if len(waiting) > _BATCHES_AHEAD * workers:
-                    yield waiting.popleft().result()
+                waiting.append((pool.submit(_prove_batch, batch, size), _bytes_of(batch)))
+                held += waiting[-1][1]
+                while len(waiting) > _BATCHES_AHEAD * workers or held > _MOST_WAITING_BYTES:
+                    proven, freed = waiting.popleft()
+                    held -= freed
+                    yield proven.result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         finally:
             pool.shutdown(cancel_futures=True)
         if failure is not None:
@@ -150,7 +157,7 @@ def _batches(entries: Iterator[SourceFile | LeftOut]) -> Iterator[list[SourceFil
     try:
         for entry in entries:
             batch.append(entry)
-            held += len(entry.data) if isinstance(entry, SourceFile) else 0
+            held += _bytes_of([entry])
             if len(batch) >= _BATCH_FILES or held >= _BATCH_BYTES:
                 yield batch
                 batch, held = [], 0
@@ -159,6 +166,10 @@ def _batches(entries: Iterator[SourceFile | LeftOut]) -> Iterator[list[SourceFil
         raise
     if batch:
         yield batch
+
+
+def _bytes_of(batch: list[SourceFile | LeftOut]) -> int:
+    return sum(len(entry.data) for entry in batch if isinstance(entry, SourceFile))
 
 
 def _prove_batch(batch: list[SourceFile | LeftOut], size: int | None) -> list[Sample | LeftOut]:
@@ -205,8 +216,7 @@ def _earlier_index(folder: Path) -> dict | None:
     """Read the index that an earlier call left; None in an empty folder."""
     try:
         index = read_json(folder / INDEX, LARGEST_LISTING)
-        if not isinstance(index, dict) or "complete" not in index:
-            raise ValueError("it does not say whether it is complete")
+        _check_types(index)
         return index
     except FileNotFoundError:
         found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
@@ -216,15 +226,35 @@ def _earlier_index(folder: Path) -> dict | None:
             ) from None
         return None
     except ValueError as error:
-        raise DataError(f"{folder / INDEX} is damaged ({error})") from error
+        raise DataError(
+            f"{folder / INDEX} is damaged ({error}): remove the folder, or name another"
+        ) from error
+
+
+def _check_types(index: object) -> None:
+    """Raise ValueError unless an index that was read has all that is taken from it here."""
+    complete = value_of(index, "complete", bool)
+    value_of(index, "fingerprint", str)
+    settings = value_of(index, "settings", dict)
+    count_of(settings, "shard_size", 1)
+    if settings.get("size") is not None:
+        count_of(settings, "size", 1)
+    if not complete:
+        return
+    count_of(index, "photos", 1)
+    reasons_of(index, "left_out")
+    for split in value_of(index, "splits", dict).values():
+        count_of(split, "photos", 1)
+        for shard in value_of(split, "shards", list):
+            value_of(shard, "name", str)
 
 
 def _check_same(folder: Path, before: dict, now: dict) -> None:
     """Raise unless the folder was begun from the same source with the same settings."""
-    if before.get("fingerprint") != now["fingerprint"]:
+    if before["fingerprint"] != now["fingerprint"]:
         raise DataError(f"{folder} holds the shards of another source: name a new folder")
     for name, value in now["settings"].items():
-        earlier = before.get("settings", {}).get(name)
+        earlier = before["settings"].get(name)
         if earlier != value:
             option = f"--{name.replace('_', '-')}"
             raise DataError(

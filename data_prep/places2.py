@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = parser()
     given = options.parse_args(arguments)
-    for name, value in (("size", given.size), ("shard-size", given.shard_size)):
+    for name in ("size", "shard-size", "workers"):
+        value = getattr(given, name.replace("-", "_"))
         if value is not None and value < 1:
             options.error(f"--{name} is {value}, but must be at least 1")
     return answer(_run, given)
@@ -62,6 +63,11 @@ def _run(given: Namespace) -> int:
 
     if not given.source.exists():
         raise DataError(f"there is no {given.source}")
+    if given.source.is_dir() and given.dest.resolve().is_relative_to(given.source.resolve()):
+        raise DataError(
+            f"DEST {given.dest} lies in SOURCE {given.source}, which each shard would make "
+            "another source: name a folder outside of it"
+        )
     source: PhotoSource = (
         FolderSource(given.source) if given.source.is_dir() else TarSource(given.source)
     )

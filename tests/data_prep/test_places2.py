@@ -1,7 +1,10 @@
 """Official archives become WebDataset shards: all forms, all bytes, and what is no photo."""
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import subprocess
 import sys
 import tarfile
@@ -12,6 +15,8 @@ import pytest
 import webdataset
 from PIL import Image
 
+from data_prep import packing
+from data_prep.photo_sources import Bookmark, SourceFile
 from data_prep.places2 import main
 from data_prep.places_layout import photo_place
 from lab.data.photo_sets import find_photos
@@ -245,12 +250,51 @@ def test_a_category_may_be_called_as_a_side(tmp_path):
     assert photo_place("photos/val/train/1.jpg").split == "val"
 
 
-def test_a_second_photo_of_the_same_name_is_left_out(tmp_path):
-    members = [*val_256(2), member("val_256/Places365_val_00000001.png", jpeg(5))]
+def test_no_photo_is_left_out_for_its_name(tmp_path):
+    first = "val_256/Places365_val_00000001"
+    names = [f"{first}.jpg", f"{first}.png", f"{first}.jpeg", f"{first}.jpg", f"{first}.jpg"]
+    members = [member(name, jpeg(number)) for number, name in enumerate(names)]
     index = pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
 
-    assert index["photos"] == 2
-    assert "same name" in index["left_out"][0][1]
+    assert index["left_out"] == []
+    read = samples(tmp_path / "shards", "val")
+    assert list(read.values()) == [jpeg(number) for number in range(5)]
+    assert list(read)[:2] == ["Places365_val_00000001", first]
+    listing = read_json(tmp_path / "shards" / "val-000000.json")
+    assert [sample[0] for sample in listing["samples"]] == list(read)
+    assert [sample[1] for sample in listing["samples"]] == names
+
+
+def categories(root=""):
+    """An archive as ``tar cf photos.tar */`` makes it."""
+    for place, category in enumerate(("airfield", "alley", "bar", "zoo")):
+        for number in range(5):
+            name = f"{root}{category}/{number + 1:08d}.jpg"
+            yield member(name, jpeg(5 * place + number))
+
+
+@pytest.mark.parametrize("shard_size", [3, 7, 100])
+def test_an_archive_without_a_folder_of_all_loses_no_photo(tmp_path, shard_size):
+    source = write_tar(tmp_path / "photos.tar", categories())
+    index = pack(source, tmp_path / "shards", "--shard-size", str(shard_size))
+
+    assert (index["photos"], index["left_out"]) == (20, [])
+    read = samples(tmp_path / "shards", "photos")
+    assert list(read.values()) == [jpeg(number) for number in range(20)]
+    assert list(read)[:6] == [*(f"{number:08d}" for number in range(1, 6)), "alley/00000001"]
+
+    # One folder of all is no part of the keys, in archives as in folders.
+    source = write_tar(tmp_path / "rooted.tar", categories("mine/"))
+    pack(source, tmp_path / "rooted", "--shard-size", str(shard_size))
+    keys = [info.name.removesuffix(".jpg") for info, _ in categories()]
+    assert list(samples(tmp_path / "rooted", "photos")) == keys
+
+
+def test_folders_above_a_side_tell_photos_apart(tmp_path):
+    members = [member(f"{town}/train/1.jpg", jpeg(n)) for n, town in enumerate(("oslo", "rome"))]
+    index = pack(write_tar(tmp_path / "a.tar", members), tmp_path / "shards")
+    assert index["left_out"] == []
+    assert list(samples(tmp_path / "shards", "train")) == ["1", "rome/train/1"]
 
 
 def test_a_second_call_changes_nothing(tmp_path, capsys):
@@ -316,6 +360,109 @@ def test_an_archive_that_was_cut_off_is_taken_up_when_whole(tmp_path, capsys, mo
 
     source.write_bytes(whole)
     assert pack(source, tmp_path / "shards", "--shard-size", "2") == expected
+
+
+def place_of(source, number):
+    """Where a member's header begins."""
+    with tarfile.open(source) as archive:
+        return archive.getmembers()[number].offset
+
+
+# Of each, the member at which it begins, how many bytes later, and the one before which it ends.
+HOLES = {
+    "from a photo to a photo": (3, 1024, 6, 1024),
+    "from a header to a photo": (3, 0, 6, 1024),
+    "from a photo to the end": (3, 1024, None, 0),
+    "from a header to the end": (3, 0, None, 0),
+}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_a_download_with_a_hole_is_taken_up_when_whole(tmp_path, capsys, monkeypatch, hole, packed):
+    """Some programs make the file as large as it will be, and what has not arrived is zeros."""
+    monkeypatch.setattr("data_prep.tar_source._BUFFER", 2**10)
+    source = write_tar(tmp_path / "a.tar", val_256(8))
+    begins, more, ends, then = HOLES[hole]
+    whole = source.read_bytes()
+    start = place_of(source, begins) + more
+    end = len(whole) if ends is None else place_of(source, ends) + then
+    source.write_bytes(packed(whole))
+    expected = pack(source, tmp_path / "expected", "--shard-size", "2")
+    assert expected["photos"] == 8
+
+    source.write_bytes(packed(whole[:start] + bytes(end - start) + whole[end:]))
+    options = [str(source), str(tmp_path / "shards"), "--shard-size", "2"]
+    assert main(options) == 2
+    said = capsys.readouterr().err
+    assert said.count("error: ") == 1
+    assert "zeros" in said
+    assert "download it again" in said
+    assert not read_json(tmp_path / "shards" / "index.json")["complete"]
+    if packed is bytes:  # else the beginning, by which an archive is known, is another
+        source.write_bytes(whole)
+        assert pack(source, tmp_path / "shards", "--shard-size", "2") == expected
+
+
+@pytest.mark.parametrize("between", [1024, 10240])
+def test_archives_one_after_the_other_lose_no_photo(tmp_path, capsys, between):
+    first = write_tar(tmp_path / "val.tar", val_256(2))
+    both = place_of(first, 1) + 512 + -(-len(jpeg(1)) // 512) * 512
+    second = write_tar(tmp_path / "test.tar", [member("test_256/1.jpg", jpeg(3))])
+    source = tmp_path / "all.tar"
+    source.write_bytes(first.read_bytes()[:both] + bytes(between) + second.read_bytes())
+
+    assert main([str(source), str(tmp_path / "shards")]) == 2
+    assert "several archives one after the other, give them one by one" in capsys.readouterr().err
+    assert not read_json(tmp_path / "shards" / "index.json")["complete"]
+
+
+@pytest.mark.parametrize("end", [512, 1024, 10240, 10240 + 512])
+def test_archives_end_in_zeros_of_many_lengths(tmp_path, end):
+    source = write_tar(tmp_path / "a.tar", val_256(2))
+    photos = place_of(source, 1) + 512 + -(-len(jpeg(1)) // 512) * 512
+    source.write_bytes(source.read_bytes()[:photos] + bytes(end))
+    assert pack(source, tmp_path / "shards")["photos"] == 2
+
+
+@pytest.mark.parametrize("dest", ["val_256", "val_256/shards", "val_256/../val_256/a/b"])
+def test_shards_do_not_lie_among_their_photos(tmp_path, capsys, dest):
+    folder = unpack(val_256(2), tmp_path) / "val_256"
+    assert main([str(folder), str(tmp_path / dest)]) == 2
+    said = capsys.readouterr().err
+    assert "lies in SOURCE" in said
+    assert "name a folder outside of it" in said
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("option", ["size", "shard-size", "workers"])
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_numbers_are_at_least_one(tmp_path, capsys, option, number):
+    source = write_tar(tmp_path / "a.tar", val_256(1))
+    with pytest.raises(SystemExit) as ended:
+        main([str(source), str(tmp_path / "shards"), f"--{option}", number])
+    assert ended.value.code == 2
+    assert f"--{option} is {number}, but must be at least 1" in capsys.readouterr().err
+
+
+def test_few_bytes_wait_in_memory_whatever_the_cores(monkeypatch):
+    monkeypatch.setattr(packing, "_MOST_WAITING_BYTES", 100)
+    monkeypatch.setattr(packing, "_BATCH_BYTES", 10)
+    monkeypatch.setattr(packing, "_prove_batch", lambda batch, _: batch)
+    taken = []
+
+    def entries():
+        for number in range(200):
+            taken.append(number)
+            yield SourceFile(Bookmark(number), f"{number}.jpg", bytes(10))
+
+    proven, most = [], 0
+    for batch in packing._proven(entries(), None, 1000):
+        most = max(most, len(taken) - len(proven))
+        proven += batch
+    assert [entry.place.position for entry in proven] == list(range(200))
+    # Beside what waits, one that was read before room was made for it.
+    assert most == 11
 
 
 def test_a_broken_compressed_archive_is_an_error(tmp_path, capsys):

@@ -128,6 +128,52 @@ def test_a_folder_is_gone_on_with_unless_its_photos_changed(source, tmp_path, ca
     assert left_out[0] - left_out[1] >= {damaged.relative_to(tmp_path).as_posix()}
 
 
+def test_keys_are_the_same_after_a_kill(tmp_path):
+    """Also those that depend on the photos before: of folders without one that holds them all."""
+    members = [
+        *(member(f"{town}/{n}.jpg", jpeg(n)) for town in ("oslo", "rome") for n in range(4)),
+        *(member("rome/1.jpg", jpeg(n)) for n in range(8, 12)),
+    ]
+    source = write_tar(tmp_path / "towns.tar", members)
+    assert main([str(source), str(tmp_path / "whole"), *OPTIONS]) == 0
+    for moment in range(2, 10):
+        dest = tmp_path / f"killed-{moment}"
+        assert run_and_kill(source, dest, moment)
+        assert main([str(source), str(dest), *OPTIONS]) == 0
+        assert contents(dest) == contents(tmp_path / "whole")
+
+
+def test_a_shard_is_on_the_disk_before_it_has_its_name(source, tmp_path, monkeypatch):
+    """So that not even a power cut leaves a name without its bytes, or loses it afterwards."""
+    done = []
+    sync, replace = os.fsync, os.replace
+
+    def noted_sync(file):
+        sync(file)
+        done.append(("sync", os.fstat(file).st_ino))
+
+    def noted_replace(old, new):
+        replace(old, new)
+        done.append(("name", os.stat(new).st_ino))
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    assert main([str(source), str(tmp_path / "shards"), *OPTIONS]) == 0
+    folder = ("sync", (tmp_path / "shards").stat().st_ino)
+    shards = sorted((tmp_path / "shards").glob("*.tar"))
+    assert shards
+    for shard in shards:
+        listing, file = (shard.with_suffix(end).stat().st_ino for end in (".json", ".tar"))
+        named = done.index(("name", file))
+        assert ("sync", file) in done[:named]
+        # The listing first, and its name too.
+        listed = done.index(("name", listing))
+        assert ("sync", listing) in done[:listed]
+        assert folder in done[listed:named]
+        # Then at once the shard's name.
+        assert folder in done[named : named + 3]
+
+
 def test_kill_after_kill(source, expected, tmp_path):
     dest, finished, kills = tmp_path / "shards", {}, 0
     while run_and_kill(source, dest, 4):

@@ -276,7 +276,7 @@ def _enter_study(given: argparse.Namespace, settings: Sequence[str], console: "T
     from lab.runs import evaluate_entrants, holding_run, reopen_tasks
     from lab.studies import print_scores
 
-    study = open_study(given.study)
+    study = open_study(given.study, networks=False)
     tasks = reopen_tasks(study, settings)
     if given.hand_out is not None:
         _hand_out(given, tasks, settings, console)
@@ -290,7 +290,7 @@ def _enter_study(given: argparse.Namespace, settings: Sequence[str], console: "T
         )
     for sentence in said:
         console.print(sentence, soft_wrap=True, highlight=False)
-    study = open_study(given.study)
+    study = open_study(given.study, networks=False)
     shown = [study.compared_with, *study.entrants, *study.baselines]
     print_scores(study, console, [run for run in shown if run is not None])
 

@@ -19,6 +19,7 @@ EXAMPLE = """\
   python -m lab.report runs/loss_weights --pictured 24  # more photos than the twelve of each run
   python -m lab.report runs/                            # an index of all studies and runs
   python -m lab.report runs/loss_weights --single-file -o review.html
+  python -m lab.report runs/loss_weights --storage WHERE  # of other machines, fetched
   python -m lab.report runs/loss_weights --wandb --entity my-team
 """
 
@@ -40,7 +41,16 @@ def parser() -> CommandParser:
     add("--pictured", type=int, metavar="N", help="picture the first N validation samples")
     add("--sample", nargs="+", default=[], metavar="NAME", help="picture these samples too")
     add("--photos", type=Path, metavar="DIR", help="with those: the photos, if they lie elsewhere")
-    add("--storage", metavar="WHERE", help="the study's, if lab.sweep was given one")
+    add(
+        "--storage",
+        metavar="WHERE",
+        help="the study's, if lab.sweep was given one; fetches it into a folder that is missing",
+    )
+    add(
+        "--artifacts",
+        metavar="WHERE",
+        help="where its files come together as this machine reaches it, if not as the study says",
+    )
     add("--wandb", action="store_true", help="build a W&B Report and print its address")
     add("--entity", metavar="E", help="W&B user or team; default: your own")
     add("--project", metavar="P", help="W&B project; default: the one that runs are sent to")
@@ -61,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.wandb:
             from lab.reporting.wandb_report import publish_wandb_report
 
-            study = open_study(given.folder, given.storage)
+            study = open_study(given.folder, given.storage, given.artifacts, networks=False)
             say(publish_wandb_report(study, given.entity, given.project))
         else:
             _write_pages(given)
@@ -96,13 +106,14 @@ def _write_pages(given: argparse.Namespace) -> None:
     from lab.reporting import all_done, is_done, picture_more, watch, write_index, write_report
     from lab.results import ResultsError, find_studies, open_study
 
+    completes = bool(given.pictured or given.sample)
     output = given.output or given.folder / ("report.html" if given.single_file else "report")
     page = output if given.single_file else output / "index.html"
     is_index = bool(find_studies(given.folder))
-    if is_index and (given.single_file or given.storage or given.pictured or given.sample):
+    if is_index and (given.single_file or given.storage or given.artifacts or completes):
         raise ResultsError(
             f"{given.folder} holds studies, and gets an index: give the folder of one of them for "
-            "--single-file, --storage, --pictured or --sample"
+            "--single-file, --storage, --artifacts, --pictured or --sample"
         )
 
     def note(text: str) -> None:
@@ -111,10 +122,10 @@ def _write_pages(given: argparse.Namespace) -> None:
     def write(serial: int | None = None) -> bool:
         if is_index:
             return all_done(write_index(given.folder, output, note, serial))
-        study = open_study(given.folder, given.storage)
-        if given.pictured or given.sample:
+        study = open_study(given.folder, given.storage, given.artifacts, networks=completes)
+        if completes:
             picture_more(study, given.pictured or 0, given.sample, given.photos, note)
-            study = open_study(given.folder, given.storage)
+            study = open_study(given.folder, given.storage, given.artifacts, networks=False)
         for text in write_report(study, output, given.single_file, serial):
             note(text)
         return is_done(study)

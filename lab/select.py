@@ -40,7 +40,16 @@ def parser() -> CommandParser:
     add("--keep", type=int, metavar="K", help="delete the networks of all but the K best epochs")
     add("--dry-run", action="store_true", help="with --keep: list what would go, delete nothing")
     add("--seed", type=int, default=0, metavar="N", help="of the bootstrap")
-    add("--storage", metavar="WHERE", help="the study's, where its folder does not say")
+    add(
+        "--storage",
+        metavar="WHERE",
+        help="the study's, where its folder does not say; fetches it into a folder that is missing",
+    )
+    add(
+        "--artifacts",
+        metavar="WHERE",
+        help="where its files come together as this machine reaches it, if not as the study says",
+    )
     return options
 
 
@@ -71,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     console = Terminal()
     try:
-        study = open_study(given.folder, given.storage)
+        # With all networks: what is chosen, and what is deleted, are files that are there.
+        study = open_study(given.folder, given.storage, given.artifacts)
         if is_evaluation(study):
             if not given.votes:
                 raise ResultsError(
@@ -93,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         deletes = given.keep is not None and not given.dry_run
         # The locks first: what is ranked is what is deleted.
         with locked_runs(runs) if deletes else nullcontext():
-            study = open_study(given.folder, given.storage)
+            study = open_study(given.folder, given.storage, given.artifacts)
             selection = choose(study, list(dict.fromkeys(metrics)), given.seed)
             counted = count_votes(study, given.seed)
             print_selection(selection, console)

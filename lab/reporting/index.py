@@ -105,7 +105,7 @@ def _entry(folder: Path, tell: Callable[[str], None]) -> Entry:
     """Read a study, and bring its page up to date."""
     page, read = folder / REPORT / "index.html", time_ns()
     try:
-        study = open_study(folder)
+        study = open_study(folder, networks=False)
     except UserError as error:
         return Entry(folder, None, f"It cannot be read: {error}")
     try:

@@ -1,6 +1,7 @@
 """Opening what lies in a folder: a run, a study with all its runs, or several runs."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.runs import SCORES, SETTINGS
 from lab.metrics import ALL_METRICS
-from lab.results.artifacts import fetch_runs
+from lab.results.artifacts import ARTIFACTS, fetch_runs
 from lab.results.run import ResultsError, Run, State
 from lab.results.storage import (
     REPEAT_OF,
@@ -19,6 +20,7 @@ from lab.results.storage import (
     SettingsAlone,
     is_study_folder,
     load_study,
+    note_storage,
     trial_folder,
     trial_label,
 )
@@ -81,10 +83,16 @@ def checkpoint_label(path: Path) -> str:
     return f"{path.parents[1].name}/{path.stem}" if of_run else path.name
 
 
-def open_study(folder: str | Path, storage: str | None = None) -> Study:
+def open_study(
+    folder: str | Path,
+    storage: str | None = None,
+    artifacts: str | None = None,
+    networks: bool = True,
+) -> Study:
     """Open the folder of a study, of a run, or one that holds runs.
 
-    Files that trials on other machines left in the study's artifact store are fetched first.
+    Files that trials on other machines left in the study's artifact store are fetched first. A
+    folder that is missing is made where ``storage`` holds a study of its name with such a store.
 
     ``scores``, ``epochs``, ``losses``, ``pictures`` and ``options`` are those of all ``runs``, by
     their names; ``results`` has a row a setting, ``comparisons`` what each leads by, ``costs`` what
@@ -94,19 +102,39 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
         folder: such as ``runs/loss_weights``.
         storage: of the study's trials, if it is neither ``study.db`` in the folder nor noted there:
             ``journal:FILE`` or an SQLAlchemy URL.
+        artifacts: where files of trials come together as this machine reaches it, if that is not
+            where the study says: a folder, or ``s3://BUCKET``. Goes with ``storage``; the folder
+            notes it.
+        networks: fetch those of every epoch, too: some tens of megabytes each, for who uses or
+            chooses them. A run says of what was not fetched that it has no ``checkpoint``.
 
     Raises:
-        ResultsError: no such folder, nothing in it that a run or a study wrote, or a storage that
-            cannot be read.
+        ResultsError: no such folder, nothing in it that a run or a study wrote, a storage that
+            cannot be read or holds no such study, or a store that is not here.
+        EnvironmentFaultError: the store cannot be reached.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise ResultsError(f"{folder} is no folder: give that of a study or run, such as runs/NAME")
+    if artifacts is not None and storage is None:
+        raise ResultsError("--artifacts goes with --storage, where the study says what is in them")
+    if not folder.is_dir() and (storage is None or folder.exists()):
+        raise ResultsError(
+            f"{folder} is no folder: give that of a study or run, such as runs/NAME; of a study on "
+            "other machines its --storage, too"
+        )
     if _is_run(folder):
         return _in_order(folder, [open_run(folder)])
-    study = load_study(folder, storage)
+    with _made_for_a_study(folder) as is_new:
+        study = load_study(folder, storage)
+        if is_new and study is not None and study.study_name != folder.name:
+            raise ResultsError(
+                f"{folder} is no folder, and the storage holds no study {folder.name!r}, but "
+                f"{study.study_name!r}: call the folder that"
+            )
+        if study is not None and (is_new or artifacts is not None):
+            store = _store_of(study, artifacts)
+            note_storage(folder, study.study_name, storage, None if artifacts is None else store)
     if study is not None:
-        fetch_runs(study, folder)
+        fetch_runs(study, folder, networks)
         return study_of(study, folder)
     runs = _runs_below(folder, DEFAULT_GOAL)
     if not runs and not _untrained(folder, DEFAULT_GOAL):
@@ -115,6 +143,50 @@ def open_study(folder: str | Path, storage: str | None = None) -> Study:
             "Give a folder that lab.train or lab.sweep wrote"
         )
     return _in_order(folder, runs)
+
+
+@contextmanager
+def _made_for_a_study(folder: Path) -> Iterator[bool]:
+    """Take a missing folder, and those above it, away again where no study is opened in it.
+
+    Yields:
+        Whether it was missing.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield bool(missing)
+    except BaseException:
+        if missing:
+            # Opening a storage leaves its lock. What others put there meanwhile stays.
+            (folder / "storage.lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                for path in missing:
+                    path.rmdir()
+        raise
+
+
+def _store_of(study: optuna.Study, artifacts: str | None) -> str:
+    """Where a study's files come together: as a person says, else as the study does.
+
+    Raises:
+        ResultsError: they do not, or not in a folder that is here.
+    """
+    said = study.user_attrs.get(ARTIFACTS)
+    if not isinstance(said, str):
+        raise ResultsError(
+            f"the files of study {study.study_name!r} lie in the folder of its runs alone, and in "
+            "no store (--artifacts of lab.sweep): give that folder"
+        )
+    address = said if artifacts is None else artifacts
+    if address.startswith("s3://"):
+        return address
+    place = Path(address).expanduser().resolve()
+    if not place.is_dir():
+        raise ResultsError(
+            f"the files of study {study.study_name!r} come together in {place}, which is no folder "
+            "on this machine: mount it, or give --artifacts as it is reached here"
+        )
+    return str(place)
 
 
 def has_results(folder: str | Path) -> bool:

@@ -55,7 +55,7 @@ class Ballot(anywidget.AnyWidget):
     ) -> None:
         super().__init__()
         self._folder, self._voter = folder, voter
-        study = open_study(folder)
+        study = open_study(folder, networks=False)
         self._runs = completing_runs(study)
         pairs = draw_pairs(completions_of(study), count, seed, checkpoints)
         if not pairs:

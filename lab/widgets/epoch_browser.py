@@ -63,7 +63,7 @@ class EpochBrowser(ipywidgets.VBox):
 
     def refresh(self) -> None:
         """Read the folder again, and show the newest epoch."""
-        study = open_study(self._folder)
+        study = open_study(self._folder, networks=False)
         photos = find_photos(study.runs)
         shown = [run for run in study.runs if any(run.name in photo.epochs for photo in photos)]
         self._runs = dict(zip(_names(shown), shown, strict=True))
@@ -146,7 +146,7 @@ class EpochComparison(ipywidgets.VBox):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        study = open_study(folder)
+        study = open_study(folder, networks=False)
         self._runs = study.runs
         photos = {photo.name: photo for photo in find_photos(study.runs)}
         if not photos:

@@ -115,7 +115,7 @@ def test_runs_that_are_called_alike_are_told_apart(tmp_path, monkeypatch):
     # As where a question varies variants alone, and one was trained again.
     alike = [replace(run, label="both_gates") for run in found.trials]
     monkeypatch.setattr(
-        "lab.widgets.epoch_browser.open_study", lambda _: replace(found, runs=alike)
+        "lab.widgets.epoch_browser.open_study", lambda _, networks: replace(found, runs=alike)
     )
     browser = EpochBrowser(study)
     assert sorted(browser.run.options) == [

@@ -16,8 +16,8 @@ import shutil
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from io import BufferedReader
 from pathlib import Path
@@ -45,6 +45,7 @@ from lab.formats.runs import (
     RECORD,
     SCORES,
     SETTINGS,
+    checkpoint_path,
     is_run,
     last_checkpoint,
     read_record,
@@ -338,6 +339,31 @@ def fetch_runs(study: optuna.Study, folder: Path, networks: bool = True) -> None
                 f"{address} lacks files of trial {trial.number}, which it is said to hold",
                 stacklevel=2,
             )
+
+
+def fetch_networks(study: optuna.Study, folder: Path, epochs: Mapping[str, int]) -> None:
+    """Fetch the network of one epoch of each of these runs, where it is not here.
+
+    Args:
+        study: Optuna's.
+        folder: of the study, here.
+        epochs: by the names of the trials' runs.
+
+    Raises:
+        EnvironmentFaultError: the store cannot be reached.
+    """
+    address = artifacts_of(study, folder)
+    if address is None:
+        return
+    store = open_store(address)
+    for trial in study.get_trials(deepcopy=False):
+        run = trial_folder(folder, trial.number)
+        path = checkpoint_path(run, epochs.get(run.name, 0))
+        key = _names(study, trial).get(path.name)
+        if key is None or path.exists() or not (run / _FETCHED).exists():
+            continue
+        with suppress(ArtifactNotFound), _reaching(address):  # a run without it says so
+            _download(store, key, path)
 
 
 def fetch_to_go_on(study: optuna.Study, trial: int, run: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from lab.formats.runs import SCORES, SETTINGS
+from lab.formats.runs import SCORES, SETTINGS, is_run
 from lab.metrics import ALL_METRICS
 from lab.results.artifacts import ARTIFACTS, fetch_runs
 from lab.results.run import ResultsError, Run, State
@@ -67,7 +67,7 @@ def open_run(folder: str | Path, goal: str = DEFAULT_GOAL) -> Run:
         ResultsError: it is no run's folder.
     """
     folder = Path(folder)
-    if not _is_run(folder):
+    if not is_run(folder):
         raise ResultsError(
             f"{folder} is no run: it has neither {SCORES} nor {SETTINGS}. Give a folder that "
             "lab.train wrote, or one of a study's trials"
@@ -121,7 +121,7 @@ def open_study(
             f"{folder} is no folder: give that of a study or run, such as runs/NAME; of a study on "
             "other machines its --storage, too"
         )
-    if _is_run(folder):
+    if is_run(folder):
         return _in_order(folder, [open_run(folder)])
     with _made_for_a_study(folder) as is_new:
         study = load_study(folder, storage)
@@ -246,25 +246,21 @@ def find_studies(folder: str | Path) -> list[Path]:
     shown together, as a study without a question.
     """
     folder = Path(folder)
-    if _is_run(folder) or is_study_folder(folder):
+    if is_run(folder) or is_study_folder(folder):
         return []
     if _untrained(folder, DEFAULT_GOAL):
         return []
     found = list(_below(folder, _DEEPEST))
-    are_studies = [is_study_folder(path) or not _is_run(path) for path in found]
+    are_studies = [is_study_folder(path) or not is_run(path) for path in found]
     return found if any(are_studies) else []
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
     for path in sorted(folder.glob("[!.]*/")):
-        if _is_run(path) or is_study_folder(path) or _untrained(path, DEFAULT_GOAL):
+        if is_run(path) or is_study_folder(path) or _untrained(path, DEFAULT_GOAL):
             yield path
         elif depth > 1:
             yield from _below(path, depth - 1)
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / SCORES).exists() or (folder / SETTINGS).exists()
 
 
 def open_trials(study: optuna.Study, folder: Path, goals: Sequence[str]) -> list[Run]:

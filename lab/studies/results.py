@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from lab.formats.runs import SETTINGS
-from lab.results import Run, SettingsAlone, Study, open_study, trial_folder
+from lab.results import Run, SettingsAlone, Study, fetch_networks, open_study, trial_folder
 from lab.runs import evaluate_baselines, evaluate_run, open_tasks
 from lab.strategies import baselines
 from lab.studies.holders import is_of
@@ -73,9 +73,12 @@ class StudyResults:
 def collect_results(sweep: Sweep, study: optuna.Study) -> StudyResults:
     """Score what needs no training on the same photos, and read what all of it left on disk."""
     tasks = sweep.tasks()
-    _apply(sweep, open_study(sweep.folder, sweep.storage).reference)
+    first = open_study(sweep.folder, sweep.storage, networks=False)
+    # Of each run the best alone: all of them are gigabytes, on each machine.
+    fetch_networks(study, sweep.folder, {run.name: run.best for run in first.trials if run.best})
+    _apply(sweep, first.reference)
     evaluate_baselines(tasks, baselines(tasks.side, sweep.question.baselines), sweep.folder)
-    read = open_study(sweep.folder, sweep.storage)
+    read = open_study(sweep.folder, sweep.storage, networks=False)
     ended = [run for run in read.trials if run.state in ("complete", "repeat", "pruned")]
     trials = study.get_trials(deepcopy=False)
     here = [trial for trial in trials if is_of(trial, sweep.folder)]

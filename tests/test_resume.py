@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from lab import train
+from lab.faults import in_one_line
 from lab.files import clear_litter
 from lab.parsing import SettingsError
 from lab.results import open_run
@@ -432,6 +433,27 @@ def test_a_run_does_not_go_on_with_other_photos(tmp_path):
         fit_tiny(tmp_path / "run", "--fit.epochs=2", photos)
     put_photos(tmp_path / "photos", range(8))
     assert fit_tiny(tmp_path / "run", "--fit.epochs=2", photos) == [2]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_photo_that_is_replaced_meanwhile_ends_the_run_and_back_in_place_it_goes_on(
+    tmp_path, workers, monkeypatch
+):
+    photos = put_photos(tmp_path / "photos")
+    options = [f"--data.photos={photos}", f"--data.workers={workers}", "--fit.epochs=2"]
+    # As of more photos than are kept in memory.
+    monkeypatch.setattr("lab.data.photo_data_module._CACHE_BYTES", 0)
+
+    def replace_all(score):
+        put_photos(photos, range(1, 9))
+        (photos / "photo8.png").replace(photos / "photo0.png")
+
+    with pytest.raises(Exception, match="it is not what it was when it was found") as ended:
+        fit_tiny(tmp_path / "run", *options, on_epoch=replace_all)
+    assert in_one_line(ended.value).endswith("the same command goes on")
+    assert open_run(tmp_path / "run").last == 1
+    put_photos(photos)
+    assert fit_tiny(tmp_path / "run", *options) == [2]
 
 
 def test_a_run_goes_on_where_its_photos_and_files_lie_elsewhere_and_not_with_other_files(

@@ -118,8 +118,8 @@ class KnownPhoto(Protocol):
         ...
 
     @property
-    def path(self) -> PhotoFile:
-        """Where its bytes lie."""
+    def file(self) -> PhotoFile:
+        """Its bytes, as they were when it was found."""
         ...
 
     @property
@@ -212,7 +212,7 @@ class TrainingPhotos(Dataset[Batch]):
 
     def __getitem__(self, key: EpochKey) -> Batch:
         photo = self._photos[key.sample % len(self._photos)]
-        return self._cutter.cut(photo.path, photo.name, key, place=photo.place)
+        return self._cutter.cut(photo.file, photo.name, key, place=photo.place)
 
 
 class ValidationPhotos(Dataset[Batch]):
@@ -239,7 +239,7 @@ class ValidationPhotos(Dataset[Batch]):
         photo, crop = self._samples[index]
         content = int(photo.sha256[:16], 16)
         return self._cutter.cut(
-            photo.path, photo.name, (content, crop), crop, central=crop == 0, place=photo.place
+            photo.file, photo.name, (content, crop), crop, central=crop == 0, place=photo.place
         )
 
 

@@ -25,8 +25,9 @@ from lab.files import file_sha256, file_state
 from lab.formats.shards import TEST_SPLIT, TRAINING_SPLIT, VALIDATION_SPLIT
 from lab.formats.sides import never_trained_on, split_of_folder
 from lab.imaging import PHOTO_SUFFIXES, UnreadablePhotoError, read_source
+from lab.imaging.budgets import LARGEST_FILE
 from lab.processors import usable_processors
-from lab.untrusted import printable
+from lab.untrusted import printable, read_bytes
 
 _UNREADABLE_SHARE = 0.10
 _LISTED = 10
@@ -60,6 +61,28 @@ _STARTER_VALIDATION = (
 
 
 @dataclass(frozen=True)
+class KnownFile:
+    """A photo's file whose content is known: another one under its name is not read."""
+
+    path: Path
+    sha256: str
+
+    def read_bytes(self) -> bytes:
+        """The file.
+
+        Raises:
+            OSError: it cannot be read, or was replaced since it was found.
+        """
+        data = read_bytes(self.path, LARGEST_FILE)
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise OSError("it is not what it was when it was found: put it back as it was")
+        return data
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
 class Photo:
     """A photo file that decodes.
 
@@ -77,6 +100,11 @@ class Photo:
     sha256: str
     height: int
     width: int
+
+    @property
+    def file(self) -> KnownFile:
+        """Its bytes, as they were when it was found."""
+        return KnownFile(self.path, self.sha256)
 
     @property
     def place(self) -> str:

@@ -76,6 +76,11 @@ class ShardPhoto:
     path: ShardMember
 
     @property
+    def file(self) -> ShardMember:
+        """Its bytes, as they were when it was packed."""
+        return self.path
+
+    @property
     def sha256(self) -> str:
         """Of the photo's file, in hexadecimal."""
         return self.path.sha256

@@ -36,7 +36,9 @@ class Disk:
         sys.addaudithook(self._on_event)
 
     def watch(self, folder, full_at=None, error=errno.ENOSPC):
-        self.folder, self.written, self.full_at, self.error = str(folder), [], full_at, error
+        # Without links, as what is written is compared with it.
+        self.folder = os.path.realpath(folder)
+        self.written, self.full_at, self.error = [], full_at, error
 
     @property
     def writes(self):
@@ -54,10 +56,19 @@ class Disk:
         writes = os.O_CREAT | os.O_APPEND
         if event == "open" and (not arguments[2] & writes or arguments[2] & os.O_EXCL):
             return
-        if isinstance(path, str | os.PathLike) and str(path).startswith(self.folder):
-            self.written.append(str(path))
-            if self.was_full:
-                raise OSError(self.error, os.strerror(self.error), str(path))
+        if isinstance(path, str | bytes | os.PathLike) and self.holds(path):
+            self.write(path)
+
+    def holds(self, path):
+        """Whether a path, which may be a relative one, is of this disk."""
+        whole = os.path.realpath(os.fsdecode(path))
+        return whole == self.folder or whole.startswith(self.folder + os.sep)
+
+    def write(self, path):
+        """Note a write, and fail it where the disk is full by then."""
+        self.written.append(os.fsdecode(path))
+        if self.was_full:
+            raise OSError(self.error, os.strerror(self.error), self.written[-1])
 
 
 @pytest.fixture(scope="module")

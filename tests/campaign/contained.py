@@ -23,6 +23,14 @@ _LIMIT = 5 * GIBIBYTE
 MOST_SECONDS = 120.0
 """Of the processor; what takes more counts as hanging, and so does what takes none for as long."""
 
+_ERROR = re.compile(r"(\S+ \S+ \S+: )?error: ")
+# What may be said before something goes wrong: notes, how far it is, what Optuna logs, and warnings
+# of libraries.
+_NOTED = re.compile(r"(note|warning): | *\d+\.\d %, |\[[IW] 20\d\d-|\S+\.py:\d+: ")
+_NO_MEMORY = re.compile(
+    r"memory ran out|MemoryError|Cannot allocate memory|DefaultCPUAllocator|bad_alloc"
+)
+
 Main = Callable[[Sequence[str] | None], int]
 
 
@@ -51,6 +59,7 @@ def import_commands() -> None:
         *("lab.evaluate", "data_prep.clean_plate", "data_prep.evaluation_sets"),
         *("data_prep.places2", "data_prep.upscalers", "data_prep.packing", "data_prep.triplets"),
         *("data_prep.tar_source", "data_prep.stratified_sets", "lab.network_table", "lab.variants"),
+        *("data_prep.silhouettes", "data_prep.feature_weights", "lab.deployment", "lab.evaluation"),
     ):
         importlib.import_module(name)
     import cv2
@@ -109,13 +118,20 @@ def end(child: int) -> None:
 def call(
     main: Main, arguments: Sequence[object], folder: Path, seconds: float = MOST_SECONDS
 ) -> Outcome:
-    """Run a command in a forked child to its end; one that hangs is killed.
+    """Run a command in a forked child to its end; one that hangs is killed."""
+    said = Path(tempfile.mkdtemp(prefix="said-"))
+    try:
+        return wait(start(main, arguments, folder, said), said, seconds)
+    finally:
+        shutil.rmtree(said, ignore_errors=True)
+
+
+def wait(child: int, said: Path, seconds: float = MOST_SECONDS) -> Outcome:
+    """Wait for a child that was just started to end; one that hangs is killed.
 
     A busy machine makes nothing hang: what counts is time of the processor, or that none is taken.
     """
-    said = Path(tempfile.mkdtemp(prefix="said-"))
     began = moved = time.monotonic()
-    child = start(main, arguments, folder, said)
     try:
         worked, status, peak = 0.0, None, 0
         while time.monotonic() - moved < seconds and worked < seconds:
@@ -134,7 +150,6 @@ def call(
         return Outcome(status, out, err, time.monotonic() - began, peak - before)
     finally:
         end(child)  # also where the campaign is interrupted
-        shutil.rmtree(said, ignore_errors=True)
 
 
 def complaints(outcome: Outcome, allowed: Sequence[int] = (0, 2)) -> list[str]:
@@ -151,15 +166,30 @@ def complaints(outcome: Outcome, allowed: Sequence[int] = (0, 2)) -> list[str]:
         found.append(f"ended with status {outcome.status}, not {expected}: {lines[-1:]}")
     if "Traceback (most recent call last)" in text:
         found.append(f"traceback: {lines[-1][:300] if lines else ''}")
-    elif outcome.status == 2 and not (lines and re.match(r"(\S+ \S+ \S+: )?error: ", lines[-1])):
-        found.append(f"status 2 without a last line 'error: …': {lines[-1:]}")
+    elif outcome.status == 2:
+        found += _not_one_line(lines)
+    if outcome.status == 0 and any(map(_ERROR.match, lines)):
+        found.append(f"status 0, and yet an error: {next(filter(_ERROR.match, lines))[:300]}")
     if outcome.status == 2 and sum(map(len, lines)) > 4000:
         found.append(f"an error of {sum(map(len, lines))} characters")
+    if _NO_MEMORY.search(text):
+        # The limit of a child makes it one line. Without, it would have taken the machine's.
+        found.append(f"asked for more memory than there is: {lines[-1][:300] if lines else ''}")
     if "\x1b" in text:
         found.append("an escape sequence on the terminal")
     if outcome.taken > MOST_TAKEN:
         found.append(f"took {outcome.taken / GIBIBYTE:.1f} GiB")
     return found
+
+
+def _not_one_line(lines: Sequence[str]) -> list[str]:
+    """What of the lines of a command that could not do what was asked is not one of an error."""
+    if not (lines and _ERROR.match(lines[-1])):
+        return [f"status 2 without a last line 'error: …': {list(lines[-1:])}"]
+    others = [line for line in lines[:-1] if not _NOTED.match(line)]
+    if not others:
+        return []
+    return [f"{len(others)} more lines than that of the error, such as: {others[0][:300]}"]
 
 
 def litter(folder: Path) -> list[str]:

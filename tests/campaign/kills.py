@@ -29,6 +29,7 @@ from tests.campaign.contained import (
     litter,
     processor_seconds,
     start,
+    wait,
 )
 from tests.campaign.works import Work, differences, make_material, works
 from tests.studies.conftest import HOLE, LEARNING_RATE
@@ -353,16 +354,17 @@ def call_twice(asked: Asked) -> Iterator[Case]:
         work, draws = every[number % len(every)], asked.draws(number)
         folder = asked.folder / str(number)
         work.begin(folder, whole.material)
-        findings, statuses, children = [], [], []
+        findings, statuses = [], []
+        children: list[tuple[int, Path]] = []
         for _ in range(2):
             said = Path(tempfile.mkdtemp(dir=asked.folder))
             children.append((start(work.main, work.words(whole.material), folder, said), said))
             time.sleep(draws.uniform(0, 0.3))
         for child, said in children:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            out, err = ((said / name).read_text() for name in ("out", "err"))
-            statuses.append(status)
-            findings += complaints(Outcome(status, out, err, 0.0, 0))
+            # Two that wait for each other are ended one after the other.
+            ended = wait(child, said)
+            statuses.append(ended.status)
+            findings += complaints(ended)
         if 0 not in statuses:
             findings.append("neither call did it")
         findings += differences(work, folder, whole.content(work)) + litter(folder)

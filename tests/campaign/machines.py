@@ -3,19 +3,23 @@
 Real processes, and in the end the same command: what it leaves is what an undisturbed run leaves.
 """
 
+import io
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from data_prep import places2
 from tests.campaign.checks import Asked, Case, Check, NotHere
 from tests.campaign.contained import Outcome, complaints, litter
 from tests.campaign.kills import Study, communicate, finish
@@ -32,6 +36,9 @@ LONG_AGO = 400 * 24 * 3600
 # What W&B may hold a run up by: a connection that is waited for, and what is left to be sent.
 _WANDB_SECONDS = 240
 
+_PHOTOS = 8
+_UNCACHED = Path(__file__).with_name("uncached.py")
+
 # Of Debian's package faketime; that for programs with threads.
 _FAKE_CLOCKS = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
@@ -42,7 +49,7 @@ class Training:
     def __init__(self, folder: Path) -> None:
         self.folder, self.photos = folder, folder / "photos"
         self.photos.mkdir(parents=True)
-        for number in range(8):
+        for number in range(_PHOTOS):
             Image.fromarray(smooth(48 + number, 64)).save(self.photos / f"{number}.png")
         self.run = folder / "runs" / "train"
 
@@ -57,8 +64,9 @@ class Training:
         return communicate(self.start(**options), time.monotonic())
 
     def wait_for_epoch(self, process: subprocess.Popen, epoch: int) -> None:
-        path = self.run / "checkpoints" / f"epoch-{epoch:03d}.pt"
-        while process.poll() is None and not path.exists():
+        # Without the latter, the run would begin anew, with whatever it finds.
+        paths = [self.run / "checkpoints" / name for name in (f"epoch-{epoch:03d}.pt", "last.ckpt")]
+        while process.poll() is None and not all(path.exists() for path in paths):
             time.sleep(0.05)
 
     def go_on(self, whole: "Training") -> list[str]:
@@ -81,58 +89,136 @@ def undisturbed(folder: Path) -> Training:
     return whole
 
 
-def _spoil(training: Training, how: str) -> Callable[[], None]:
-    """Do something to what a run reads or writes; returns what makes it good again."""
-    if how == "its folder is deleted":
-        shutil.rmtree(training.run)
-        return lambda: None
-    photos = sorted(training.photos.iterdir())
-    kept = {path: path.read_bytes() for path in photos}
-    for path in photos:
-        if how == "photos are truncated":
-            path.write_bytes(kept[path][: len(kept[path]) // 2])
-        elif how == "photos are replaced":
-            Image.fromarray(255 - smooth(48, 64)).save(path)
-        elif how == "photos are taken away":
-            path.unlink()
+class ReadingTraining(Training):
+    """One that keeps no photo in memory, so that it reads each of them in each epoch.
 
-    def mend() -> None:
-        for path, data in kept.items():
-            path.write_bytes(data)
+    Args:
+        folder: an empty one.
+        packed: train on shards of the photos.
+    """
 
-    return mend
+    def __init__(self, folder: Path, packed: bool = False) -> None:
+        super().__init__(folder)
+        self.notes = folder / "reads"
+        if packed:
+            _pack(self.photos, folder / "shards")
+            self.photos = folder / "shards"
+
+    def start(self, tracking: str = "disabled", before: tuple[str, ...] = ()) -> subprocess.Popen:
+        reading = (sys.executable, str(_UNCACHED), str(self.photos), str(self.notes))
+        return super().start(tracking, (*before, *reading))
+
+    @property
+    def reads(self) -> int:
+        """How often a file of the photos was opened."""
+        return self.notes.stat().st_size
+
+
+def _pack(photos: Path, shards: Path) -> None:
+    with redirect_stdout(io.StringIO()):  # what it says of its work
+        assert places2.main([str(photos), str(shards), "--shard-size", "2", "--workers", "1"]) == 0
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """What befalls the files of a run.
+
+    Attributes:
+        name: of it.
+        spoil: does it to one file of photos, given another one's whole content; None where the
+            run's own folder is deleted.
+        packed: the files are shards.
+        stopped: it befalls a run that is stopped, which must refuse to go on.
+    """
+
+    name: str
+    spoil: Callable[[Path, bytes], object] | None
+    packed: bool = False
+    stopped: bool = False
+
+    def befall(self, training: ReadingTraining, others: Path) -> Callable[[], None]:
+        """Do it to all files of a run; returns what makes it good again."""
+        if self.spoil is None:
+            shutil.rmtree(training.run)
+            return lambda: None
+        pattern = "*.tar" if self.packed else "*.png"
+        kept = {path: path.read_bytes() for path in sorted(training.photos.glob(pattern))}
+        for path in kept:
+            self.spoil(path, (others / path.name).read_bytes())
+
+        def mend() -> None:
+            for path, data in kept.items():
+                path.write_bytes(data)
+
+        return mend
+
+
+def _truncate(path: Path, _: bytes) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _take_away(path: Path, _: bytes) -> None:
+    path.unlink()
+
+
+def _replace(path: Path, other: bytes) -> None:
+    """At once, so that no reader finds half of it."""
+    new = path.with_name("new")
+    new.write_bytes(other)
+    new.replace(path)
 
 
 SPOILT = (
-    "its folder is deleted", "photos are truncated", "photos are taken away",
-    "photos are replaced",
-)  # fmt: skip
+    Spoiling("its folder is deleted", None),
+    Spoiling("photos are truncated", _truncate),
+    Spoiling("photos are taken away", _take_away),
+    Spoiling("photos are replaced, and it is gone on with", _replace, stopped=True),
+    Spoiling("photos are replaced while it trains", _replace),
+    Spoiling("shards are truncated", _truncate, packed=True),
+    Spoiling("shards are taken away", _take_away, packed=True),
+    Spoiling("shards are replaced while it trains", _replace, packed=True),
+)
 
 
 def spoil_files(asked: Asked) -> Iterator[Case]:
     """While a run trains, its folder is deleted, or its photos are not what they were."""
-    whole = undisturbed(asked.folder)
+    whole: dict[bool, ReadingTraining] = {}
+    others = {False: asked.folder / "others", True: asked.folder / "other-shards"}
+    others[False].mkdir()
+    for number in range(_PHOTOS):
+        # Of the same sizes, so that nothing but the pixels tells them.
+        photo = Image.fromarray(255 - smooth(48 + number, 64))
+        photo.save(others[False] / f"{number}.png")
+    _pack(others[False], others[True])
     for number in asked.cases:
-        how, draws = SPOILT[number % len(SPOILT)], asked.draws(number)
-        training = Training(asked.folder / str(number))
+        spoiling, draws = SPOILT[number % len(SPOILT)], asked.draws(number)
+        packed = spoiling.packed
+        if packed not in whole:
+            whole[packed] = ReadingTraining(asked.folder / f"whole-{packed}", packed)
+            ended = whole[packed].to_the_end()
+            assert ended.status == 0, ended.err
+        training = ReadingTraining(asked.folder / str(number), packed)
         process = training.start()
         training.wait_for_epoch(process, int(draws.integers(1, EPOCHS - 1)))
         findings = []
-        if how == "photos are replaced":
+        if spoiling.stopped:
             # Which photos a run has is looked at when it is gone on with.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             communicate(process, time.monotonic())
-            mend = _spoil(training, how)
+        mend, before = spoiling.befall(training, others[packed]), training.reads
+        if spoiling.stopped:
             ended = training.to_the_end()
             if ended.status != 2 or "photos" not in ended.err:
                 findings.append(f"was gone on with: status {ended.status}, {ended.err[-200:]}")
         else:
-            mend = _spoil(training, how)
             ended = communicate(process, time.monotonic())
         findings += complaints(ended)
+        # What is not there any more is missed before it is opened.
+        if spoiling.spoil is not None and training.reads == before and ended.status == 0:
+            findings.append("no photo was read after that, so that nothing was tried")
         mend()
-        yield Case(number, how, findings + training.go_on(whole))
+        yield Case(number, spoiling.name, findings + training.go_on(whole[packed]))
         shutil.rmtree(training.folder)
 
 

@@ -5,12 +5,18 @@ again, and what lies behind them is reached.
 """
 
 import io
+import json
+import math
 import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
 
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 _WORDS = (
@@ -19,6 +25,12 @@ _WORDS = (
     *(b"!!python/object/apply:os.system ['touch hacked']", b"\x1b[2J", b"\xff\xfe", b"../../x"),
     *(b"<script>alert(1)</script>", b"os.system", b"torch.nn.Linear", b"\xe2\x80\xae", b"x" * 5000),
 )
+# In place of a value of JSON: of another kind, or no number.
+_VALUES = (
+    *(math.nan, math.inf, -math.inf, 10**400, -1, 0.5, True, None, "", "x", "nan", [], ["x"]),
+    *([[]], [None], {}, {"x": 1}, {"x": {"x": []}}),
+)
+_KINDS_OF_ONNX = 23
 
 
 def changed(data: bytes, name: str, draws: np.random.Generator) -> bytes:
@@ -27,10 +39,14 @@ def changed(data: bytes, name: str, draws: np.random.Generator) -> bytes:
     kinds = [_anywhere]
     if suffix in ("yaml", "csv", "json", "jsonl"):
         kinds = [_in_text] * 3 + [_anywhere]
+        if suffix in ("json", "jsonl"):
+            kinds += [_in_json] * 4
     elif suffix == "png":
         kinds = [_in_png] * 2 + [_anywhere]
-    elif suffix in ("pt", "ckpt"):
+    elif suffix in ("pt", "ckpt", "whl"):
         kinds = [_in_zip] * 3 + [_anywhere]
+    elif suffix == "onnx":
+        kinds = [_in_onnx] * 3 + [_anywhere]
     elif suffix == "tar":
         kinds = [_in_tar] * 2 + [_anywhere]
     # One is the most telling: the rest of the file is still believed.
@@ -101,6 +117,65 @@ def _in_text(data: bytes, draws: np.random.Generator) -> bytes:
                 parts[1 + 2 * int(draws.integers(len(parts) // 2))] = word
             lines[at] = b"".join(parts)
     return b"\n".join(lines)
+
+
+def _in_json(data: bytes, draws: np.random.Generator) -> bytes:
+    """Put another one in place of a value, of the file or of one of its lines."""
+    before = after = b""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        lines = data.split(b"\n")
+        at = int(draws.integers(len(lines)))
+        before, after = b"\n".join([*lines[:at], b""]), b"\n".join([b"", *lines[at + 1 :]])
+        try:
+            content = json.loads(lines[at])
+        except (ValueError, RecursionError):  # changed before, or the end of the last line
+            return _in_text(data, draws)
+    whole = [content]
+    places = list(_places(whole))
+    holder, key = places[int(draws.integers(len(places)))]
+    holder[key] = _VALUES[int(draws.integers(len(_VALUES)))]
+    return before + json.dumps(whole[0]).encode() + after
+
+
+def _places(holder: list | dict) -> Iterator[tuple[Any, Any]]:
+    """Where each value lies that a list or a mapping holds, at any depth."""
+    keys = range(len(holder)) if isinstance(holder, list) else list(holder)
+    for key in keys:
+        yield holder, key
+        if isinstance(holder[key], list | dict):
+            yield from _places(holder[key])
+
+
+def _in_onnx(data: bytes, draws: np.random.Generator) -> bytes:
+    """Change a node of the model, or what one of its tensors says of itself."""
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError:  # changed before
+        return _anywhere(data, draws)
+    nodes, tensors = model.graph.node, model.graph.initializer
+    if not nodes or not tensors:
+        return _anywhere(data, draws)
+    at, other = (int(draws.integers(len(nodes))) for _ in range(2))
+    node, tensor = nodes[at], tensors[int(draws.integers(len(tensors)))]
+    number = _NUMBERS[int(draws.integers(len(_NUMBERS)))]
+    match int(draws.integers(6)):
+        case 0:
+            nodes.pop(at)
+        case 1:
+            node.op_type = nodes[other].op_type
+        case 2 if node.input and nodes[other].output:
+            node.input[int(draws.integers(len(node.input)))] = nodes[other].output[0]
+        case 3 if tensor.dims:
+            tensor.dims[int(draws.integers(len(tensor.dims)))] = number
+        case 4:
+            tensor.data_type = int(draws.integers(_KINDS_OF_ONNX))
+        case _:
+            whole = [attribute for attribute in node.attribute if attribute.ints]
+            for attribute in whole[:1]:
+                attribute.ints[int(draws.integers(len(attribute.ints)))] = number
+    return model.SerializeToString()
 
 
 def _in_png(data: bytes, draws: np.random.Generator) -> bytes:

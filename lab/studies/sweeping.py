@@ -379,13 +379,14 @@ def _identity(sweep: Sweep, built: Experiment) -> dict[str, Any]:
             del fit[name]
     del fit["checkpoint_minutes"]  # no result depends on it
     photos = built.data.source
+    of_its_own = {name: fit.pop(name) for name in ("threads", "precision")}
     common = dict(_flat(settings)) | contents(built)
     for path in FOUND_ANYWHERE:
         common.pop(path, None)
     return {
         "goal": sweep.question.goals,
         **{f"{goal}'s form": REVISIONS[goal] for goal in sweep.question.goals if goal in REVISIONS},
-        **{name: fit.pop(name) for name in ("threads", "precision")},
+        **of_its_own,
         **({"checkpoint": file_sha256(sweep.checkpoint)} if sweep.checkpoint else {}),
         **{path: value for path, value in common.items() if path not in sweep.question.search},
         "photos": f"{photos.training_count} + {photos.validation_count}, digest {photos.digest}",

@@ -196,6 +196,7 @@ class EpochTable:
                 dtype={**self._names, "epoch": int},
                 keep_default_na=False,
                 na_values=[""],
+                low_memory=False,  # which warns of words among numbers: an error, here
             )
             missing = [column for column in self._required if column not in table]
             if missing:

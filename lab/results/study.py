@@ -351,7 +351,7 @@ class Study:
         try:
             if not path.exists():
                 return pd.DataFrame(columns=list(COST_COLUMNS))
-            table = pd.read_csv(StringIO(read_text(path, LARGEST_BOARD)))
+            table = pd.read_csv(StringIO(read_text(path, LARGEST_BOARD)), low_memory=False)
             if {"run", *COST_COLUMNS} <= set(table):
                 table = table.astype(dict.fromkeys(COST_COLUMNS, float))
                 if table["run"].duplicated().any():

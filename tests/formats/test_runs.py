@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lab.checks import UserError
 from lab.formats.runs import loss_table, photo_table
 
 PROJECT = Path(__file__).parents[2]
@@ -200,3 +201,13 @@ def test_a_file_that_is_no_such_table_is_named(tmp_path, content, said):
     with pytest.raises(ValueError, match=said) as raised:
         table.read()
     assert str(table.path) in str(raised.value)
+
+
+def test_a_word_in_a_long_column_of_numbers_is_an_error_and_no_warning(tmp_path, recwarn):
+    lines = [f"1,photo,photo-{number},0.2,0.5" for number in range(60_000)]
+    lines[30_000] = "1,photo,photo-30000,0.2,word"
+    header = "epoch,photo,sample,hole_ratio,hole_ssim"
+    (tmp_path / "photos.csv").write_text("\n".join([header, *lines, "", ""]))
+    with pytest.raises(UserError, match="word"):
+        photo_table(tmp_path).read()
+    assert not list(recwarn)

@@ -6,6 +6,7 @@ order of the shard. A shard is a tar archive of one photo a sample, each behind 
 block.
 """
 
+import reprlib
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class SampleRecord(NamedTuple):
     bytes: int
     height: int
     width: int
+
+
+_SAMPLE = tuple(SampleRecord.__annotations__.values())
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,10 @@ def _indexed(folder: Path, record: dict) -> IndexedShard:
         ValueError: it names a file outside of the folder.
     """
     shard = IndexedShard(**record)
+    if not all(isinstance(text, str) for text in (shard.name, shard.sha256, shard.listing)):
+        raise TypeError(
+            f"{shard.name!r} with the hash {shard.sha256!r}, listed in {shard.listing!r}"
+        )
     for name in (shard.name, shard.listing):
         below(folder, name)
     if not all(isinstance(count, int) and count > 0 for count in (shard.photos, shard.bytes)):
@@ -153,7 +161,11 @@ def read_samples(listing: Path) -> list[SampleRecord]:
     """
     try:
         content = read_json(listing, LARGEST_LISTING)
-        return list(map(SampleRecord._make, content["samples"]))
+        samples = list(map(SampleRecord._make, content["samples"]))
+        for sample in samples:
+            if tuple(map(type, sample)) != _SAMPLE:
+                raise TypeError(f"{reprlib.repr(tuple(sample))} is no record of a sample")
+        return samples
     except FileNotFoundError:
         raise ValueError(
             f"{listing} is missing: pack the photos again, into a new folder"

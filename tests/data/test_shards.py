@@ -520,6 +520,10 @@ def cut_short(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def hash_as_mapping(path):
+    path.write_text(re.sub(r'"[0-9a-f]{64}"', "{}", path.read_text()))
+
+
 @pytest.mark.parametrize(
     ("harm", "file", "said"),
     [
@@ -530,6 +534,8 @@ def cut_short(path):
         (os.remove, "val-000000.json", "val-000000.json is missing"),
         (cut_short, "val-000000.json", "val-000000.json is no listing of a shard, or damaged"),
         (cut_short, "index.json", "index.json is no index of shards, or damaged"),
+        (hash_as_mapping, "index.json", "index.json is no index of shards, or damaged"),
+        (hash_as_mapping, "val-000000.json", "val-000000.json is no listing of a shard, or damag"),
     ],
 )
 @pytest.mark.parametrize("seen_before", [False, True])

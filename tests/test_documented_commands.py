@@ -92,6 +92,10 @@ STOPS = {
         "tests.benchmarks.question_steps.step_seconds",
         "takes minutes, and tells of speed",
     ),
+    "tests.benchmarks.gpu": (
+        "torch.cuda.is_available",
+        "needs a GPU, and minutes: tests/test_gpu_benchmark.py",
+    ),
     "--fit.devices=4": (
         "lab.runs.fit_run",
         "starts four processes: tests/test_several_devices.py starts two",

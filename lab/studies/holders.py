@@ -15,7 +15,6 @@ from pathlib import Path
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from lab.checks import UserError
 from lab.files import lock_run
@@ -260,9 +259,9 @@ class Hold:
             raise TrialLostError(f"taken for lost and ended: {why}")
 
     def give_up(self) -> None:
-        """Let others go on with it at once; as far as the storage can be told."""
+        """Let others go on with it at once."""
         if self._heart is not None:
-            with suppress(SQLAlchemyError, OSError, UpdateFinishedTrialError):
+            with suppress(UpdateFinishedTrialError):
                 self._study._storage.set_trial_user_attr(self._trial._trial_id, GIVEN_UP, True)
 
     def tell(self, values: Sequence[float] | None = None, state: TrialState | None = None) -> None:

@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from lab.checks import UserError
 from lab.data import PhotoDataModule
@@ -340,8 +342,10 @@ def _run_trial(
                 before_ending=fails_for_memory,
             )
     except KeyboardInterrupt:
-        put_unfinished_into_store()
-        hold.give_up()
+        # What cannot be said any more, the others find out by themselves.
+        with suppress(UserError, SQLAlchemyError, OSError):
+            put_unfinished_into_store()
+            hold.give_up()
         raise
     except optuna.TrialPruned as pruned:
         trial.set_user_attr("reason", str(pruned))

@@ -38,7 +38,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import FrozenTrial
 
 from lab.faults import EnvironmentFaultError
-from lab.files import replacing
+from lab.files import lock_run, replacing
 from lab.formats.plain import read_json
 from lab.formats.runs import (
     LOSSES,
@@ -312,8 +312,13 @@ def fetch_runs(study: optuna.Study, folder: Path, networks: bool = True) -> None
         names = _names(study, trial)
         is_fetched = (run / _FETCHED).exists()
         if not is_fetched and is_run(run):
-            if trial.user_attrs.get(FOLDER) in (None, folder_name(folder)):
-                continue  # it ran here
+            here = folder_name(folder)
+            if here is None or trial.user_attrs.get(FOLDER) in (None, here):
+                continue  # it ran here, as far as is known
+            lock = lock_run(run)
+            if lock is None:
+                continue  # somebody writes there
+            lock.release()
             put_aside(run)
         had = _fetched(run)
         if is_fetched and had["of"] not in (None, names.get(_TABLES)):

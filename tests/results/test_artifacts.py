@@ -15,6 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from lab.faults import EnvironmentFaultError
+from lab.files import lock_run
 from lab.formats.runs import loss_table, photo_table, visual_path
 from lab.results import (
     ARTIFACTS,
@@ -25,6 +26,7 @@ from lab.results import (
     claim_store,
     fetch_runs,
     fetch_to_go_on,
+    note_storage,
     open_store,
     store_run,
     store_unfinished,
@@ -253,6 +255,13 @@ def test_what_an_earlier_study_left_is_not_taken_for_this_ones(in_folder, tmp_pa
     left = trial_folder(other.folder, 1)
     left.mkdir(exist_ok=True)
     (left / "config.yaml").write_text("of: another\n")
+    fetch_runs(again.study, other.folder)
+    assert (left / "config.yaml").exists(), "the folder does not know its own name"
+    note_storage(other.folder, "tiny", f"sqlite:///{tmp_path / 'anew.db'}")
+    writing = lock_run(left)
+    fetch_runs(again.study, other.folder)
+    assert (left / "config.yaml").exists(), "a process writes there"
+    writing.release()
     with pytest.warns(UserWarning, match="was another study's"):
         fetch_runs(again.study, other.folder)
     assert files_below(left) == files_below(run, but=("last.ckpt",))

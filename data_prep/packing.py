@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from data_prep.commands import DataError
 from data_prep.photo_proof import prove_photo
@@ -20,7 +20,7 @@ from data_prep.shards import (
     ShardWriter,
     finished_shards,
 )
-from lab.files import replacing
+from lab.files import lock_of, replacing
 from lab.formats.plain import read_json
 from lab.formats.shards import INDEX, LARGEST_LISTING, IndexedShard, listing_name
 from lab.imaging import UnreadablePhotoError
@@ -68,7 +68,7 @@ def pack_photos(
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / _LOCK, timeout=0):
+        with lock_of(folder / _LOCK).acquire(timeout=0):
             return _pack(source, folder, size, shard_size, workers, on_progress)
     except Timeout:
         raise DataError(f"another process is writing to {folder}") from None

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from PIL import Image
 
 from data_prep.commands import DataError
-from lab.files import replacing
+from lab.files import lock_of, replacing
 from lab.formats import manifests
 from lab.formats.manifests import MANIFEST
 
@@ -52,7 +52,7 @@ def unfinished_folder(folder: Path) -> Iterator[None]:
         _refuse_finished(folder)
         raise DataError(f"{folder} holds something else ({there[0].name}): name a new folder")
     try:
-        with FileLock(marker, timeout=0):
+        with lock_of(marker).acquire(timeout=0):
             _refuse_finished(folder)
             for path in folder.iterdir():
                 if path == marker:
